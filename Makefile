@@ -1,0 +1,35 @@
+# make run    sets everything up and runs the default study to its report
+# make test   sets everything up and runs the tests
+
+PYTHON ?= python3
+CORES ?= all
+LOCK ?= envs/requirements-cpu.txt
+VENV := .venv
+READY := $(VENV)/.ready
+
+.PHONY: run test lint clean
+
+run: $(READY)
+	$(VENV)/bin/snakemake --cores $(CORES) --workflow-profile workflow/profiles/local $(ARGS)
+
+test: $(READY)
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+lint: $(READY)
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/snakefmt --check Snakefile workflow/rules
+	$(VENV)/bin/snakemake --lint
+
+clean:
+	rm -rf $(VENV)
+
+$(READY): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "jackpot needs Python 3.11 or newer; this is $$($(PYTHON) --version)." \
+	           "Name another one: make PYTHON=python3.12 run"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	    { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $(LOCK)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,237 @@
+"""Made-up results that look like real ones: runs, histories, layers, verdicts and about.
+
+Every number is drawn from a seeded generator, so a test can ask for any size of study and get the
+same tables again.
+"""
+
+from dataclasses import dataclass, field
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+CHECKS_OF = {
+    "snip": ["random_labels", "random_pixels", "corrupted_data", "rearranged", "reinitialized"],
+    "grasp": ["random_labels", "random_pixels", "corrupted_data", "rearranged", "reinitialized"],
+    "synflow": ["rearranged", "reinitialized"],
+    "lottery": ["corrupted_data", "half_dataset", "rearranged", "shuffled_weights"],
+    "random": [],
+    "random_uniform": [],
+    "weight_rewinding": ["half_dataset", "shuffled_weights", "rearranged"],
+    "lr_rewinding": ["corrupted_data", "half_dataset", "shuffled_weights", "rearranged"],
+    "hybrid": ["half_dataset", "rearranged"],
+}
+DATA_CHECKS = {"random_labels", "random_pixels", "corrupted_data", "half_dataset"}
+NEEDS = {"weight_rewinding", "lr_rewinding"}
+CELL = ["dataset", "model", "ticket", "check", "sparsity"]
+
+
+@dataclass
+class Made:
+    """The inputs of the figures, the tables and the page."""
+
+    runs: pd.DataFrame
+    histories: pd.DataFrame
+    layers: pd.DataFrame
+    verdicts: pd.DataFrame
+    about: dict = field(default_factory=dict)
+
+
+def make_study(
+    datasets=("digits",),
+    models=("resnet8",),
+    tickets=tuple(CHECKS_OF),
+    sparsities=(0.9, 0.98),
+    seeds=(0, 1, 2),
+    layers=9,
+    epochs=20,
+    missing=0.0,
+    collapsed=0.0,
+    diverged=0.0,
+    random_seed=0,
+) -> Made:
+    """Made-up results; ``missing``, ``collapsed`` and ``diverged`` are shares of the runs."""
+    rng = np.random.default_rng(random_seed)
+    cells = _cells(tickets, sparsities)
+    runs = [
+        _run(rng, dataset, model, *cell, seed)
+        for dataset, model in product(datasets, models)
+        for cell in cells
+        for seed in seeds
+    ]
+    frame = pd.DataFrame(runs)
+    expected = [{**{key: row[key] for key in [*CELL, "seed"]}, "path": _path(row)} for row in runs]
+    pruned = frame.ticket != "dense"
+    _spoil(frame, rng, pruned & (frame.sparsity == max(sparsities)), collapsed, "collapsed")
+    _spoil(frame, rng, pruned, diverged, "diverged")
+    gone = rng.random(len(frame)) < missing
+    frame = frame[~gone].reset_index(drop=True)
+    return Made(
+        runs=frame,
+        histories=_histories(frame, rng, epochs),
+        layers=_layers(frame, rng, layers),
+        verdicts=_verdicts(frame),
+        about=_about(datasets, models, tickets, sparsities, seeds, expected),
+    )
+
+
+def _cells(tickets, sparsities):
+    pruned = [
+        (ticket, check, sparsity)
+        for ticket in tickets
+        for check in ["none", *CHECKS_OF.get(ticket, ["rearranged"])]
+        for sparsity in sparsities
+    ]
+    return [("dense", "none", 0.0), *pruned]
+
+
+def _run(rng, dataset, model, ticket, check, sparsity, seed):
+    base = 96 - 3 * (len(model) % 4) - 12 * sparsity**8
+    if ticket == "dense":
+        base += 1
+    if ticket == "random_uniform":
+        base -= 9 * sparsity**8
+    if ticket in NEEDS and check in DATA_CHECKS | {"shuffled_weights"}:
+        base -= 4
+    accuracy = base + rng.normal(0, 0.35)
+    return {
+        "study": "made_up",
+        "dataset": dataset,
+        "model": model,
+        "ticket": ticket,
+        "check": check,
+        "sparsity": sparsity,
+        "seed": seed,
+        "test_accuracy": round(accuracy, 2),
+        "test_loss": round(float(rng.uniform(0.2, 0.6)), 4),
+        "best_test_accuracy": round(accuracy + abs(rng.normal(0, 0.2)), 2),
+        "density": 1 - sparsity,
+        "collapsed": False,
+        "epochs": 160,
+        "seconds": round(float(rng.uniform(20, 40)), 1),
+        "images_per_second": round(float(rng.uniform(800, 1200)), 1),
+        "device": "cpu",
+        "precision": "float32",
+    }
+
+
+def _path(run):
+    return (
+        f"results/made_up/runs/{run['dataset']}/{run['model']}/{run['ticket']}/{run['check']}"
+        f"/sparsity{run['sparsity']:g}/seed{run['seed']}/metrics.json"
+    )
+
+
+def _spoil(frame, rng, allowed, share, how):
+    chosen = allowed & (rng.random(len(frame)) < share)
+    if how == "collapsed":
+        frame.loc[chosen, "collapsed"] = True
+        frame.loc[chosen, ["test_accuracy", "best_test_accuracy"]] = 10.0
+    else:
+        frame.loc[chosen, ["test_accuracy", "test_loss"]] = np.nan
+
+
+def _histories(runs, rng, epochs):
+    columns = {key: np.repeat(runs[key].to_numpy(), epochs) for key in [*CELL, "seed"]}
+    epoch = np.tile(np.arange(epochs), len(runs))
+    final = np.repeat(runs.test_accuracy.to_numpy(), epochs)
+    rise = 1 - 0.85 * np.exp(-4 * epoch / max(epochs, 1))
+    noise = rng.normal(0, 0.6, len(epoch)) * (epoch < epochs - 1)
+    return pd.DataFrame(
+        {
+            **columns,
+            "epoch": epoch,
+            "lr": 0.1 * 0.1 ** ((epoch >= epochs // 2).astype(float) + (epoch >= 3 * epochs // 4)),
+            "train_loss": 2.3 * np.exp(-3 * epoch / epochs),
+            "train_accuracy": np.minimum(final * rise + 3, 100),
+            "test_loss": 2.3 * np.exp(-2.5 * epoch / epochs),
+            "test_accuracy": final * rise + noise,
+            "seconds": 0.2,
+        }
+    )
+
+
+def _layers(runs, rng, count):
+    pruned = runs[runs.ticket != "dense"]
+    totals = (64 * 4 ** np.linspace(0, 4, count)).astype(int)
+    shape = np.linspace(1.8, 0.5, count)
+    rows = []
+    for run in pruned.itertuples():
+        moved = 1 + 0.05 * rng.normal(size=count) * (run.check in DATA_CHECKS)
+        ratio = np.ones(count) if run.ticket == "random_uniform" else shape * moved
+        kept = np.minimum(totals, np.round(totals * ratio * (1 - run.sparsity))).astype(int)
+        if run.collapsed:
+            kept[count // 2] = 0
+        key = {name: getattr(run, name) for name in [*CELL, "seed"]}
+        rows += [
+            {
+                **key,
+                "position": position,
+                "layer": f"blocks.{position}.conv.weight",
+                "total": int(totals[position]),
+                "kept": int(kept[position]),
+            }
+            for position in range(count)
+        ]
+    columns = [*CELL, "seed", "position", "layer", "total", "kept"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _verdicts(runs, margin=0.5):
+    rows = []
+    for key, spoiled in runs[runs.check != "none"].groupby(CELL):
+        cell = dict(zip(CELL, key, strict=True))
+        same = {**cell, "check": "none"}
+        original = runs[np.logical_and.reduce([runs[name] == same[name] for name in CELL])]
+        pairs = spoiled.merge(original, on="seed", suffixes=("", "_original"))
+        difference = (pairs.test_accuracy - pairs.test_accuracy_original).dropna()
+        rows.append({**cell, "n": len(difference), **_tests(difference, margin)})
+    return pd.DataFrame(rows)
+
+
+def _tests(difference, margin):
+    names = ["mean_difference", "ci95_low", "ci95_high", "ci90_low", "ci90_high"]
+    names += ["p_difference", "p_equivalence", "p_difference_holm", "p_equivalence_holm"]
+    n = len(difference)
+    if n < 2:
+        mean = difference.mean() if n else np.nan
+        empty = dict.fromkeys(names, np.nan) | {"mean_difference": mean}
+        return {**empty, "margin": margin, "verdict": "too_few_seeds"}
+    mean, error = difference.mean(), max(difference.std(ddof=1), 1e-9) / np.sqrt(n)
+    t = stats.t(n - 1)
+    two_sided = 2 * t.sf(abs(mean) / error)
+    equal = max(t.sf((mean + margin) / error), t.cdf((mean - margin) / error))
+    verdict = "undecided"
+    if equal < 0.05:
+        verdict = "unaffected"
+    elif two_sided < 0.05:
+        verdict = "degraded" if mean < 0 else "improved"
+    low95, high95 = mean - t.ppf(0.975) * error, mean + t.ppf(0.975) * error
+    low90, high90 = mean - t.ppf(0.95) * error, mean + t.ppf(0.95) * error
+    values = [mean, low95, high95, low90, high90, two_sided, equal]
+    values += [min(1.0, 3 * two_sided), min(1.0, 3 * equal)]
+    return {**dict(zip(names, values, strict=True)), "margin": margin, "verdict": verdict}
+
+
+def _about(datasets, models, tickets, sparsities, seeds, expected):
+    return {
+        "study": {
+            "name": "made_up",
+            "description": "A made-up study for the tests of the figures and the page.",
+            "datasets": list(datasets),
+            "models": list(models),
+            "tickets": list(tickets),
+            "sparsities": list(sparsities),
+            "seeds": list(seeds),
+            "statistics": {"margin": 0.5, "alpha": 0.05},
+        },
+        "expected_runs": expected,
+        "provenance": {
+            "versions": {"python": "3.11.2", "torch": "2.13.0", "numpy": "2.4.6"},
+            "devices": ["cpu, 2 cores, Made-Up Processor 3000"],
+            "fingerprints": {"training": "9f2c" * 16, "pruning": "77ab" * 16},
+            "sources": {name: {"kind": name, "sha256": "ab12" * 16} for name in datasets},
+            "deviations": ["random_pixels: scope rows, as mlrc2020's SNIP code does"],
+        },
+    }

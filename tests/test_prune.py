@@ -1,0 +1,347 @@
+"""From a score and an allocation to masks, and the batch that a pruner sees."""
+
+import copy
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+from jackpot.errors import JackpotError
+from jackpot.models import build_model, prunable
+from jackpot.models.initial import initial_state
+from jackpot.pruning.allocation import ALLOCATIONS, smart_counts
+from jackpot.pruning.batch import pruning_batch
+from jackpot.pruning.masks import keep_counts, keep_top, layer_counts
+from jackpot.pruning.prune import make_masks
+from jackpot.pruning.scores import SCORES
+from jackpot.randomness import generator
+
+SPARSITIES = [0.0, 0.5, 0.9, 0.98]
+
+
+def network(name="resnet8", **options):
+    model = build_model(name, **{"width": 4, "in_channels": 1, **options})
+    model.load_state_dict(initial_state(model.state_dict(), generator(0, "init")))
+    return model
+
+
+def batch():
+    g = generator(0, "batch")
+    return torch.randn(20, 1, 8, 8, generator=g), torch.arange(20) % 10
+
+
+def masks_of(model, score="magnitude", allocation="global", sparsities=SPARSITIES, **options):
+    options.setdefault("generator", generator(0, "prune"))
+    return make_masks(
+        model, batch(), score=score, allocation=allocation, sparsities=sparsities, **options
+    )
+
+
+def flat(tensors):
+    return torch.cat([t.reshape(-1) for t in tensors.values()])
+
+
+def same(left, right):
+    return list(left) == list(right) and all(torch.equal(left[k], right[k]) for k in left)
+
+
+@pytest.mark.parametrize("score", list(SCORES))
+@pytest.mark.parametrize("allocation", ["global", *ALLOCATIONS])
+@pytest.mark.parametrize("name", ["vgg5", "resnet8"])
+def test_every_score_and_allocation_mix_and_count_exactly(score, allocation, name):
+    model = network(name)
+    before = copy.deepcopy(model.state_dict())
+    found = masks_of(model, score, allocation)
+    total = len(flat(prunable(model)))
+    for sparsity, mask in found.items():
+        assert list(mask) == list(prunable(model))
+        assert int(flat(mask).sum()) == round((1 - sparsity) * total)
+    assert list(found) == SPARSITIES
+    assert same(before, model.state_dict()) and model.training
+
+
+def test_global_takes_the_top_scores():
+    model = network()
+    scores = SCORES["snip"](model, batch(), generator(0))
+    assert same(masks_of(model, "snip")[0.9], keep_top(scores, 0.1))
+
+
+@pytest.mark.parametrize("name", ["vgg5", "resnet8"])
+def test_hybrid_is_magnitude_within_smart_counts_of_the_models_family(name):
+    model = network(name)
+    scores = SCORES["magnitude"](model, None, generator(0))
+    sizes = [w.numel() for w in prunable(model).values()]
+    for variant in ("su2020", "mlrc2020"):
+        counts = smart_counts(sizes, 0.9, name.rstrip("0123456789"), variant)
+        found = masks_of(model, allocation="smart", allocation_options={"variant": variant})
+        assert same(found[0.9], keep_counts(scores, counts))
+
+
+def test_random_tickets_are_keyed_and_do_not_depend_on_other_sparsities():
+    model = network()
+    alone = masks_of(model, "random", "smart", [0.9])[0.9]
+    assert same(alone, masks_of(model, "random", "smart")[0.9])
+    other = masks_of(model, "random", "smart", [0.9], generator=generator(1, "prune"))[0.9]
+    assert not same(alone, other)
+    assert layer_counts(alone) == layer_counts(other)
+
+
+def test_one_score_serves_every_sparsity():
+    found = masks_of(network(), "snip")
+    for looser, tighter in pairwise(SPARSITIES):
+        assert bool((flat(found[looser]) | ~flat(found[tighter])).all())
+
+
+def synflow_by_hand(model, density, rounds):
+    """Tanaka et al. 2020, algorithm 1, with a plain sort and the absolute values by hand."""
+    model = copy.deepcopy(model).double().eval()
+    for tensor in [*model.parameters(), *model.buffers()]:
+        tensor.data = tensor.data.abs()
+    weights = list(prunable(model).values())
+    alive = torch.ones(sum(w.numel() for w in weights), dtype=torch.bool)
+    for done in range(1, rounds + 1):
+        model.zero_grad()
+        model(torch.ones(1, 1, 8, 8, dtype=torch.float64)).sum().backward()
+        scores = torch.cat([(w * w.grad).detach().reshape(-1) for w in weights])
+        order = sorted(range(len(alive)), key=lambda i: (-float(scores[i]), i))
+        order = [i for i in order if alive[i]]
+        alive = torch.zeros_like(alive)
+        alive[order[: round(density ** (done / rounds) * len(alive))]] = True
+        for weight, part in zip(weights, alive.split([w.numel() for w in weights]), strict=True):
+            weight.data = weight.data * part.reshape(weight.shape)
+    return alive
+
+
+@pytest.mark.parametrize("sparsity", [0.5, 0.94])
+def test_synflow_in_rounds_follows_the_algorithm(sparsity):
+    model = network(width=2)
+    found = masks_of(model, "synflow", sparsities=[sparsity], rounds=5)[sparsity]
+    assert torch.equal(flat(found), synflow_by_hand(model, 1 - sparsity, 5))
+    once = masks_of(model, "synflow", sparsities=[sparsity])[sparsity]
+    assert not same(found, once)
+
+
+def test_synflow_in_100_rounds_collapses_no_layer():
+    model = network("vgg5")
+    assert all(kept for _, _, kept in layer_counts(masks_of(model, "synflow", rounds=100)[0.98]))
+
+
+SEEN = []
+
+
+def _watch(model, data, g):
+    """Random scores that note which weights were zero when they were asked for."""
+    SEEN.append(flat(prunable(model)) == 0)
+    return {n: torch.rand(w.shape, generator=g) for n, w in prunable(model).items()}
+
+
+@pytest.mark.parametrize("allocation", ["global", "smart", "erk"])
+@pytest.mark.parametrize("structured", [False, True])
+def test_no_round_revives_a_weight(allocation, structured, monkeypatch):
+    monkeypatch.setattr("jackpot.pruning.prune.SCORES", {"watch": _watch})
+    SEEN.clear()
+    model = network()
+    found = masks_of(model, "watch", allocation, [0.9], rounds=7, structured=structured)[0.9]
+    assert len(SEEN) == 7 and not SEEN[0].any()
+    for earlier, later in zip(SEEN, [*SEEN[1:], ~flat(found)], strict=True):
+        assert bool((later | ~earlier).all()) and later.sum() > earlier.sum()
+    if not structured:
+        total = len(SEEN[0])
+        assert int(flat(found).sum()) == round(0.1 * total)
+
+
+def test_rounds_of_each_sparsity_start_afresh():
+    model = network()
+    together = masks_of(model, "random", sparsities=[0.5, 0.9], rounds=3)
+    assert same(together[0.9], masks_of(model, "random", sparsities=[0.9], rounds=3)[0.9])
+
+
+@pytest.mark.parametrize("allocation", ["global", "smart", "uniform", "erk"])
+@pytest.mark.parametrize("rounds", [1, 4])
+def test_kept_classifier_is_whole_and_counts_in_the_total(allocation, rounds):
+    model = network()
+    found = masks_of(model, "snip", allocation, [0.3, 0.8], rounds=rounds, keep_classifier=True)
+    for sparsity, mask in found.items():
+        assert bool(mask["classifier.weight"].all())
+        assert int(flat(mask).sum()) == round((1 - sparsity) * len(flat(mask)))
+    with pytest.raises(JackpotError, match="classifier"):
+        masks_of(model, allocation=allocation, sparsities=[0.99], keep_classifier=True)
+
+
+def test_lottery_ticket_ranks_the_convolutions_together():
+    model = network()
+    mask = masks_of(model, sparsities=[0.8], keep_classifier=True)[0.8]
+    convolutions = {n: w.detach().abs() for n, w in prunable(model).items() if w.dim() == 4}
+    kept = torch.cat([convolutions[n][mask[n]] for n in convolutions])
+    pruned = torch.cat([convolutions[n][~mask[n]] for n in convolutions])
+    assert kept.min() > pruned.max()
+
+
+@pytest.mark.parametrize("allocation", ["global", "smart", "uniform"])
+@pytest.mark.parametrize("score", ["magnitude", "random", "snip"])
+def test_structured_pruning_keeps_whole_filters(score, allocation):
+    model = network(width=8)
+    mask = masks_of(model, score, allocation, [0.5], structured=True)[0.5]
+    assert bool(mask["classifier.weight"].all())
+    for keep in mask.values():
+        assert torch.equal(keep.flatten(1).any(1), keep.flatten(1).all(1))
+    largest = max(w[0].numel() for w in prunable(model).values())
+    allowed = largest if allocation == "global" else largest * len(mask)
+    assert abs(int(flat(mask).sum()) - round(0.5 * len(flat(mask)))) <= allowed / 2
+
+
+def test_structured_magnitude_keeps_the_filters_of_largest_l1_norm():
+    model = network(width=8)
+    mask = masks_of(model, "magnitude", "uniform", [0.5], structured=True)[0.5]
+    for name, weight in prunable(model).items():
+        norms, kept = weight.detach().abs().flatten(1).sum(1), mask[name].flatten(1).all(1)
+        assert kept.all() or norms[kept].min() > norms[~kept].max()
+
+
+def test_structured_random_does_not_favour_large_filters():
+    model = network(width=16)
+    kept = 0.0
+    for seed in range(30):
+        g = generator(seed, "structured")
+        mask = masks_of(model, "random", "global", [0.5], structured=True, generator=g)[0.5]
+        kept = kept + torch.stack([m.flatten(1).all(1).float().mean() for m in mask.values()]) / 30
+    assert bool(((kept[:-1] - kept[:-1].mean()).abs() < 0.15).all())
+
+
+def test_a_users_score_and_allocation(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "def later(model, data, generator, *, sign=1):\n"
+        "    model.conv.weight.data.zero_()\n"
+        "    return {n: sign * torch.arange(p.numel()).reshape(p.shape)\n"
+        "            for n, p in model.named_parameters() if p.dim() > 1}\n"
+        "def greedy(layer_sizes, density, *, shapes, family):\n"
+        "    return [0] * len(layer_sizes)\n"
+        "import torch\n"
+    )
+    model = network()
+    before = copy.deepcopy(model.state_dict())
+    for rounds in (1, 3):
+        mask = masks_of(
+            model,
+            f"{tmp_path}/mine.py:later",
+            "uniform",
+            [0.5],
+            rounds=rounds,
+            score_options={"sign": -1},
+        )[0.5]
+        for _, total, kept in layer_counts(mask):
+            assert 0 < kept < total
+        for keep in mask.values():
+            assert bool(keep.reshape(-1)[: int(keep.sum())].all())
+    assert same(before, model.state_dict()), "a careless score does not reach the caller's model"
+    with pytest.raises(JackpotError, match="sum to 0"):
+        masks_of(model, allocation=f"{tmp_path}/mine.py:greedy", sparsities=[0.5])
+
+
+def test_scores_of_the_wrong_form_are_refused(tmp_path):
+    (tmp_path / "bad.py").write_text("def bad(model, data, generator):\n    return {}\n")
+    with pytest.raises(JackpotError, match=r"conv.weight \(4, 1, 3, 3\)"):
+        masks_of(network(), f"{tmp_path}/bad.py:bad")
+
+
+def test_unknown_names_options_and_values_are_refused():
+    model = network()
+    for message, options in {
+        "unknown score 'snipp'": {"score": "snipp"},
+        "unknown allocation 'layerwise'": {"allocation": "layerwise"},
+        "snip has no option temperature": {
+            "score": "snip",
+            "score_options": {"temperature": 1},
+        },
+        "smart has no option power": {
+            "allocation": "smart",
+            "allocation_options": {"power": 3},
+        },
+        "global has no option variant": {"allocation_options": {"variant": "su2020"}},
+        "fraction removed": {"sparsities": [98]},
+        "rounds is 0": {"rounds": 0},
+    }.items():
+        with pytest.raises(JackpotError, match=message):
+            masks_of(model, **options)
+
+
+def test_a_network_without_a_family_has_no_vgg_rule():
+    class Plain(nn.Sequential):
+        pass
+
+    model = Plain(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(64, 10))
+    mask = masks_of(model, allocation="smart", sparsities=[0.5])[0.5]
+    sizes = [w.numel() for w in prunable(model).values()]
+    assert [kept for _, _, kept in layer_counts(mask)] == smart_counts(sizes, 0.5, "resnet")
+
+
+def pictures(per_class=15, classes=6):
+    g = generator(0, "pictures")
+    labels = torch.arange(classes).repeat(per_class)
+    labels = labels[torch.randperm(len(labels), generator=g)]
+    images = torch.randint(256, (len(labels), 3, 4, 5), generator=g, dtype=torch.uint8)
+    # A picture's first two values are its number, so that it can be told apart.
+    images[:, 0, 0, 0] = torch.arange(len(labels))
+    return images, labels
+
+
+MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
+
+
+def numbers(images):
+    return (images[:, 0, 0, 0] * STD[0] + MEAN[0]).mul(255).round().long()
+
+
+def test_batch_of_every_class_in_order():
+    images, labels = pictures()
+    found, classes = pruning_batch(
+        images, labels, MEAN, STD, generator(0), samples_per_class=4, draws=3
+    )
+    assert classes.tolist() == [c for _ in range(3) for c in range(6) for _ in range(4)]
+    assert torch.equal(labels[numbers(found)], classes)
+    draws = [set(part.tolist()) for part in numbers(found).split(24)]
+    assert all(len(draw) == 24 for draw in draws), "no picture twice in a draw"
+    assert draws[0] != draws[1] != draws[2]
+
+
+def test_batch_is_normalised_by_channel():
+    images, labels = pictures()
+    found, _ = pruning_batch(images, labels, MEAN, STD, generator(0), samples_per_class=2)
+    assert found.dtype == torch.float32 and found.shape == (12, 3, 4, 5)
+    for row, number in zip(found, numbers(found), strict=True):
+        for channel in range(3):
+            expected = (images[number, channel] / 255 - MEAN[channel]) / STD[channel]
+            assert torch.allclose(row[channel], expected, atol=1e-6)
+
+
+def test_shuffled_batch_is_without_replacement():
+    images, labels = pictures()
+    found, classes = pruning_batch(
+        images, labels, MEAN, STD, generator(0), kind="shuffled", size=50
+    )
+    assert len(numbers(found).unique()) == 50
+    assert torch.equal(labels[numbers(found)], classes)
+    assert classes.tolist() != sorted(classes.tolist())
+
+
+@pytest.mark.parametrize("options", [{"samples_per_class": 5}, {"kind": "shuffled", "size": 30}])
+def test_batches_are_keyed(options):
+    images, labels = pictures()
+
+    def draw(seed):
+        return pruning_batch(images, labels, MEAN, STD, generator(seed), **options)[0]
+
+    assert torch.equal(draw(0), draw(0)) and not torch.equal(draw(0), draw(1))
+
+
+def test_batches_that_cannot_be_drawn_are_refused():
+    images, labels = pictures()
+    with pytest.raises(JackpotError, match="class 0 has 15 images"):
+        pruning_batch(images, labels, MEAN, STD, generator(0), samples_per_class=16)
+    with pytest.raises(JackpotError, match="class 6 has 0 images"):
+        pruning_batch(images, labels, MEAN, STD, generator(0), classes=7)
+    with pytest.raises(JackpotError, match="too few"):
+        pruning_batch(images, labels, MEAN, STD, generator(0), kind="shuffled", size=91)
+    with pytest.raises(JackpotError, match="known: per_class, shuffled"):
+        pruning_batch(images, labels, MEAN, STD, generator(0), kind="stratified")

@@ -1,0 +1,94 @@
+"""Reported accuracies: what the file holds, and ours put beside it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jackpot.analysis.reported import against_reported, format_cell, load_reported
+from jackpot.analysis.statistics import CELL
+
+# One row each as mlrc2020's README prints it: ours is 90, 95 and 98 % sparsity.
+README = {
+    ("cifar10", "vgg19"): ("93.65 (-0.12)", "93.22 (-0.20)", "92.41 (-0.04)"),
+    ("cifar100", "vgg19"): ("72.75 (0.20)", "72.00 (0.63)", "68.77 (-0.21)"),
+    ("cifar10", "resnet32"): ("92.84 (-0.13)", "91.64 (0.04)", "88.68 (-0.42)"),
+    ("cifar100", "resnet32"): ("68.50 (-1.20)", "65.99 (-0.83)", "59.67 (-0.44)"),
+}
+
+
+def cell_of(frame, **wanted):
+    for column, value in wanted.items():
+        frame = frame[frame[column] == value]
+    assert len(frame) == 1
+    return frame.iloc[0]
+
+
+def test_the_table_is_whole():
+    table = load_reported()
+    assert len(table) == 150
+    assert set(table.source) == {"su2020", "mlrc2020"}
+    assert table[CELL].notna().all(axis=None)
+    assert set(table.check) == {"none", "rearranged", "corrupted_data"}
+    assert table.accuracy.between(0, 100).all()
+    assert (table.sparsity == 0).equals(table.ticket == "dense")
+
+
+@pytest.mark.parametrize(("dataset", "model"), README)
+def test_cells_read_as_in_mlrc2020s_readme(dataset, model):
+    table = load_reported()
+    random = table[table.ticket == "random"]
+    for sparsity, printed in zip((0.9, 0.95, 0.98), README[dataset, model], strict=True):
+        cell = {"dataset": dataset, "model": model, "sparsity": sparsity}
+        theirs = cell_of(random, source="su2020", **cell).accuracy
+        ours = cell_of(random, source="mlrc2020", **cell).accuracy
+        assert format_cell(ours, theirs) == printed
+
+
+def test_spread_is_that_of_values_reported_twice():
+    table = load_reported()
+    twice = table[table.duplicated(["source", *CELL], keep=False)]
+    assert len(twice) == 4
+    dense = twice[(twice.model == "vgg19")]
+    assert dense.spread.tolist() == pytest.approx([np.std(dense.accuracy, ddof=1)] * 2)
+    assert table.drop(twice.index).spread.isna().all()
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "text"),
+    [
+        (93.649, 93.77, "93.65 (-0.12)"),
+        (93.768, 93.77, "93.77 (0.00)"),
+        (93.764, 93.77, "93.76 (-0.01)"),
+        (np.nan, 93.77, "— [93.77]"),
+        (None, 93.7, "— [93.70]"),
+        (93.649, None, "93.65"),
+        (None, np.nan, "—"),
+    ],
+)
+def test_format_cell(ours, theirs, text):
+    assert format_cell(ours, theirs) == text
+
+
+def test_ours_beside_theirs():
+    rng = np.random.default_rng(3)
+    accuracies = rng.normal(93, 1, 4)
+    # 1 - 0.05 is the same sparsity as 0.95 in the file; a diverged run does not count.
+    runs = pd.DataFrame(
+        [
+            ("cifar10", "vgg19", "random", "none", 1 - 0.05, seed, accuracy)
+            for seed, accuracy in enumerate([*accuracies, np.nan])
+        ],
+        columns=[*CELL, "seed", "test_accuracy"],
+    )
+    table = against_reported(runs)
+    assert len(table) == len(load_reported())
+    row = cell_of(table[table.n > 0], source="su2020")
+    assert (row.model, row.ticket, row.sparsity, row.n) == ("vgg19", "random", 0.95, 4)
+    assert row["mean"] == pytest.approx(accuracies.mean())
+    assert row.sd == pytest.approx(accuracies.std(ddof=1))
+    assert row.difference == pytest.approx(accuracies.mean() - 93.42)
+    assert row.cell == format_cell(accuracies.mean(), 93.42)
+    others = table[table.n == 0]
+    assert len(others) == 148
+    assert others["mean"].isna().all()
+    assert others.cell.str.startswith("— [").all()

@@ -1,0 +1,288 @@
+"""The papers' claims as tests over the runs of a study.
+
+Each claim is a set of cells (dataset, model, sparsity, ticket, and check, other ticket or
+reported value) with one paired test each, all in one Holm family, and a rule for which verdicts
+bear the claim out. ``docs/statistics.md`` states the rules. The claims are su2020's ("Random
+Tickets can Win the Jackpot", arXiv 2009.11094; its abstract numbers findings 1 and 2), which
+mlrc2020 set out to reproduce.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from jackpot.analysis.reported import load_reported
+from jackpot.analysis.statistics import CELL, clean, compare, judge, measure, verdicts
+
+OUTCOMES = ("held", "did_not_hold", "undecided", "not_tested")
+DATA_CHECKS = ("random_labels", "random_pixels", "corrupted_data")
+INITIAL = ("snip", "grasp")
+PARTIALLY_TRAINED = ("weight_rewinding", "lr_rewinding")
+
+Table = Callable[[pd.DataFrame, float, float], pd.DataFrame]
+Outcome = Callable[[pd.Series, float], str]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim: what it says, who says it where, and the method by which it is tested.
+
+    ``table(runs, margin, alpha)`` gives one row a cell; ``outcome(row, alpha)`` one of
+    ``OUTCOMES`` for such a row.
+    """
+
+    id: str
+    sentence: str
+    source: str
+    method: str
+    table: Table
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """A claim, its verdict (of ``OUTCOMES``), the numbers in one sentence, and a row a cell.
+
+    ``rows`` has the columns of ``verdicts`` or ``compare`` and ``outcome``.
+    """
+
+    claim: Claim
+    verdict: str
+    sentence: str
+    rows: pd.DataFrame
+
+
+def evaluate_claims(
+    runs: pd.DataFrame, margin: float = 0.5, alpha: float = 0.05
+) -> list[ClaimResult]:
+    """Evaluate every claim of ``CLAIMS``, in their order; a claim without runs is not tested.
+
+    Raises:
+        JackpotError: as for ``jackpot.analysis.statistics.verdicts``.
+    """
+    return [evaluate(claim, runs, margin, alpha) for claim in CLAIMS]
+
+
+def evaluate(
+    claim: Claim, runs: pd.DataFrame, margin: float = 0.5, alpha: float = 0.05
+) -> ClaimResult:
+    """Evaluate one claim; ``evaluate_claims`` says how."""
+    rows = claim.table(runs, margin, alpha)
+    outcomes = [
+        "not_tested" if row["verdict"] == "too_few_seeds" else claim.outcome(row, alpha)
+        for _, row in rows.iterrows()
+    ]
+    rows = rows.assign(outcome=pd.Series(outcomes, index=rows.index, dtype=object))
+    verdict = overall(outcomes)
+    return ClaimResult(claim, verdict, _sentence(verdict, rows), rows)
+
+
+def overall(outcomes: list[str]) -> str:
+    """The claim's verdict from its cells': claims are about every cell, so one failure is one.
+
+    Holm keeps the chance that luck alone makes any cell of the claim fail under ``alpha``. Cells
+    that are not tested do not count.
+    """
+    tested = set(outcomes) - {"not_tested"}
+    if not tested:
+        return "not_tested"
+    if "did_not_hold" in tested:
+        return "did_not_hold"
+    return "held" if tested == {"held"} else "undecided"
+
+
+def _sentence(verdict: str, rows: pd.DataFrame) -> str:
+    tested = rows[rows["outcome"] != "not_tested"]
+    untested = len(rows) - len(tested)
+    if tested.empty:
+        where = (
+            f"{_cells(untested)} with too few seeds" if untested else "this study has no such runs"
+        )
+        return f"Not tested: {where}."
+    counts = tested["outcome"].value_counts()
+    parts = [f"held in {counts.get('held', 0)} of {_cells(len(tested))}"]
+    for outcome in ("did_not_hold", "undecided"):
+        if outcome in counts:
+            parts.append(f"{outcome.replace('_', ' ')} in {counts[outcome]}")
+    if untested:
+        parts.append(f"{untested} more with too few seeds")
+    if "inside_interval" in tested:
+        inside = int(tested["inside_interval"].sum())
+        parts.append(f"{inside} reported values lie inside our 95 % interval")
+    word = {"held": "", "undecided": "undecided: "}.get(verdict, "did not hold: ")
+    if verdict == "did_not_hold" and "held" in counts:
+        word = "did not hold everywhere: "
+    text = f"{word}{', '.join(parts)}"
+    low, high = tested.loc[tested["mean_difference"].agg(["idxmin", "idxmax"])].to_dict("records")
+    extremes = _numbers(low) if len(tested) == 1 else f"from {_numbers(low)} to {_numbers(high)}"
+    return f"{text[0].upper()}{text[1:]}. Mean difference {extremes}."
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell{'s' * (count != 1)}"
+
+
+def _numbers(row: dict) -> str:
+    other = row.get("reference", row.get("source"))
+    run = [row["dataset"], row["model"], row["ticket"]]
+    run += [row["check"]] if row.get("check", "none") != "none" else []
+    run += [f"against {other}"] if other else []
+    return (
+        f"{row['mean_difference']:+.2f} points (95 % interval {row['ci95_low']:+.2f} to "
+        f"{row['ci95_high']:+.2f}, n = {row['n']}; {' '.join(run)}, sparsity {row['sparsity']:g})"
+    )
+
+
+def _checks(tickets: tuple[str, ...], checks: tuple[str, ...]) -> Table:
+    def table(runs: pd.DataFrame, margin: float, alpha: float) -> pd.DataFrame:
+        runs = clean(runs)
+        wanted = runs["ticket"].isin(tickets) & runs["check"].isin(["none", *checks])
+        return verdicts(runs[wanted], margin, alpha)
+
+    return table
+
+
+def _tickets(ticket: str, references: tuple[str, ...]) -> Table:
+    def table(runs: pd.DataFrame, margin: float, alpha: float) -> pd.DataFrame:
+        return compare(runs, ticket, references, margin, alpha)
+
+    return table
+
+
+def _against_reported(runs: pd.DataFrame, margin: float, alpha: float) -> pd.DataFrame:
+    """Our runs of every cell that has a reported value, tested against that value.
+
+    Nearly all reported values are one run, so ``p_difference`` asks whether one further run like
+    ours would be as far off (t-test with standard error sd * sqrt(1 + 1/n)); equivalence is about
+    our mean and their value as it stands.
+    """
+    by = ["source", *CELL, "accuracy"]
+    reported = load_reported().drop_duplicates(by)
+    pairs = clean(runs).merge(reported, on=CELL)
+    pairs = pairs.assign(difference=pairs["test_accuracy"] - pairs["accuracy"])
+    pairs = pairs.sort_values([*by, "seed"])
+    table = measure(pairs, by, margin)
+    distance = t.isf(table["p_difference"] / 2, table["n"] - 1) / np.sqrt(table["n"] + 1)
+    table["p_difference"] = 2 * t.sf(distance, table["n"] - 1)
+    table = judge(table, margin, alpha)
+    inside = (table["ci95_low"] <= 0) & (table["ci95_high"] >= 0)
+    return table.assign(inside_interval=inside).merge(reported[[*by, "spread"]], on=by)
+
+
+def _does_not_need(row: pd.Series, alpha: float) -> str:
+    return {"degraded": "did_not_hold", "undecided": "undecided"}.get(row["verdict"], "held")
+
+
+def _needs(row: pd.Series, alpha: float) -> str:
+    return {"degraded": "held", "undecided": "undecided"}.get(row["verdict"], "did_not_hold")
+
+
+def _improves(row: pd.Series, alpha: float) -> str:
+    return {"improved": "held", "undecided": "undecided"}.get(row["verdict"], "did_not_hold")
+
+
+def _keeps_up(row: pd.Series, alpha: float) -> str:
+    if row["p_noninferiority_holm"] <= alpha:
+        return "held"
+    return "did_not_hold" if row["verdict"] == "degraded" else "undecided"
+
+
+def _agrees(row: pd.Series, alpha: float) -> str:
+    if row["verdict"] == "unaffected" or abs(row["mean_difference"]) <= row["spread"]:
+        return "held"
+    return "undecided" if row["verdict"] == "undecided" else "did_not_hold"
+
+
+_HELD_IF_SAFE = "Held in a cell whose verdict is unaffected or improved; degraded is a failure."
+_HELD_IF_HARMED = "Held in a cell whose verdict is degraded; unaffected or improved is a failure."
+
+CLAIMS = (
+    Claim(
+        "initial_tickets_do_not_need_data",
+        "SNIP and GraSP do not need the data: spoiling what they see does no harm.",
+        "su2020, abstract, finding 1",
+        _HELD_IF_SAFE,
+        _checks(INITIAL, DATA_CHECKS),
+        _does_not_need,
+    ),
+    Claim(
+        "initial_tickets_do_not_need_positions",
+        "SNIP and GraSP do not need the positions: rearranging the mask in each layer does no "
+        "harm.",
+        "su2020, abstract, finding 2",
+        _HELD_IF_SAFE,
+        _checks(INITIAL, ("rearranged",)),
+        _does_not_need,
+    ),
+    Claim(
+        "lottery_does_not_need_data",
+        "Lottery tickets restarted at initial weights do not need the data.",
+        "su2020, abstract, finding 1 (lottery tickets are among its initial tickets)",
+        _HELD_IF_SAFE,
+        _checks(("lottery",), DATA_CHECKS),
+        _does_not_need,
+    ),
+    Claim(
+        "lottery_does_not_need_positions",
+        "Lottery tickets restarted at initial weights do not need the positions.",
+        "su2020, abstract, finding 2 (lottery tickets are among its initial tickets)",
+        _HELD_IF_SAFE,
+        _checks(("lottery",), ("rearranged",)),
+        _does_not_need,
+    ),
+    Claim(
+        "random_tickets_keep_up",
+        "Random tickets keep up with SNIP and GraSP.",
+        "su2020, abstract; mlrc2020, README, Random Tickets",
+        "Random against SNIP and GraSP, paired by seed. Held in a cell where random is not worse "
+        "by the margin or more (one-sided test); degraded is a failure.",
+        _tickets("random", INITIAL),
+        _keeps_up,
+    ),
+    Claim(
+        "partially_trained_tickets_need_weights",
+        "Partially-trained tickets need the weights: shuffling them in each layer does harm.",
+        "su2020, abstract (the method that passes); mlrc2020, README, Partially-trained Tickets",
+        _HELD_IF_HARMED,
+        _checks(PARTIALLY_TRAINED, ("shuffled_weights",)),
+        _needs,
+    ),
+    Claim(
+        "partially_trained_tickets_need_data",
+        "Partially-trained tickets need the data: spoiled labels or pixels do harm.",
+        "su2020, abstract (the method that passes)",
+        _HELD_IF_HARMED,
+        _checks(PARTIALLY_TRAINED, DATA_CHECKS),
+        _needs,
+    ),
+    Claim(
+        "partially_trained_tickets_need_all_data",
+        "Partially-trained tickets need all of the data: pretraining on half of it does harm.",
+        "su2020, abstract (the method that passes); mlrc2020, README, Partially-trained Tickets",
+        _HELD_IF_HARMED,
+        _checks(PARTIALLY_TRAINED, ("half_dataset",)),
+        _needs,
+    ),
+    Claim(
+        "hybrid_tickets_improve_on_random",
+        "Hybrid tickets improve on random tickets.",
+        "su2020, abstract",
+        "Hybrid against random, paired by seed. Held in a cell whose verdict is improved; "
+        "degraded, or a difference within the margin, is a failure.",
+        _tickets("hybrid", ("random",)),
+        _improves,
+    ),
+    Claim(
+        "ours_agree_with_reported",
+        "Our accuracies are those that su2020 and mlrc2020 reported.",
+        "su2020 and mlrc2020, as listed in reported.csv",
+        "Our runs against each reported value. Held in a cell where the difference is within the "
+        "margin beyond doubt, or no larger than the reported spread where there is one; a "
+        "difference beyond doubt is a failure.",
+        _against_reported,
+        _agrees,
+    ),
+)

@@ -1,0 +1,158 @@
+"""From a folder of runs to tidy tables: runs.csv, histories.csv, layers.csv and about.json."""
+
+import io
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from jackpot.errors import JackpotError
+from jackpot.storage import damaged, read_json, write_json, write_text
+from jackpot.study import Plan
+from jackpot.study.model import Run
+from jackpot.training.results import HISTORY
+
+CELL = ["dataset", "model", "ticket", "check", "sparsity", "seed"]
+RUN_COLUMNS = [
+    "study",
+    *CELL,
+    "test_accuracy",
+    "test_loss",
+    "best_test_accuracy",
+    "density",
+    "collapsed",
+    "epochs",
+    "seconds",
+    "images_per_second",
+    "device",
+    "precision",
+]
+LAYER_COLUMNS = [*CELL, "position", "layer", "total", "kept"]
+
+
+def collect(plan: Plan, *, partial: bool = False) -> None:
+    """Write the study's tables from the results of its runs.
+
+    Args:
+        partial: leave out runs that have no result yet, instead of refusing.
+
+    Raises:
+        JackpotError: a result is missing, damaged, or is another run's.
+    """
+    root, runs, results = Path(plan.root), [], []
+    for run, path in zip(plan.study.runs(), plan.metrics(), strict=True):
+        if partial and not Path(path).exists():
+            continue
+        results.append(_read_result(run, Path(path)))
+        runs.append(run)
+    if not runs:
+        raise JackpotError(f"{root}/runs: no run has a result yet; there is nothing to report.")
+    _write_csv(root / "runs.csv", pd.DataFrame(results)[RUN_COLUMNS])
+    _write_csv(root / "layers.csv", _layers(runs, results))
+    _write_csv(root / "histories.csv", _histories(runs, root))
+    write_json(root / "about.json", about(plan, results))
+
+
+def _read_result(run: Run, path: Path) -> dict[str, Any]:
+    result = read_json(path)
+    missing = [key for key in (*RUN_COLUMNS, "layers", "versions") if key not in result]
+    if missing:
+        raise damaged(path, f"it lacks {', '.join(missing)}")
+    wrong = [key for key in CELL if result[key] != getattr(run, key)]
+    if run.ticket != "dense" and wrong:
+        raise damaged(path, f"it is another run's: its {wrong[0]} is {result[wrong[0]]}")
+    # A dense ticket of the user's own name is the pretraining, which calls itself dense.
+    return {**result, "ticket": run.ticket}
+
+
+def _layers(runs: list[Run], results: list[dict[str, Any]]) -> pd.DataFrame:
+    rows = [
+        [*_cell(run), position, layer["name"], layer["total"], layer["kept"]]
+        for run, result in zip(runs, results, strict=True)
+        for position, layer in enumerate(result["layers"], 1)
+    ]
+    return pd.DataFrame(rows, columns=LAYER_COLUMNS)
+
+
+def _histories(runs: list[Run], root: Path) -> pd.DataFrame:
+    parts = []
+    for run in runs:
+        path = root / run.path / "history.csv"
+        try:
+            history = pd.read_csv(path)
+        except FileNotFoundError:
+            raise JackpotError(
+                f"{path}: no such file. Ask Snakemake for it by this path."
+            ) from None
+        except (ValueError, OSError) as error:
+            raise damaged(path, str(error)) from error
+        if list(history.columns) != list(HISTORY):
+            raise damaged(path, f"its columns are {', '.join(history.columns)}")
+        for key, value in reversed(list(zip(CELL, _cell(run), strict=True))):
+            history.insert(0, key, value)
+        parts.append(history)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _cell(run: Run) -> list[Any]:
+    return [getattr(run, key) for key in CELL]
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    text = io.StringIO()
+    table.to_csv(text, index=False, lineterminator="\n")
+    write_text(path, text.getvalue())
+
+
+def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the report says of the study: settings, expected runs, versions, hardware, sources."""
+    study = plan.study
+    versions: dict[str, list[str]] = {}
+    for key in sorted({key for result in results for key in result["versions"]}):
+        versions[key] = sorted({str(result["versions"].get(key, "unknown")) for result in results})
+    return {
+        "study": study.model_dump(mode="json"),
+        "expected_runs": [
+            {**dict(zip(CELL, _cell(run), strict=True)), "path": path}
+            for run, path in zip(study.runs(), plan.metrics(), strict=True)
+        ],
+        "provenance": {
+            "versions": {key: ", ".join(values) for key, values in versions.items()},
+            "devices": dict(Counter(result["device"] for result in results)),
+            "precisions": dict(Counter(result["precision"] for result in results)),
+            "resumed_runs": sum(result["resumes"] > 0 for result in results),
+            "fingerprints": {"study": plan.fingerprints.study_digest},
+            "sources": _sources(plan),
+            "deviations": deviations(study),
+        },
+    }
+
+
+def _sources(plan: Plan) -> dict[str, Any]:
+    found = {}
+    for dataset in sorted({run.dataset for run in plan.study.runs()}):
+        path = Path(plan.config.data_dir) / dataset / "source.json"
+        if path.exists():
+            record = read_json(path)
+            found[dataset] = {key: record[key] for key in ("kind", "digest", "bytes")}
+    return found
+
+
+def deviations(study) -> list[str]:
+    """Sentences on every option that departs from su2020's definitions, for the report."""
+    found = [
+        f"check {check}: scope {options['scope']} in place of the paper's"
+        for check, options in study.check_options.items()
+        if "scope" in options and options["scope"] not in ("image", "kept")
+    ]
+    used = {study.all_tickets[run.ticket].pruner for run in study.runs()} - {None}
+    for name in sorted(used):
+        pruner = study.all_pruners[name]
+        options = {**pruner.score_options, **pruner.allocation_options}
+        if options:
+            words = ", ".join(f"{key}: {value}" for key, value in options.items())
+            found.append(f"pruner {name}: {words}")
+        if pruner.keep_classifier:
+            found.append(f"pruner {name}: keeps the classifier whole")
+    return found

@@ -1,0 +1,168 @@
+"""The tables of results as figures, tables and page use them: complete columns, one order."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jackpot.errors import JackpotError
+
+CELL = ["dataset", "model", "ticket", "check", "sparsity"]
+RUN = [*CELL, "seed"]
+
+_OPTIONAL = {"collapsed": False, "study": "", "device": "", "precision": ""}
+_NUMBERS = [
+    "test_loss",
+    "best_test_accuracy",
+    "density",
+    "epochs",
+    "seconds",
+    "images_per_second",
+]
+
+TICKETS = {
+    "dense": "dense",
+    "snip": "SNIP",
+    "grasp": "GraSP",
+    "synflow": "SynFlow",
+    "lottery": "lottery",
+    "random": "random",
+    "random_uniform": "random uniform",
+    "weight_rewinding": "weight rewinding",
+    "lr_rewinding": "lr rewinding",
+    "hybrid": "hybrid",
+}
+CHECKS = {
+    "none": "no check",
+    "random_labels": "random labels",
+    "random_pixels": "random pixels",
+    "corrupted_data": "corrupted data",
+    "half_dataset": "half dataset",
+    "rearranged": "rearranged",
+    "shuffled_weights": "shuffled weights",
+    "reinitialized": "reinitialized",
+}
+# What each check spoils (DESIGN.md section 1); a user's own check is named under "another part".
+INGREDIENTS = {
+    "random_labels": "data",
+    "random_pixels": "data",
+    "corrupted_data": "data",
+    "half_dataset": "data",
+    "rearranged": "mask",
+    "shuffled_weights": "weights",
+    "reinitialized": "weights",
+}
+
+
+def words(name: str) -> str:
+    """A ticket or check in words: the field's spelling where there is one."""
+    return TICKETS.get(name) or CHECKS.get(name) or str(name).replace("_", " ")
+
+
+def percent(share: float) -> str:
+    """``0.995`` -> ``"99.5 %"``."""
+    return f"{100 * share:g} %"
+
+
+def in_order(names: Iterable[str], known: Mapping[str, str]) -> list[str]:
+    """The distinct ``names``: known ones in their fixed order, then the others by name."""
+    present = set(names)
+    return [name for name in known if name in present] + sorted(present - set(known))
+
+
+def prepare_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """A copy of ``runs`` with every column there, flags as booleans, rows in a fixed order.
+
+    Columns that a result cannot do without are ``dataset, model, ticket, check, sparsity, seed,
+    test_accuracy``. A NaN accuracy is a run that diverged; it gets ``diverged = True``.
+
+    Raises:
+        JackpotError: a needed column is missing.
+    """
+    absent = [name for name in [*RUN, "test_accuracy"] if name not in runs]
+    if absent:
+        raise JackpotError(
+            f"runs: column(s) missing: {', '.join(absent)}. "
+            "Make runs.csv anew with the collect step."
+        )
+    runs = runs.copy()
+    for name, default in _OPTIONAL.items():
+        runs[name] = runs.get(name, default)
+    for name in [*_NUMBERS, "test_accuracy", "sparsity"]:
+        runs[name] = pd.to_numeric(runs[name], errors="coerce") if name in runs else np.nan
+    runs["collapsed"] = [_flag(value) for value in runs["collapsed"]]
+    runs["diverged"] = runs["test_accuracy"].isna()
+    return sort_cells(runs)
+
+
+def _flag(value: Any) -> bool:
+    """True for true, "True", "yes" and counts above zero; False for blanks."""
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return False
+    if isinstance(value, str):
+        return value.strip().lower() not in {"", "false", "no", "0"}
+    return bool(value)
+
+
+def sort_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """``frame`` sorted by dataset, model, ticket, check, sparsity and seed, in the fixed order."""
+    orders = {
+        "ticket": in_order(frame["ticket"], TICKETS),
+        "check": in_order(frame["check"], CHECKS),
+    }
+
+    def position(column: pd.Series) -> pd.Series:
+        if column.name in orders:
+            return column.map({name: i for i, name in enumerate(orders[column.name])})
+        return column
+
+    by = [name for name in RUN if name in frame]
+    return frame.sort_values(by, key=position, kind="stable").reset_index(drop=True)
+
+
+def summarise(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row a cell: ``n, n_diverged, n_collapsed, mean, sd, values`` (accuracies in percent).
+
+    ``n`` counts the runs that have an accuracy; ``mean`` and ``sd`` (n - 1 in the denominator) are
+    over those, collapsed ones included. ``values`` lists them in order of seed.
+    """
+    rows = []
+    for key, cell in prepare_runs(runs).groupby(CELL, sort=False):
+        accuracy = cell["test_accuracy"].dropna()
+        rows.append(
+            {
+                **dict(zip(CELL, key, strict=True)),
+                "n": len(accuracy),
+                "n_diverged": int(cell["diverged"].sum()),
+                "n_collapsed": int(cell["collapsed"].sum()),
+                "mean": accuracy.mean(),
+                "sd": accuracy.std(ddof=1),
+                "values": list(accuracy),
+            }
+        )
+    columns = [*CELL, "n", "n_diverged", "n_collapsed", "mean", "sd", "values"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def mask_densities(layers: pd.DataFrame) -> pd.DataFrame:
+    """Density of every layer of every mask over the seeds, once for masks with equal counts.
+
+    Args:
+        layers: ``dataset, model, ticket, check, sparsity, seed, position, layer, total, kept``.
+
+    Returns:
+        ``dataset, model, ticket, check, sparsity, position, layer, mean, min`` (shares of the
+        layer's weights), layers in order. A check whose every layer has the mean density of the
+        unspoiled mask, such as ``rearranged``, is left out where that mask is there.
+    """
+    by = [*CELL, "position", "layer"]
+    layers = layers.assign(density=layers["kept"] / layers["total"])
+    means = layers.groupby(by, sort=False)["density"].agg(["mean", "min"]).reset_index()
+    means = sort_cells(means.sort_values("position", kind="stable"))
+    same = [name for name in [*CELL, "position"] if name != "check"]
+    original = means[means["check"] == "none"].set_index(same)["mean"]
+    theirs = original.reindex(pd.MultiIndex.from_frame(means[same])).to_numpy()
+    differs = ~np.isclose(means["mean"], theirs, rtol=0, atol=1e-12)
+    keep = pd.Series(differs).groupby([means[name] for name in CELL]).transform("any")
+    return means[(means["check"] == "none") | keep].reset_index(drop=True)

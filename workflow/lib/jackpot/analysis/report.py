@@ -1,0 +1,221 @@
+"""The report page: one HTML file that holds everything and asks the network for nothing."""
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from jackpot.analysis import answer, evidence, statistics
+from jackpot.analysis.frames import CELL, percent, prepare_runs
+from jackpot.errors import JackpotError
+from jackpot.storage import write_text
+
+TEMPLATES = Path(__file__).resolve().parents[3] / "report"
+# A drawing with very many points is smaller as a picture of pixels.
+_LARGE_SVG = 1_000_000
+_FIGURE_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
+_FIGURES = ("sanity_checks", "tickets", "layer_densities", "learning_curves")
+_TABLE_TYPES = {".csv": "text/csv", ".md": "text/markdown", ".tex": "application/x-tex"}
+# Above this many rows a table of runs starts folded, so that the page stays quick to read.
+_OPEN_ROWS = 300
+
+
+def write_report(
+    out_html: str | Path,
+    *,
+    runs: pd.DataFrame,
+    verdicts: pd.DataFrame | None = None,
+    claims: Iterable[Any] | None = None,
+    histories: pd.DataFrame | None = None,
+    layers: pd.DataFrame | None = None,
+    about: Mapping | None = None,
+    figures: Sequence[str | Path] = (),
+    tables_dir: str | Path | None = None,
+    reported: pd.DataFrame | None = None,
+) -> Path:
+    """Write the report of a study as one self-contained HTML file.
+
+    Args:
+        out_html: the file to write.
+        runs: rows of ``runs.csv`` (accuracies in percent, NaN for a run that diverged).
+        verdicts: rows of ``verdicts.csv``.
+        claims: see ``jackpot.analysis.answer.claim_entries``.
+        histories: all ``history.csv`` rows with their run's key; only their number is shown.
+        layers: kept and total weights of every layer of every run.
+        about: ``study``, ``expected_runs`` and ``provenance``; see the scripts that write it.
+        figures: the files the figure functions returned; of each, the SVG goes into the page.
+        tables_dir: the folder ``write_tables`` wrote; its files can be taken from the page.
+        reported: accuracies that others reported, shown beside ours.
+
+    Returns:
+        ``out_html`` as a path.
+
+    Raises:
+        JackpotError: a column is missing, a figure cannot be read, or the page not written.
+    """
+    runs = prepare_runs(runs)
+    about = about or {}
+    page = _page(runs, verdicts, list(claims or []), histories, layers, about, reported)
+    page["figures"] = _figures(figures, runs)
+    page["downloads"] = _downloads(tables_dir)
+    write_text(out_html, _environment().get_template("page.html.j2").render(page))
+    return Path(out_html)
+
+
+def _environment() -> jinja2.Environment:
+    if not (TEMPLATES / "page.html.j2").exists():
+        raise JackpotError(
+            f"{TEMPLATES}: the page's template is not there. "
+            "Install jackpot from a full checkout: pip install -e . in its root."
+        )
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _page(runs, verdicts, claims, histories, layers, about, reported) -> dict:
+    """Everything the template shows, but for the files."""
+    study = about.get("study") or {}
+    provenance = about.get("provenance") or {}
+    settings = study.get("statistics") or {}
+    verdicts = _with_seeds_to_decide(verdicts, runs, settings)
+    entries = answer.claim_entries(claims)
+    for entry in entries:
+        entry["table"] = evidence.claim_rows(entry)
+    missing = evidence.missing_runs(runs, about.get("expected_runs"))
+    lost = runs[runs["collapsed"] | runs["diverged"]]
+    has_layers = layers is not None and len(layers) > 0
+    return {
+        "name": study.get("name") or next(iter(runs["study"].unique()), "") or "study",
+        "description": study.get("description") or "",
+        "n_runs": len(runs),
+        "n_expected": len(about.get("expected_runs") or []),
+        "summary": answer.summary(runs, verdicts, entries, len(missing)),
+        "claims": entries,
+        "needs": None if verdicts is None else answer.needs(verdicts),
+        "grids": [] if verdicts is None else answer.grids(verdicts),
+        "verdict_words": answer.VERDICTS,
+        "margin": _margin(verdicts, settings),
+        "alpha": settings.get("alpha", 0.05),
+        "families": evidence.family_tables(runs, reported),
+        "has_reported": reported is not None,
+        "verdict_table": None if verdicts is None else evidence.verdict_numbers(verdicts),
+        "run_table": evidence.run_table(runs, "runs", "Every run: what each seed gave"),
+        "open_runs": len(runs) <= _OPEN_ROWS,
+        "lost_table": evidence.run_table(lost, "lost", "Runs that collapsed or diverged")
+        if len(lost)
+        else None,
+        "layer_tables": evidence.layer_tables(layers) if has_layers else [],
+        "n_epochs": 0 if histories is None else len(histories),
+        "n_missing": len(missing),
+        "coverage": evidence.coverage_table(missing) if missing else None,
+        "deviations": list(provenance.get("deviations") or []),
+        "hardware": evidence.hardware_table(runs),
+        "devices": [str(device) for device in provenance.get("devices") or []],
+        "lists": {
+            title: evidence.named_values(provenance.get(key) or {}) for title, key in _LISTS.items()
+        },
+        "settings": evidence.named_values(study),
+    }
+
+
+_LISTS = {
+    "Versions": "versions",
+    "Where the data came from": "sources",
+    "Fingerprints of the code": "fingerprints",
+}
+
+
+def _with_seeds_to_decide(verdicts, runs, settings) -> pd.DataFrame | None:
+    """The verdicts, with how many seeds an undecided cell would need."""
+    if verdicts is None or verdicts.empty:
+        return None
+    if "seeds_to_decide" in verdicts:
+        return verdicts
+    details = statistics.details(runs, _margin(verdicts, settings), settings.get("alpha", 0.05))
+    needed = details[[*CELL, "seeds_to_decide"]]
+    return verdicts.assign(sparsity=verdicts["sparsity"].round(9)).merge(needed, "left", CELL)
+
+
+def _margin(verdicts: pd.DataFrame | None, settings: Mapping) -> float:
+    if verdicts is not None and len(verdicts):
+        return float(verdicts["margin"].iloc[0])
+    return float(settings.get("margin", 0.5))
+
+
+def _figures(paths: Sequence[str | Path], runs: pd.DataFrame) -> list[dict]:
+    """One entry a figure: its SVG (or PNG) as a data URI, alternative text and caption."""
+    best: dict[str, Path] = {}
+    for path in map(Path, paths):
+        if path.suffix in _FIGURE_TYPES:
+            best[path.stem] = _better(best.get(path.stem, path), path)
+    order = [*_FIGURES, *sorted(set(best) - set(_FIGURES))]
+    return [_figure(best[stem], runs) for stem in order if stem in best]
+
+
+def _better(one: Path, other: Path) -> Path:
+    """Of two files of one figure the SVG, unless it is too large to carry."""
+    svg, png = sorted((one, other), key=lambda path: path.suffix == ".png")
+    too_large = svg.suffix == ".svg" and svg.exists() and svg.stat().st_size > _LARGE_SVG
+    return png if too_large else svg
+
+
+def _figure(path: Path, runs: pd.DataFrame) -> dict:
+    title = path.stem.replace("_", " ").capitalize()
+    what, spread = _caption(path.stem)
+    hardware = sorted(
+        {f"{d} {p}".strip() for d, p in zip(runs["device"], runs["precision"], strict=True)}
+    )
+    n = f"n = {answer.seeds_text(runs)}."
+    trained = f"Trained on: {', '.join(filter(None, hardware)) or 'not recorded'}."
+    models = ", ".join(
+        f"{dataset} · {model}"
+        for dataset, model in sorted(set(zip(runs["dataset"], runs["model"], strict=True)))
+    )
+    sparsities = ", ".join(percent(s) for s in sorted(set(runs["sparsity"]) - {0.0}))
+    return {
+        "id": f"figure-{path.stem.replace('_', '-')}",
+        "title": title,
+        "uri": _data_uri(path, _FIGURE_TYPES[path.suffix]),
+        "alt": f"{title}, for {models}; sparsities {sparsities or 'none'}. {what} "
+        "The numbers are in the tables of this page.",
+        "caption": " ".join(filter(None, (what, spread, n, trained))),
+    }
+
+
+def _caption(stem: str) -> tuple[str, str]:
+    """What a figure shows and how its spread is drawn: the two paragraphs of its caption file,
+    which is the one that Snakemake's own report shows."""
+    path = TEMPLATES / f"{stem}.rst"
+    if not path.exists():
+        return "", ""
+    paragraphs = path.read_text(encoding="utf-8").strip().split("\n\n")
+    what, spread = [" ".join(paragraph.split()) for paragraph in paragraphs]
+    return what, spread
+
+
+def _downloads(tables_dir: str | Path | None) -> list[dict]:
+    """The files of the tables, each as a link that holds its contents."""
+    if tables_dir is None:
+        return []
+    paths = [path for path in sorted(Path(tables_dir).glob("*")) if path.suffix in _TABLE_TYPES]
+    return [
+        {"name": path.name, "uri": _data_uri(path, _TABLE_TYPES[path.suffix])} for path in paths
+    ]
+
+
+def _data_uri(path: Path, kind: str) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise JackpotError(
+            f"{path}: cannot be read ({error.strerror}). Ask Snakemake for it by this path."
+        ) from error
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,247 @@
+"""Tables of a study for people and papers: tidy CSV, Markdown and LaTeX, one per family of tickets.
+
+A cell reads ``91.20 ± 0.31 (n=3)``: mean and standard deviation (n - 1) of the test accuracy in
+percent over the n seeds that have one. Collapsed runs are in the mean and counted beside it;
+diverged runs have no accuracy and are counted too. A cell that was not run is a dash.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from jackpot.analysis.frames import CELL, in_order, percent, prepare_runs, sort_cells, summarise
+from jackpot.storage import write_text
+
+DASH = "–"
+FAMILIES = {
+    "initial": ("snip", "grasp", "synflow", "lottery"),
+    "random": ("random",),
+    "partially_trained": ("weight_rewinding", "lr_rewinding"),
+    "hybrid": ("hybrid",),
+    "dense": ("dense",),
+}
+OTHERS = "others"
+ROW = ["dataset", "model", "ticket", "check"]
+
+_TIDY = [*CELL, "n", "n_collapsed", "n_diverged", "mean", "sd"]
+_THEIRS = ["source", "reported", "difference", "note"]
+_VERDICT_NUMBERS = ["mean_difference", "ci95_low", "ci95_high", "ci90_low", "ci90_high"]
+
+
+def family_of(ticket: str) -> str:
+    """The family of a ticket; one that is none of the papers' is among ``others``."""
+    for family, members in FAMILIES.items():
+        if ticket in members or (family == "random" and ticket.startswith("random_")):
+            return family
+    return OTHERS
+
+
+def families(tickets: Iterable[str]) -> dict[str, list[str]]:
+    """The families that ``tickets`` belong to, in a fixed order, each with its tickets."""
+    present = set(tickets)
+    found = {name: [] for name in [*FAMILIES, OTHERS]}
+    for ticket in in_order(present, dict.fromkeys(sum(FAMILIES.values(), ()), "")):
+        found[family_of(ticket)].append(ticket)
+    return {name: members for name, members in found.items() if members}
+
+
+def table_cells(runs: pd.DataFrame, reported: pd.DataFrame | None = None) -> pd.DataFrame:
+    """One row a cell with its numbers, and with ``reported`` a row for every value of theirs.
+
+    Args:
+        runs: rows of ``runs.csv``.
+        reported: ``source, dataset, model, ticket, check, sparsity, accuracy, note``; only the
+            datasets and models of ``runs`` are taken from it.
+
+    Returns:
+        ``dataset, model, ticket, check, sparsity, n, n_collapsed, n_diverged, mean, sd, values``
+        and, with ``reported``, ``source, reported, difference, note`` (ours minus theirs, points).
+    """
+    cells = summarise(runs).assign(sparsity=lambda frame: frame["sparsity"].round(9))
+    if reported is None:
+        return cells
+    ours = set(zip(cells["dataset"], cells["model"], strict=True))
+    here = [pair in ours for pair in zip(reported["dataset"], reported["model"], strict=True)]
+    theirs = reported[here].rename(columns={"accuracy": "reported"})
+    theirs = theirs.assign(sparsity=theirs["sparsity"].astype(float).round(9))
+    cells = cells.merge(theirs[[*CELL, "source", "reported", "note"]], on=CELL, how="outer")
+    counts = ["n", "n_collapsed", "n_diverged"]
+    cells[counts] = cells[counts].fillna(0).astype(int)
+    cells["difference"] = cells["mean"] - cells["reported"]
+    return sort_cells(cells)
+
+
+def cell_text(rows: pd.DataFrame) -> str:
+    """One cell of a table in words, from its row of ``table_cells`` (several where several
+    reported values stand beside it)."""
+    row = rows.iloc[0]
+    parts = [_ours(row)]
+    if "reported" in rows:
+        parts += [_theirs(theirs) for _, theirs in rows.dropna(subset="reported").iterrows()]
+    return " ".join(parts)
+
+
+def _ours(row: pd.Series) -> str:
+    if row["n"] + row["n_diverged"] == 0:
+        return DASH
+    if row["n"] == 0:
+        return f"diverged (all {row['n_diverged']})"
+    spread = f" ± {row['sd']:.2f}" if row["n"] > 1 else ""
+    notes = [f"n={row['n']}"]
+    notes += [f"{row['n_collapsed']} collapsed"] if row["n_collapsed"] else []
+    notes += [f"{row['n_diverged']} diverged"] if row["n_diverged"] else []
+    return f"{row['mean']:.2f}{spread} ({', '.join(notes)})"
+
+
+def _theirs(row: pd.Series) -> str:
+    if pd.isna(row["mean"]):
+        return f"[{row['source']} {row['reported']:.2f}]"
+    # The difference of the two numbers as shown, and never "-0.00".
+    difference = round(round(row["mean"], 2) - round(row["reported"], 2), 2) + 0.0
+    return f"[{row['source']} {row['reported']:.2f} ({difference:+.2f})]"
+
+
+def wide_table(cells: pd.DataFrame) -> pd.DataFrame:
+    """Rows dataset, model, ticket and check; a column of texts for every sparsity."""
+    cells = sort_cells(cells)
+    sparsities = sorted(cells["sparsity"].unique())
+    rows = []
+    for key, group in cells.groupby(ROW, sort=False):
+        texts = {s: cell_text(part) for s, part in group.groupby("sparsity")}
+        columns = {percent(s): texts.get(s, DASH) for s in sparsities}
+        rows.append({**dict(zip(ROW, key, strict=True)), **columns})
+    return pd.DataFrame(rows, columns=[*ROW, *(percent(s) for s in sparsities)])
+
+
+def write_tables(
+    runs: pd.DataFrame,
+    out_dir: str | Path,
+    *,
+    verdicts: pd.DataFrame | None = None,
+    reported: pd.DataFrame | None = None,
+) -> list[Path]:
+    """Write ``<family>.csv``, ``.md`` and ``.tex`` for every family, and ``verdicts.md``/``.tex``.
+
+    Args:
+        runs: rows of ``runs.csv``.
+        out_dir: directory, made if need be.
+        verdicts: rows of ``verdicts.csv``; without them there is no table of verdicts.
+        reported: accuracies of others to stand beside ours; see ``table_cells``.
+
+    Returns:
+        The paths written.
+
+    Raises:
+        JackpotError: a column is missing, or the directory cannot be written.
+    """
+    out_dir = Path(out_dir)
+    cells = table_cells(prepare_runs(runs), reported)
+    family = cells["ticket"].map(family_of)
+    columns = [name for name in [*_TIDY, *_THEIRS] if name in cells]
+    written = []
+    for name in families(cells["ticket"]):
+        part = cells[family == name]
+        write_text(out_dir / f"{name}.csv", part[columns].to_csv(index=False, lineterminator="\n"))
+        written.append(out_dir / f"{name}.csv")
+        caption = f"Test accuracy (%), {name.replace('_', ' ')} tickets, by sparsity."
+        if name == "dense":
+            caption = "Test accuracy (%) of the dense networks."
+        written += _write_texts(out_dir / name, wide_table(part), caption)
+    if verdicts is not None and len(verdicts):
+        caption = "Verdicts: difference of each check from the ticket left alone (points)."
+        written += _write_texts(out_dir / "verdicts", verdict_table(verdicts), caption)
+    return written
+
+
+def verdict_table(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """``verdicts.csv`` for reading: intervals as one column, two decimals, words for verdicts."""
+    rows = sort_cells(verdicts)
+    numbers = {name: rows[name].map(_signed) for name in _VERDICT_NUMBERS}
+    return pd.DataFrame(
+        {
+            **{name: rows[name] for name in ROW},
+            "sparsity": rows["sparsity"].map(percent),
+            "n": rows["n"].astype(int),
+            "difference": numbers["mean_difference"],
+            "95 % interval": _interval(numbers["ci95_low"], numbers["ci95_high"]),
+            "90 % interval": _interval(numbers["ci90_low"], numbers["ci90_high"]),
+            "p difference (Holm)": rows["p_difference_holm"].map(p_text),
+            "p equivalence (Holm)": rows["p_equivalence_holm"].map(p_text),
+            "margin": rows["margin"].map("{:g}".format),
+            "verdict": rows["verdict"].str.replace("_", " "),
+        }
+    )
+
+
+def _signed(value: float) -> str:
+    return DASH if pd.isna(value) else f"{value:+.2f}"
+
+
+def _interval(low: pd.Series, high: pd.Series) -> list[str]:
+    pairs = zip(low, high, strict=True)
+    return [DASH if a == DASH else f"{a} to {b}" for a, b in pairs]
+
+
+def p_text(p: float) -> str:
+    """A p-value with two digits that matter: ``0.013``, ``< 0.001``, or a dash."""
+    if pd.isna(p):
+        return DASH
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def _write_texts(stem: Path, table: pd.DataFrame, caption: str) -> list[Path]:
+    kinds: dict[str, Callable] = {"md": _markdown, "tex": _latex}
+    paths = []
+    for kind, make in kinds.items():
+        path = stem.with_name(f"{stem.name}.{kind}")
+        write_text(path, make(table, caption))
+        paths.append(path)
+    return paths
+
+
+def _markdown(table: pd.DataFrame, caption: str) -> str:
+    def line(cells: Sequence[object]) -> str:
+        return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+    lines = [line(table.columns), line(["---"] * len(table.columns))]
+    lines += [line(row) for row in table.itertuples(index=False)]
+    return "\n".join([caption, "", *lines]) + "\n"
+
+
+_LATEX = str.maketrans(
+    {
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+        "\\": "\\textbackslash{}",
+        "~": "\\textasciitilde{}",
+        "^": "\\textasciicircum{}",
+        "<": "$<$",
+        "±": "$\\pm$",
+        DASH: "--",
+    }
+)
+
+
+def _latex(table: pd.DataFrame, caption: str) -> str:
+    """A booktabs table, escaped, ready for ``\\input``."""
+
+    def line(cells: Sequence[object]) -> str:
+        return " & ".join(str(cell).translate(_LATEX) for cell in cells) + " \\\\"
+
+    return "\n".join(
+        [
+            "% needs \\usepackage{booktabs}",
+            "\\begin{table}",
+            "\\centering",
+            f"\\caption{{{caption.translate(_LATEX)}}}",
+            f"\\begin{{tabular}}{{{'l' * len(table.columns)}}}",
+            "\\toprule",
+            line(table.columns),
+            "\\midrule",
+            *[line(row) for row in table.itertuples(index=False)],
+            "\\bottomrule",
+            "\\end{tabular}",
+            "\\end{table}",
+            "",
+        ]
+    )

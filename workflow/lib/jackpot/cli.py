@@ -1,0 +1,159 @@
+"""What the scripts share: options made from settings, and errors shown as messages."""
+
+import argparse
+import os
+import shlex
+import sys
+import types
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import ValidationError
+
+from jackpot.checks import CHECKS
+from jackpot.errors import JackpotError
+from jackpot.settings import Settings, Statistics, Training
+
+
+def add_settings(
+    parser: argparse.ArgumentParser, settings: type[Settings], without: tuple[str, ...] = ()
+) -> None:
+    """One ``--option`` for every field, with its type, default, allowed values and help."""
+    group = parser.add_argument_group(settings.__name__, settings.__doc__.split("\n")[0])
+    for name, field in settings.model_fields.items():
+        if name in without:
+            continue
+        kind, many = _plain(field.annotation)
+        choices = get_args(kind) if get_origin(kind) is Literal else None
+        options: dict[str, Any] = {"help": field.description, "dest": name}
+        if kind is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        elif choices:
+            options |= {"choices": choices, "type": type(choices[0])}
+        elif kind in (int, float, str):
+            options |= {"type": kind, "metavar": kind.__name__.upper()}
+        else:
+            options |= {"type": _key_value, "metavar": "KEY=VALUE"}
+            many = True
+        if many:
+            options["nargs"] = "*"
+        if field.is_required():
+            options["required"] = True
+        elif field.default is not None and field.default not in ({}, ()):
+            options["help"] = f"{field.description} (default: {field.default})"
+        group.add_argument(f"--{name.replace('_', '-')}", **options)
+
+
+def settings_from(
+    args: argparse.Namespace, settings: type[Settings], without: tuple[str, ...] = ()
+) -> Settings:
+    """The settings that were given, checked; what was not given has its default.
+
+    Raises:
+        JackpotError: naming the option and what is wrong with it.
+    """
+    values = {}
+    for name, field in settings.model_fields.items():
+        value = None if name in without else getattr(args, name)
+        if value is not None:
+            is_mapping = get_origin(field.annotation) is dict
+            values[name] = dict(value) if is_mapping else value
+    try:
+        return settings.model_validate(values)
+    except ValidationError as error:
+        lines = [
+            f"--{str(problem['loc'][0]).replace('_', '-')}: {problem['msg']}"
+            for problem in error.errors()
+        ]
+        raise JackpotError("\n".join(lines)) from None
+
+
+def parser_of(description: str) -> argparse.ArgumentParser:
+    """A parser whose ``--help`` starts with a script's docstring."""
+    return argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def add_machine(parser: argparse.ArgumentParser) -> None:
+    """Where to compute, and what today's settings and code would make."""
+    device = os.environ.get("JACKPOT_DEVICE", "auto")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default=device)
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    parser.add_argument("--fingerprint", default="", help="given by Snakemake, stored in outputs")
+
+
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """What pretrain.py and retrain.py share: the cell, Training, and resume files."""
+    cell = parser.add_argument_group("cell", "which run this is, for its metrics.json")
+    for name, default in (("study", "by-hand"), ("dataset", ""), ("model", ""), ("ticket", "")):
+        cell.add_argument(f"--{name}", default=default)
+    cell.add_argument("--check", choices=tuple(CHECKS), default="none")
+    cell.add_argument("--sparsity", type=float, default=0.0)
+    cell.add_argument("--seed", type=int, default=0)
+    add_settings(parser, Training)
+    add_machine(parser)
+    resume = parser.add_argument_group("resume")
+    resume.add_argument("--resume-file", help="save here, and go on from here")
+    resume.add_argument("--resume-minutes", type=float, default=5, help="(default: 5)")
+    resume.add_argument("--resume-epochs", type=int, help="save every so many epochs as well")
+
+
+def add_statistics(parser: argparse.ArgumentParser) -> None:
+    """What a study declares before anything is run."""
+    margin, alpha = (Statistics.model_fields[name] for name in ("margin", "alpha"))
+    parser.add_argument("--margin", type=float, default=margin.default, help=margin.description)
+    parser.add_argument("--alpha", type=float, default=alpha.default, help=alpha.description)
+
+
+def command_options(values: dict[str, Any]) -> str:
+    """``{"batch_size": 64, "flip": False}`` -> ``--batch-size 64 --no-flip``, shell-quoted.
+
+    None leaves an option out; a list is given as several words, a mapping as ``key=value`` words.
+    """
+    words: list[str] = []
+    for name, value in values.items():
+        option = name.replace("_", "-")
+        if value is None:
+            continue
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        elif isinstance(value, dict):
+            if value:
+                words += [f"--{option}", *(f"{k}={v}" for k, v in value.items())]
+        elif isinstance(value, str) or not isinstance(value, Iterable):
+            words += [f"--{option}", str(value)]
+        else:
+            words += [f"--{option}", *(str(item) for item in value)]
+    return shlex.join(words)
+
+
+def main(function: Callable[[], None]) -> None:
+    """Run a script's function; a problem that the user can mend ends as its message alone."""
+    try:
+        function()
+    except JackpotError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("stopped by Ctrl-C")
+
+
+def _plain(annotation: Any) -> tuple[Any, bool]:
+    """The type inside ``X | None``, ``Annotated[X, ...]`` or ``tuple[X, ...]``; whether many."""
+    origin = get_origin(annotation)
+    if hasattr(annotation, "__metadata__"):
+        return _plain(get_args(annotation)[0])
+    if origin in (Union, types.UnionType):
+        return _plain(next(a for a in get_args(annotation) if a is not type(None)))
+    if origin in (tuple, list):
+        return _plain(get_args(annotation)[0])[0], True
+    return annotation, False
+
+
+def _key_value(text: str) -> tuple[str, Any]:
+    import yaml
+
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return key, yaml.safe_load(value)

@@ -1,0 +1,74 @@
+"""Image files in folders by class: a directory, a tar or a zip."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from jackpot.data import archives
+from jackpot.data.files import ImageData, clean_data
+from jackpot.data.images import Images, is_image
+from jackpot.errors import JackpotError
+
+_TEST = ("test", "val")
+_LAYOUT = "train/<class>/<image> and test/<class>/<image> (or val/), if need be in one top folder"
+
+
+class _Place(NamedTuple):
+    top: str
+    split: str
+    class_name: str
+
+
+def read(source: Path, *, size: int | None = None, channels: int = 3) -> ImageData:
+    """Read ``train/<class>/*`` and ``test/<class>/*``; labels follow the sorted class names.
+
+    ``val/`` is read as the test split where there is no ``test/``, and left aside where there is
+    one. Files that are not named like images are passed over.
+
+    Args:
+        source: a directory or an archive.
+        size: side in pixels to which images are resized; None: all must have one size.
+        channels: 1 (grey) or 3 (RGB).
+
+    Raises:
+        JackpotError: naming the file that is no image or of another size, the classes that only
+            one split has, or what the layout lacks.
+    """
+    images = Images(source, size, channels)
+    tops = set()
+    for member in archives.members(source):
+        if place := _place(member.name):
+            tops.add(place.top)
+            images.add(place.split, place.class_name, member)
+    if len(tops) > 1:
+        raise JackpotError(f"{source}: more than one top folder: {', '.join(sorted(tops))}.")
+    test = next((split for split in _TEST if images.classes(split)), None)
+    if test is None or not images.classes("train"):
+        lacking = "training" if not images.classes("train") else "test"
+        raise JackpotError(f"{source}: no {lacking} images found. The layout is {_LAYOUT}.")
+    classes = _agreed_classes(source, images.classes("train"), images.classes(test))
+    return clean_data(images.stack("train", classes), images.stack(test, classes), tuple(classes))
+
+
+def _place(name: str) -> _Place | None:
+    """Where an image belongs, or None for a file that is not one of the dataset's images."""
+    parts = name.split("/")
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    if hidden or not is_image(name):
+        return None
+    for depth in (0, 1):
+        if len(parts) >= depth + 3 and parts[depth] in ("train", *_TEST):
+            return _Place("/".join(parts[:depth]), parts[depth], parts[depth + 1])
+    return None
+
+
+def _agreed_classes(source: Path, train: list[str], test: list[str]) -> list[str]:
+    only = {
+        "only in training": sorted(set(train) - set(test)),
+        "only in test": sorted(set(test) - set(train)),
+    }
+    if any(only.values()):
+        lists = "; ".join(f"{where}: {', '.join(names)}" for where, names in only.items() if names)
+        raise JackpotError(f"{source}: the splits have different classes: {lists}.")
+    if len(train) < 2:
+        raise JackpotError(f"{source}: one class only ({train[0]}); two or more are needed.")
+    return train

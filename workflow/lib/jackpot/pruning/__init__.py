@@ -1,0 +1,1 @@
+"""Pruners: a score (which weights matter) and an allocation (how many stay in each layer)."""

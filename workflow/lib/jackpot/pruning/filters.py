@@ -1,0 +1,45 @@
+"""Structured pruning: whole convolution filters instead of single weights."""
+
+import torch
+
+from jackpot.pruning.masks import refuse_nan
+from jackpot.storage import Mask, Tensors
+
+
+def keep_filters(scores: Tensors, count: int) -> Mask:
+    """Keep the best output filters, as near to ``count`` weights as whole filters allow.
+
+    A filter's score is the sum of |score| over its weights (Li et al. 2017, "Pruning filters for
+    efficient ConvNets", uses that sum of magnitudes). Filters are taken from the best downwards,
+    over all the layers given; of two equally near numbers the smaller is taken, but never no
+    filter where ``count`` is positive. Ties go to the lower index. A filter whose scores are all
+    minus infinity is pruned already and stays so.
+
+    Args:
+        scores: name -> (out, ...) scores.
+        count: weights to keep in all.
+    """
+    refuse_nan(scores)
+    filters = torch.cat([_filter_scores(layer) for layer in scores.values()])
+    sizes = torch.cat(
+        [torch.full((len(s),), s[0].numel(), device=filters.device) for s in scores.values()]
+    )
+    order = torch.sort(filters, descending=True, stable=True).indices
+    reached = torch.cat([sizes.new_zeros(1), sizes[order].cumsum(0)])
+    taken = int((reached - count).abs().argmin())
+    if count > 0:
+        taken = max(taken, 1)
+    kept = torch.zeros_like(filters, dtype=torch.bool)
+    kept[order[:taken]] = True
+    kept &= filters > -torch.inf
+    parts = kept.split([len(layer) for layer in scores.values()])
+    return {
+        name: part.reshape(-1, *(1,) * (layer.dim() - 1)).expand(layer.shape).clone()
+        for (name, layer), part in zip(scores.items(), parts, strict=True)
+    }
+
+
+def _filter_scores(layer: torch.Tensor) -> torch.Tensor:
+    flat = layer.detach().double().flatten(1)
+    gone = torch.isneginf(flat).all(dim=1)
+    return flat.abs().sum(dim=1).masked_fill(gone, -torch.inf)

@@ -1,0 +1,222 @@
+"""From a score and an allocation to masks: score once, cut at every sparsity."""
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from jackpot.errors import JackpotError
+from jackpot.models import prunable
+from jackpot.pruning.allocation import ALLOCATIONS, GLOBAL
+from jackpot.pruning.counts import density_of, kept_count
+from jackpot.pruning.filters import keep_filters
+from jackpot.pruning.masks import keep_number
+from jackpot.pruning.scores import SCORES
+from jackpot.storage import Mask, Tensors
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+
+
+def make_masks(
+    model: nn.Module,
+    data: Batch | None,
+    *,
+    score: str,
+    allocation: str,
+    sparsities: Sequence[float],
+    generator: torch.Generator,
+    score_options: Mapping[str, object] | None = None,
+    allocation_options: Mapping[str, object] | None = None,
+    rounds: int = 1,
+    keep_classifier: bool = False,
+    structured: bool = False,
+) -> dict[float, Mask]:
+    """Prune a model at several sparsities.
+
+    Args:
+        model: network whose weights are scored; untouched. Its ``family`` attribute goes to the
+            allocation.
+        data: pruning batch ``(images, labels)``; None for a score that reads none.
+        score: a name in ``SCORES``, or ``"file.py:function"``.
+        allocation: ``global``, a name in ``ALLOCATIONS``, or ``"file.py:function"``.
+        sparsities: fractions removed, each 0 <= s < 1.
+        generator: for scores that draw.
+        score_options, allocation_options: keyword arguments of the two functions.
+        rounds: 1 scores once for all sparsities. More prune each sparsity in that many rounds on
+            the schedule density**(round / rounds), scoring anew with the pruned weights at 0 and
+            never reviving one (SynFlow: 100; Tanaka et al. 2020, algorithm 1). Under a per-layer
+            allocation every layer follows the schedule to its own density.
+        keep_classifier: prune convolutions only, yet count the classifier in the total (su2020's
+            lottery ticket).
+        structured: prune whole convolution filters (``jackpot.pruning.filters``); the classifier
+            stays whole, and counts are met to the nearest filter.
+
+    Returns:
+        sparsity -> mask over every prunable weight, on the weights' device.
+
+    Raises:
+        JackpotError: impossible sparsity, unknown name or option, or scores of the wrong form.
+    """
+    if rounds < 1:
+        raise JackpotError(f"rounds is {rounds}; at least 1 is needed")
+    score_options = dict(score_options or {})
+    if structured and score == "random":
+        score_options["per_filter"] = True
+    # A user's score may be careless with the model it is given, so it gets a copy.
+    network = copy.deepcopy(model)
+    compute = _scorer(score, network, data, generator, score_options)
+    pools = {
+        sparsity: _pools(
+            model, sparsity, allocation, allocation_options or {}, keep_classifier or structured
+        )
+        for sparsity in sparsities
+    }
+    keep = keep_filters if structured else keep_number
+    if rounds == 1:
+        scores = compute()
+        return {sparsity: _cut(scores, pools[sparsity], 1.0, keep) for sparsity in sparsities}
+    start = generator.get_state()
+    masks = {}
+    for sparsity in sparsities:
+        # Each sparsity starts afresh, so that its mask does not depend on the others asked for.
+        generator.set_state(start)
+        network.load_state_dict(model.state_dict())
+        masks[sparsity] = _iterate(network, compute, pools[sparsity], rounds, keep)
+    return masks
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """Layers that compete for ``count`` weights: all of them, or one alone."""
+
+    names: tuple[str, ...]
+    total: int
+    count: int
+    density: float
+
+    def count_at(self, progress: float) -> int:
+        """Weights that stay after the fraction ``progress`` of the rounds."""
+        return self.count if progress == 1 else kept_count(self.density**progress, self.total)
+
+
+def _pools(
+    model: nn.Module,
+    sparsity: float,
+    allocation: str,
+    options: Mapping[str, object],
+    keep_classifier: bool,
+) -> list[_Pool]:
+    weights = prunable(model)
+    names, sizes = list(weights), [weight.numel() for weight in weights.values()]
+    density = density_of(sparsity)
+    budget = kept_count(density, sum(sizes))
+    if keep_classifier and budget < sizes[-1]:
+        raise _classifier_too_large(sparsity, budget, sizes[-1])
+    if allocation == GLOBAL:
+        _refuse_unknown(allocation, options, ())
+        if not keep_classifier:
+            return [_Pool(tuple(names), sum(sizes), budget, density)]
+        rest, total = budget - sizes[-1], sum(sizes[:-1])
+        return [
+            _Pool(tuple(names[:-1]), total, rest, rest / total),
+            _Pool((names[-1],), sizes[-1], sizes[-1], 1.0),
+        ]
+    if keep_classifier:
+        options = {**options, "classifier_density": 1.0}
+    allocate = ALLOCATIONS[allocation]
+    _check_options(allocation, allocate, options)
+    shapes = [tuple(weight.shape) for weight in weights.values()]
+    # Only VGG has a rule of its own, so a network that names no family counts as the other.
+    family = getattr(model, "family", "resnet")
+    counts = allocate(sizes, density, shapes=shapes, family=family, **options)
+    if len(counts) != len(sizes) or sum(counts) != budget:
+        raise JackpotError(
+            f"allocation {allocation} gave {len(counts)} counts that sum to {sum(counts)}; "
+            f"the model has {len(sizes)} layers and keeps {budget} weights"
+        )
+    if keep_classifier and counts[-1] != sizes[-1]:
+        raise _classifier_too_large(sparsity, budget, sizes[-1])
+    return [
+        _Pool((name,), size, count, count / size)
+        for name, size, count in zip(names, sizes, counts, strict=True)
+    ]
+
+
+def _classifier_too_large(sparsity: float, budget: int, size: int) -> JackpotError:
+    return JackpotError(
+        f"at sparsity {sparsity} {budget} weights stay in all, too few to keep the classifier's "
+        f"{size} whole. Lower the sparsity, or prune the classifier too."
+    )
+
+
+Keep = Callable[[Tensors, int], Mask]
+
+
+def _cut(scores: Tensors, pools: Sequence[_Pool], progress: float, keep: Keep) -> Mask:
+    mask: Mask = {}
+    for pool in pools:
+        mask |= keep({name: scores[name] for name in pool.names}, pool.count_at(progress))
+    return mask
+
+
+def _iterate(
+    network: nn.Module,
+    compute: Callable[[], Tensors],
+    pools: Sequence[_Pool],
+    rounds: int,
+    keep: Keep,
+) -> Mask:
+    """Prune ``network`` (which is changed) round by round, never reviving a weight."""
+    weights = prunable(network)
+    alive = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in weights.items()}
+    for done in range(1, rounds + 1):
+        # A kept weight may score as low as a pruned one; below everything, none comes back.
+        scores = {
+            name: value.masked_fill(~alive[name], -torch.inf) for name, value in compute().items()
+        }
+        alive = _cut(scores, pools, done / rounds, keep)
+        for name, weight in weights.items():
+            weight.data.masked_fill_(~alive[name], 0)
+    return alive
+
+
+def _scorer(
+    name: str,
+    network: nn.Module,
+    data: Batch | None,
+    generator: torch.Generator,
+    options: Mapping[str, object],
+) -> Callable[[], Tensors]:
+    function = SCORES[name]
+    _check_options(name, function, options)
+
+    def compute() -> Tensors:
+        scores = function(network, data, generator, **options)
+        expected = {key: tuple(weight.shape) for key, weight in prunable(network).items()}
+        if {key: tuple(value.shape) for key, value in scores.items()} != expected:
+            raise JackpotError(
+                f"score {name} must return one value for every prunable weight: "
+                f"{', '.join(f'{key} {shape}' for key, shape in expected.items())}"
+            )
+        # Whole-number scores cannot hold the minus infinity that marks a pruned weight.
+        return {
+            key: value.detach() if value.is_floating_point() else value.detach().double()
+            for key, value in ((key, scores[key]) for key in expected)
+        }
+
+    return compute
+
+
+def _check_options(name: str, function: Callable, options: Mapping[str, object]) -> None:
+    parameters = inspect.signature(function).parameters.values()
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        _refuse_unknown(name, options, [parameter.name for parameter in parameters])
+
+
+def _refuse_unknown(name: str, options: Mapping[str, object], known: Sequence[str]) -> None:
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise JackpotError(f"{name} has no option {', '.join(unknown)}")

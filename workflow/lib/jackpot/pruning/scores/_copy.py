@@ -1,0 +1,61 @@
+"""What the gradient-based scores share: a private copy, plain arithmetic, batches per draw."""
+
+import contextlib
+import copy
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from jackpot.errors import JackpotError
+from jackpot.models import prunable
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+
+
+def scoring_copy(model: nn.Module, dtype: torch.dtype, train: bool) -> nn.Module:
+    """A copy that may be changed at will: gradients on, one dtype, train or eval mode."""
+    duplicate = copy.deepcopy(model).to(dtype).requires_grad_(True)
+    return duplicate.train(train)
+
+
+@contextlib.contextmanager
+def plain_arithmetic(model: nn.Module) -> Iterator[None]:
+    """Gradients on; no autocast, TF32 or autotuned convolutions, so scores repeat exactly."""
+    device = next(model.parameters()).device.type
+    with (
+        torch.enable_grad(),
+        torch.autocast(device, enabled=False),
+        torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False),
+    ):
+        yield
+
+
+def split_draws(model: nn.Module, data: Batch, draws: int) -> list[Batch]:
+    """Cut the batch into ``draws`` equal consecutive parts, on the model's device.
+
+    Raises:
+        JackpotError: there is no batch, or it does not divide by ``draws``.
+    """
+    if data is None:
+        raise JackpotError("this score needs a pruning batch: pass data=(images, labels)")
+    device = next(model.parameters()).device
+    images, labels = (part.to(device) for part in data)
+    if draws < 1 or len(images) % draws or len(images) != len(labels):
+        raise JackpotError(
+            f"a pruning batch of {len(images)} images and {len(labels)} labels "
+            f"cannot be cut into {draws} equal draws"
+        )
+    size = len(images) // draws
+    return list(zip(images.float().split(size), labels.split(size), strict=True))
+
+
+def summed(totals: list[torch.Tensor] | None, more: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+    """Add detached gradients onto running totals (None at the start)."""
+    more = [gradient.detach() for gradient in more]
+    return more if totals is None else [a + b for a, b in zip(totals, more, strict=True)]
+
+
+def named(model: nn.Module, values: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Values of the prunable weights by name, in ``named_parameters()`` order."""
+    return dict(zip(prunable(model), values, strict=True))

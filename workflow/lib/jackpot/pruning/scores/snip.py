@@ -1,0 +1,43 @@
+"""SNIP (Lee, Ajanthan & Torr 2019, "SNIP: Single-shot network pruning", eqs. 4 and 6)."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from jackpot.models import prunable
+from jackpot.pruning.scores._copy import (
+    Batch,
+    named,
+    plain_arithmetic,
+    scoring_copy,
+    split_draws,
+    summed,
+)
+
+USES_DATA = True
+
+
+def snip(
+    model: nn.Module, data: Batch, generator: torch.Generator, *, draws: int = 1
+) -> dict[str, torch.Tensor]:
+    """|w * dL/dw|, L the cross-entropy, BatchNorm in train mode.
+
+    Args:
+        model: network to score; untouched.
+        data: ``(images float (N, C, H, W), labels int (N,))``.
+        generator: unused; SNIP draws nothing.
+        draws: the batch is this many equal consecutive parts, whose gradients are summed before
+            they are multiplied by the weights (as su2020's and GraSP's released code do).
+
+    Returns:
+        float32 scores, each shaped like its weight.
+    """
+    network = scoring_copy(model, torch.float32, train=True)
+    weights = list(prunable(network).values())
+    totals = None
+    with plain_arithmetic(network):
+        for images, labels in split_draws(network, data, draws):
+            loss = F.cross_entropy(network(images), labels)
+            totals = summed(totals, torch.autograd.grad(loss, weights))
+    scores = [(w.detach() * g).abs() for w, g in zip(weights, totals, strict=True)]
+    return named(network, scores)

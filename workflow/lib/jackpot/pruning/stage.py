@@ -1,0 +1,65 @@
+"""The stage that makes masks: read weights and data, score once, cut at every sparsity."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from jackpot.data.files import load_data
+from jackpot.models import load_model
+from jackpot.pruning.batch import pruning_batch
+from jackpot.pruning.masks import layer_counts
+from jackpot.pruning.prune import make_masks
+from jackpot.randomness import generator
+from jackpot.settings import Pruner, PruningBatch
+from jackpot.storage import save_mask
+
+
+def prune(
+    out: str | Path,
+    *,
+    data: str | Path,
+    weights: str | Path,
+    pruner: Pruner,
+    batch: PruningBatch,
+    sparsities: Sequence[float],
+    seed: int,
+    device: torch.device,
+    fingerprint: str = "",
+) -> None:
+    """Write ``sparsity<s>.safetensors`` for every sparsity into the folder ``out``.
+
+    Args:
+        data: what the pruner sees, clean or corrupted.
+        weights: what the score looks at: initial or trained weights.
+        seed: decides the pruning batch and the score's own draws.
+    """
+    model = load_model(weights).to(device)
+    seen = load_data(data)
+    chosen = pruning_batch(
+        seen.train_images,
+        seen.train_labels,
+        seen.mean,
+        seen.std,
+        generator(seed, "pruning batch"),
+        classes=len(seen.classes),
+        **batch.model_dump(),
+    )
+    masks = make_masks(
+        model,
+        tuple(tensor.to(device) for tensor in chosen),
+        sparsities=sparsities,
+        generator=generator(seed, "score"),
+        **pruner.model_dump(exclude={"weights"}),
+    )
+    for sparsity, mask in masks.items():
+        about = {"sparsity": sparsity, "seed": seed, "fingerprint": fingerprint}
+        save_mask(Path(out) / f"sparsity{sparsity:g}.safetensors", mask, about)
+        layers = layer_counts(mask)
+        kept, total = sum(k for *_, k in layers), sum(t for _, t, _ in layers)
+        empty = [name for name, _, k in layers if k == 0]
+        collapse = f"; no weight left in {', '.join(empty)}" if empty else ""
+        print(
+            f"{pruner.score} x {pruner.allocation} at sparsity {sparsity:g}, seed {seed}: "
+            f"keeps {kept:,} of {total:,} weights{collapse}"
+        )

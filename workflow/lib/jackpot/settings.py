@@ -1,0 +1,140 @@
+"""The settings a study or a command line can give: one source of types, defaults, help and docs.
+
+Each field's description is what ``--help``, the JSON schema and docs/study.md say of it.
+"""
+
+import difflib
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+
+PathName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Settings(BaseModel):
+    """Base of all settings: unknown keys are errors that name the allowed ones."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        allowed = list(cls.model_fields)
+        for key in values:
+            if key not in allowed:
+                close = difflib.get_close_matches(str(key), allowed, 1)
+                hint = f" Did you mean {close[0]!r}?" if close else ""
+                raise ValueError(f"unknown key {key!r}.{hint} Allowed keys: {', '.join(allowed)}")
+        return values
+
+    def changed_by(self, changes: "Settings") -> Self:
+        """A copy with every value that ``changes`` sets."""
+        values = {k: v for k, v in changes.model_dump().items() if v is not None}
+        return type(self).model_validate({**self.model_dump(), **values})
+
+
+class Training(Settings):
+    """How a network is trained. The defaults are su2020's."""
+
+    epochs: Positive = Field(160, description="epochs of a whole training, which decay refers to")
+    batch_size: Positive = Field(64, description="images a step")
+    learning_rate: float = Field(0.1, gt=0, description="learning rate of the first epoch")
+    momentum: float = Field(0.9, ge=0, lt=1, description="SGD momentum")
+    nesterov: bool = Field(False, description="Nesterov's form of momentum")
+    weight_decay: float = Field(1e-4, ge=0, description="L2 penalty on every parameter")
+    decay: Literal["step", "linear"] = Field(
+        "step", description="step: times `factor` at each milestone; linear: down to zero"
+    )
+    milestones: tuple[Share, ...] = Field(
+        (0.5, 0.75), description="fractions of `epochs` at which step decay acts"
+    )
+    factor: float = Field(0.1, gt=0, le=1, description="what step decay multiplies with")
+    crop_padding: int = Field(
+        4, ge=0, description="zero padding, in pixels, before a random crop to the old size"
+    )
+    flip: bool = Field(True, description="random horizontal flips")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="bfloat16: autocast; weights and optimizer stay float32",
+    )
+    channels_last: bool = Field(True, description="memory layout of images and convolutions")
+
+
+class PruningBatch(Settings):
+    """The images a score sees."""
+
+    kind: Literal["per_class", "shuffled"] = Field(
+        "per_class",
+        description="per_class: some of every class, in order; shuffled: one training batch",
+    )
+    samples_per_class: Positive = Field(10, description="per_class: images of every class")
+    draws: Positive = Field(1, description="per_class: draws whose gradients are summed")
+    size: Positive = Field(128, description="shuffled: images in the batch")
+
+
+class Pruner(Settings):
+    """Score x allocation x the weights it looks at; makes masks."""
+
+    score: str = Field(description="a score's name, or file.py:function, or module:function")
+    allocation: str = Field("global", description="how many weights stay in each layer")
+    weights: Literal["initial", "trained"] = Field(
+        "initial", description="which weights the score looks at"
+    )
+    score_options: dict[str, Any] = Field({}, description="keyword arguments of the score")
+    allocation_options: dict[str, Any] = Field({}, description="keyword arguments of allocation")
+    rounds: Positive = Field(
+        1, description="score and prune this many times on an exponential density schedule"
+    )
+    keep_classifier: bool = Field(
+        False, description="prune convolutions only; the classifier counts in the total"
+    )
+    structured: bool = Field(False, description="remove whole filters")
+
+
+class Ticket(Settings):
+    """A mask, starting weights, and where the learning-rate schedule starts."""
+
+    pruner: str | None = Field(description="name of the pruner; null for a dense network")
+    weights: Literal["initial", "rewound", "trained"] = Field(
+        "initial", description="starting weights; rewound: those of `rewind_epoch`"
+    )
+    schedule: Literal["start", "rewound"] = Field(
+        "start", description="where the learning-rate schedule starts: epoch 0 or `rewind_epoch`"
+    )
+
+
+class Statistics(Settings):
+    """What is declared before anything is run."""
+
+    margin: float = Field(
+        0.5, gt=0, description="points of accuracy within which two means count as equal"
+    )
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="error rate of a verdict")
+
+
+def _changes(settings: type[Settings]) -> type[Settings]:
+    """The same fields, all optional, for a partial override."""
+    fields = {
+        name: (
+            (Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation)
+            | None,
+            Field(None, description=field.description),
+        )
+        for name, field in settings.model_fields.items()
+    }
+    return create_model(
+        f"{settings.__name__}Changes",
+        __base__=Settings,
+        __doc__=f"Any of the keys of {settings.__name__}; keys left out change nothing.",
+        **fields,
+    )
+
+
+TrainingChanges = _changes(Training)
+PruningBatchChanges = _changes(PruningBatch)

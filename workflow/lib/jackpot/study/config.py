@@ -1,0 +1,46 @@
+"""config.yaml: where and how to run. Nothing here changes what a result is, save the device."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from jackpot.settings import Settings
+
+
+class Resume(Settings):
+    """How often a training is saved, so that a killed job loses little."""
+
+    minutes: Annotated[float, Field(gt=0)] = Field(
+        5, description="save at the latest every so often"
+    )
+    epochs: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="save every so many epochs as well"
+    )
+
+
+class Config(Settings):
+    """The keys of config.yaml and of ``--config``."""
+
+    study: str = Field("studies/digits.yaml", description="which study to run")
+    results_dir: str = Field("results", description="results go to <results_dir>/<study's name>")
+    data_dir: str = Field("data", description="downloads are kept here, for every study")
+    datasets: dict[str, dict[str, Any]] = Field(
+        {}, description="where a dataset comes from on this machine, in place of the study's word"
+    )
+    mirrors: dict[str, list[str]] = Field(
+        {}, description="further addresses for a dataset's archive, tried first"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto: a GPU if there is one"
+    )
+    threads: Annotated[int, Field(ge=1)] = Field(
+        1, description="CPU threads of a training or pruning job; part of what makes bits equal"
+    )
+    warm_processes: bool = Field(
+        True, description="fork jobs from a process that has imported torch already"
+    )
+    keep_weights: bool = Field(False, description="keep the final weights of every run")
+    partial: bool = Field(
+        False, description="report on the results that are there; the page lists what is missing"
+    )
+    resume: Resume = Field(Resume(), description="resume files of trainings")

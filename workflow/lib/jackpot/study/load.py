@@ -1,0 +1,102 @@
+"""Reading a study or config.yaml, with errors that name the file, the key and what is allowed."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from jackpot.errors import JackpotError
+from jackpot.settings import Settings
+from jackpot.study.config import Config
+from jackpot.study.model import Dataset, Study
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice; YAML would silently keep the last."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            try:
+                repeated = key in seen
+            except TypeError:
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key must be a word or a number", key_node.start_mark
+                ) from None
+            if repeated:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def load_study(path: str | Path, datasets: dict[str, dict] | None = None) -> Study:
+    """Read and check a study.
+
+    Args:
+        path: the study's YAML file.
+        datasets: changes to the study's dataset definitions on this machine, by name
+            (``datasets`` in config.yaml).
+
+    Raises:
+        JackpotError: naming the file, the key and the allowed values.
+    """
+    values = _read_yaml(path)
+    for name, changes in (datasets or {}).items():
+        if isinstance(values.get("datasets"), dict) and name in values["datasets"]:
+            kind = changes.get("kind")
+            before = values["datasets"][name] or {}
+            # Another kind is another source: nothing of the old definition fits it.
+            values["datasets"][name] = changes if kind else {**before, **changes}
+    return _validate(Study, values, path)
+
+
+def load_config(values: dict[str, Any], where: str = "config.yaml") -> Config:
+    """Check the merged values of config.yaml and ``--config``."""
+    return _validate(Config, values, where)
+
+
+def _read_yaml(path: str | Path) -> dict[str, Any]:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        folder = Path(path).parent
+        known = ", ".join(sorted(str(p) for p in folder.glob("*.yaml"))) or "none"
+        raise JackpotError(f"{path}: no such study. Studies there: {known}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise JackpotError(f"{path}: cannot be read: {error}") from None
+    try:
+        values = yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise JackpotError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise JackpotError(f"{path}: a study is a mapping of keys to values; see docs/study.md")
+    return values
+
+
+def _validate(model: type[Settings], values: Any, where: str | Path):
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        lines = [f"{where}: {_explain(problem)}" for problem in error.errors()]
+        raise JackpotError("\n".join(dict.fromkeys(lines))) from None
+
+
+def _explain(problem: dict) -> str:
+    key = ""
+    for part in problem["loc"]:
+        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
+    message = problem["msg"].removeprefix("Value error, ")
+    given = problem["input"]
+    if problem["type"] == "missing":
+        return f"{key}: this key is missing"
+    shown = "" if isinstance(given, dict | list) else f" (got {given!r})"
+    if problem["type"] == "value_error":
+        shown = ""
+    return f"{key}: {message}{shown}" if key else f"{message}{shown}"
+
+
+__all__ = ["Dataset", "load_config", "load_study"]

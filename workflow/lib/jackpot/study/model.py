@@ -1,0 +1,375 @@
+"""A study: which tickets, checks, sparsities and seeds to run on which datasets and models."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from jackpot.architectures import architecture_names
+from jackpot.checks import CHECKS
+from jackpot.data.kinds import kind_names
+from jackpot.families import families
+from jackpot.settings import (
+    PathName,
+    Pruner,
+    PruningBatch,
+    PruningBatchChanges,
+    Settings,
+    Statistics,
+    Ticket,
+    Training,
+    TrainingChanges,
+)
+from jackpot.study.tickets import PRUNERS, TICKETS, applicable_checks, check_pruner, pretrains
+
+
+def _short(sparsity: float) -> float:
+    if float(f"{sparsity:g}") != sparsity:
+        raise ValueError("has more than six digits, more than a path can tell apart")
+    return sparsity
+
+
+Sparsity = Annotated[float, Field(ge=0, lt=1), AfterValidator(_short)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class Dataset(Settings):
+    """Where images come from and how they are read."""
+
+    kind: Literal[tuple(kind_names())] = Field(description="how the files are laid out")
+    path: str | None = Field(None, description="a local folder or archive, instead of a download")
+    url: str | list[str] | None = Field(None, description="addresses to download from, in order")
+    sha256: str | None = Field(
+        None, pattern="^[0-9a-f]{64}$", description="digest the archive must have"
+    )
+    md5: str | None = Field(
+        None, pattern="^[0-9a-f]{32}$", description="digest the archive must have, if no sha256"
+    )
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="digits: share of the images that test"
+    )
+    size: Annotated[int, Field(ge=4, le=1024)] | None = Field(
+        None, description="image_folder: side in pixels to which images are scaled"
+    )
+    channels: Literal[1, 3] | None = Field(None, description="image_folder: 1 for grey, 3 for RGB")
+
+    @model_validator(mode="after")
+    def _check_place(self):
+        if self.kind == "image_folder" and not (self.path or self.url):
+            raise ValueError("an image_folder needs a path or a url")
+        if self.url and self.kind == "image_folder" and not self.sha256:
+            raise ValueError("an image_folder with a url needs the archive's sha256")
+        return self
+
+
+class Model(Settings):
+    """A network: ``vgg<depth>`` or ``resnet<depth>`` and its width."""
+
+    architecture: str | None = Field(None, description="vgg19, resnet32, ...; default: its name")
+    width: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="channels of the first stage; VGG 64, ResNet 16 by default"
+    )
+
+
+class Experiment(Settings):
+    """A full product of its lists. Dense rows have sparsity 0 and no check."""
+
+    datasets: list[str] | None = Field(None, description="default: all of the study's")
+    models: list[str] | None = Field(None, description="default: all of the study's")
+    tickets: Annotated[list[str], Field(min_length=1)] = Field(description="tickets to train")
+    checks: list[str] | Literal["all"] = Field(
+        ["none"],
+        description="sanity checks; `none` is always run beside them; all: those that apply",
+    )
+    sparsities: list[Sparsity] = Field([], description="fractions of prunable weights removed")
+    seeds: Annotated[list[Seed], Field(min_length=1)] = Field(description="one run for each")
+
+
+class When(Settings):
+    """Which cells an override changes: those that match every key that is given."""
+
+    dataset: list[str] | str | None = Field(None, description="dataset or datasets")
+    model: list[str] | str | None = Field(None, description="model or models")
+    ticket: list[str] | str | None = Field(None, description="ticket or tickets")
+    pruner: list[str] | str | None = Field(None, description="pruner or pruners")
+
+    def matches(self, **cell: str | None) -> bool:
+        """Whether a cell has, for each key given here, one of the named values."""
+        return all(
+            cell.get(key) in ([value] if isinstance(value, str) else value)
+            for key, value in self.model_dump(exclude_none=True).items()
+        )
+
+
+class Override(Settings):
+    """Other settings for some cells; later overrides win."""
+
+    when: When = Field(When(), description="which cells; all of them if left out")
+    pretraining: TrainingChanges = Field(TrainingChanges(), description="for pretraining")
+    retraining: TrainingChanges = Field(TrainingChanges(), description="for training tickets")
+    pruning_batch: PruningBatchChanges = Field(PruningBatchChanges(), description="for scores")
+    rewind_epoch: Annotated[int, Field(ge=0)] | None = Field(None, description="epoch to rewind to")
+    retrain_epochs: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="epochs after rewinding"
+    )
+
+    @model_validator(mode="after")
+    def _check_reach(self):
+        changed = self.pretraining.model_fields_set
+        if changed and (self.when.ticket or self.when.pruner):
+            raise ValueError(
+                "pretraining is shared by all tickets of a seed: `when` may only name "
+                "dataset and model"
+            )
+        if self.pruning_batch.model_fields_set and self.when.ticket:
+            raise ValueError("masks are shared by tickets: use `when: {pruner: ...}`, not ticket")
+        if self.when.pruner and (
+            self.retraining.model_fields_set or self.rewind_epoch or self.retrain_epochs
+        ):
+            raise ValueError("retraining belongs to tickets: use `when: {ticket: ...}`")
+        return self
+
+
+class Logging(Settings):
+    """What is written beside history.csv."""
+
+    tensorboard: bool = Field(False, description="TensorBoard event files, a folder for each run")
+
+
+@dataclass(frozen=True, order=True)
+class Run:
+    """One trained ticket; a row of runs.csv and a folder of results."""
+
+    dataset: str
+    model: str
+    ticket: str
+    check: str
+    sparsity: float
+    seed: int
+
+    @property
+    def path(self) -> str:
+        """Folder of the run below the study's results."""
+        cell = f"{self.dataset}/{self.model}/{self.ticket}/{self.check}"
+        return f"runs/{cell}/sparsity{self.sparsity:g}/seed{self.seed}"
+
+
+class Study(Settings):
+    """One YAML file: what to run."""
+
+    name: PathName = Field(description="results are written to <results_dir>/<name>")
+    description: str = Field("", description="shown at the top of the report")
+    datasets: Annotated[dict[PathName, Dataset], Field(min_length=1)] = Field(
+        description="the study's datasets by name"
+    )
+    models: Annotated[dict[PathName, Model], Field(min_length=1)] = Field(
+        description="the study's models by name"
+    )
+    training: Training = Field(Training(), description="how networks are trained")
+    rewind_epoch: Annotated[int, Field(ge=0)] = Field(
+        0, description="epoch to which partially-trained tickets rewind"
+    )
+    retrain_epochs: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="epochs after rewinding; default: the rest of the schedule"
+    )
+    pruning_batch: PruningBatch = Field(PruningBatch(), description="the images a score sees")
+    pruners: dict[PathName, Pruner] = Field({}, description="your own, beside the built-in ones")
+    tickets: dict[PathName, Ticket] = Field({}, description="your own, beside the built-in ones")
+    check_options: dict[str, dict[str, str]] = Field(
+        {}, description="options of a check, e.g. random_pixels: {scope: rows}"
+    )
+    data_seed: Seed = Field(0, description="seed of the corrupted datasets, shared by all runs")
+    overrides: list[Override] = Field([], description="other settings for some cells")
+    experiments: Annotated[list[Experiment], Field(min_length=1)] = Field(description="what is run")
+    statistics: Statistics = Field(Statistics(), description="declared before anything is run")
+    logging: Logging = Field(Logging(), description="extra logs")
+
+    @field_validator("pruners")
+    @classmethod
+    def _check_pruners(cls, pruners):
+        for pruner in pruners.values():
+            check_pruner(pruner)
+        return pruners
+
+    @field_validator("models")
+    @classmethod
+    def _check_models(cls, models):
+        for name, model in models.items():
+            _one_of("architecture", model.architecture or name, architecture_names())
+        return models
+
+    @field_validator("check_options")
+    @classmethod
+    def _check_check_options(cls, options):
+        for name, given in options.items():
+            _one_of("check", name, CHECKS)
+            for key, value in given.items():
+                _one_of(f"option of check {name}", key, ["scope"] if CHECKS[name].scopes else [])
+                _one_of(f"scope of check {name}", value, CHECKS[name].scopes)
+        return options
+
+    @model_validator(mode="after")
+    def _check_names(self):
+        pruners, tickets = self.all_pruners, self.all_tickets
+        for name, ticket in self.tickets.items():
+            if ticket.pruner is not None:
+                _one_of(f"tickets.{name}.pruner: pruner", ticket.pruner, pruners)
+        for i, experiment in enumerate(self.experiments):
+            self._check_experiment(f"experiments[{i}]", experiment)
+        for i, override in enumerate(self.overrides):
+            known = {
+                "dataset": self.datasets,
+                "model": self.models,
+                "ticket": tickets,
+                "pruner": pruners,
+            }
+            for key, value in override.when.model_dump(exclude_none=True).items():
+                for name in [value] if isinstance(value, str) else value:
+                    _one_of(f"overrides[{i}].when.{key}: {key}", name, known[key])
+        self._check_rewinding()
+        return self
+
+    def _check_experiment(self, where: str, experiment: Experiment) -> None:
+        for name in experiment.datasets or ():
+            _one_of(f"{where}.datasets: dataset", name, self.datasets)
+        for name in experiment.models or ():
+            _one_of(f"{where}.models: model", name, self.models)
+        for name in experiment.tickets:
+            _one_of(f"{where}.tickets: ticket", name, self.all_tickets)
+            ticket = self.all_tickets[name]
+            if ticket.pruner is not None and not experiment.sparsities:
+                raise ValueError(f"{where}.sparsities: ticket {name!r} needs at least one sparsity")
+            if experiment.checks == "all":
+                continue
+            for check in experiment.checks:
+                _one_of(f"{where}.checks: check", check, CHECKS)
+                allowed = applicable_checks(ticket, self.pruner_of(name))
+                if ticket.pruner is not None and check not in allowed:
+                    raise ValueError(
+                        f"{where}.checks: {check!r} does not apply to ticket {name!r}, which has "
+                        f"no such ingredient. Allowed for it: {', '.join(allowed)}"
+                    )
+
+    def _check_rewinding(self) -> None:
+        for dataset, model, name in {(r.dataset, r.model, r.ticket) for r in self.runs()}:
+            ticket = self.all_tickets[name]
+            epochs = self.pretraining_of(dataset, model).epochs
+            epoch = self.rewind_epoch_of(dataset, model, name)
+            if "rewound" in (ticket.weights, ticket.schedule) and epoch >= epochs:
+                raise ValueError(
+                    f"rewind_epoch: {epoch} is not before the end of pretraining; allowed for "
+                    f"{name} of {model} on {dataset}: 0 to {epochs - 1}"
+                )
+
+    @cached_property
+    def all_pruners(self) -> dict[str, Pruner]:
+        """Built-in pruners and the study's own, which win."""
+        return {**PRUNERS, **self.pruners}
+
+    @cached_property
+    def all_tickets(self) -> dict[str, Ticket]:
+        """Built-in tickets and the study's own, which win."""
+        return {**TICKETS, **self.tickets}
+
+    def pruner_of(self, ticket: str) -> Pruner | None:
+        """The pruner of a ticket; None for a dense one."""
+        name = self.all_tickets[ticket].pruner
+        return None if name is None else self.all_pruners[name]
+
+    def runs(self) -> list[Run]:
+        """Every run of the study, once, sorted."""
+        return self._runs
+
+    @cached_property
+    def _runs(self) -> list[Run]:
+        found = set()
+        for e in self.experiments:
+            for name in e.tickets:
+                ticket, pruner = self.all_tickets[name], self.pruner_of(name)
+                if ticket.pruner is None:
+                    checks, sparsities = ["none"], [0.0]
+                else:
+                    allowed = applicable_checks(ticket, pruner)
+                    checks = allowed if e.checks == "all" else ["none", *e.checks]
+                    sparsities = e.sparsities
+                found |= {
+                    Run(dataset, model, name, check, sparsity, seed)
+                    for dataset in e.datasets or self.datasets
+                    for model in e.models or self.models
+                    for check in checks
+                    for sparsity in sparsities
+                    for seed in e.seeds
+                }
+        return sorted(found)
+
+    def pretraining_of(self, dataset: str, model: str) -> Training:
+        """Settings of pretraining, overrides applied."""
+        return self._resolve(self.training, "pretraining", dataset=dataset, model=model)
+
+    def retraining_of(self, dataset: str, model: str, ticket: str) -> Training:
+        """Settings of training a ticket, overrides applied."""
+        cell = {"dataset": dataset, "model": model, "ticket": ticket}
+        return self._resolve(self.training, "retraining", **cell)
+
+    def pruning_batch_of(self, dataset: str, model: str, pruner: str) -> PruningBatch:
+        """The images a pruner's score sees, overrides applied."""
+        cell = {"dataset": dataset, "model": model, "pruner": pruner}
+        return self._resolve(self.pruning_batch, "pruning_batch", **cell)
+
+    def _resolve(self, settings, key: str, **cell: str):
+        for override in self.overrides:
+            if override.when.matches(**cell):
+                settings = settings.changed_by(getattr(override, key))
+        return settings
+
+    def rewind_epoch_of(self, dataset: str, model: str, ticket: str) -> int:
+        """The epoch to which a ticket rewinds."""
+        return self._last_set("rewind_epoch", dataset, model, ticket)
+
+    def retrain_epochs_of(self, dataset: str, model: str, ticket: str) -> int:
+        """How many epochs a ticket is trained for."""
+        epochs = self.retraining_of(dataset, model, ticket).epochs
+        if self.all_tickets[ticket].schedule == "start":
+            return epochs
+        given = self._last_set("retrain_epochs", dataset, model, ticket)
+        return given or max(1, epochs - self.rewind_epoch_of(dataset, model, ticket))
+
+    def _last_set(self, key: str, dataset: str, model: str, ticket: str):
+        value = getattr(self, key)
+        for override in self.overrides:
+            matches = override.when.matches(dataset=dataset, model=model, ticket=ticket)
+            if matches and getattr(override, key) is not None:
+                value = getattr(override, key)
+        return value
+
+    @cached_property
+    def sparsities(self) -> list[float]:
+        """Every sparsity of the study at which masks are cut, ascending."""
+        return sorted({r.sparsity for r in self.runs() if self.pruner_of(r.ticket)})
+
+    @cached_property
+    def rewind_epochs(self) -> list[int]:
+        """Every epoch whose weights some ticket starts from."""
+        return sorted(
+            {
+                self.rewind_epoch_of(r.dataset, r.model, r.ticket)
+                for r in self.runs()
+                if self.all_tickets[r.ticket].weights == "rewound"
+            }
+        )
+
+    def families(self) -> list[str]:
+        """The families of its tickets; there is a table for each."""
+        return families(run.ticket for run in self.runs())
+
+    def pretrains(self, ticket: str) -> bool:
+        """Whether a ticket needs a trained network."""
+        return pretrains(self.all_tickets[ticket], self.pruner_of(ticket))
+
+
+def _one_of(what: str, value: Any, allowed) -> None:
+    if value not in allowed:
+        raise ValueError(
+            f"{what} {value!r} does not exist. Allowed: {', '.join(map(str, allowed))}"
+        )

@@ -1,0 +1,60 @@
+"""Choosing the device and making it give the same bits every time."""
+
+import os
+import platform
+from importlib.metadata import version
+
+import torch
+
+from jackpot.errors import JackpotError
+
+
+def prepare_device(device: str = "auto", threads: int = 1) -> torch.device:
+    """Choose a device and fix every setting that bits depend on.
+
+    Args:
+        device: ``auto`` (a GPU if there is one), ``cpu`` or ``cuda``.
+        threads: CPU threads; sums are split by thread, so they are part of what makes bits equal.
+    """
+    # Read when CUDA starts; without it cuBLAS may choose another algorithm from run to run.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_num_threads(threads)
+    # As use_deterministic_algorithms(True), without importing the compiler, which costs 1.3 s.
+    torch.set_deterministic_debug_mode("error")
+    # Filling fresh memory with NaN finds bugs, and costs a pass over every new tensor.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.backends.cudnn.benchmark = False
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise JackpotError("device cuda: no GPU is visible here. Set device: cpu in config.yaml.")
+    return torch.device(device)
+
+
+def device_name(device: torch.device) -> str:
+    """What results record: the GPU's name, or the processor's and its thread count."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{_processor()}, {torch.get_num_threads()} threads".replace(" 1 threads", " 1 thread")
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what bits depend on."""
+    return {
+        "jackpot": version("jackpot"),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda or "none",
+        "platform": platform.platform(),
+    }

@@ -1,0 +1,70 @@
+"""The stage before pruning: train dense networks from their initial weights."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from jackpot.models import model_with_state, prunable
+from jackpot.settings import Training
+from jackpot.storage import save_tensors, sha256_of_tensors
+from jackpot.training.engine import cpu_state, train
+from jackpot.training.results import (
+    Cell,
+    load_splits,
+    load_weights,
+    placed,
+    tie,
+    write_results,
+)
+from jackpot.training.resume import ResumeFile
+
+
+def pretrain(
+    out: str | Path,
+    *,
+    cell: Cell,
+    clean: str | Path,
+    data: str | Path,
+    initial: str | Path,
+    settings: Training,
+    snapshots: tuple[int, ...],
+    device: torch.device,
+    resume: ResumeFile | None = None,
+    fingerprint: str = "",
+) -> None:
+    """Train a dense network from its initial weights, on clean or corrupted data.
+
+    Args:
+        out: folder for ``trained.safetensors``, ``epoch<k>.safetensors`` for every k of
+            ``snapshots``, ``metrics.json`` and ``history.csv``.
+        clean: the clean dataset; its test split and normalisation are used.
+        data: the dataset to train on; may be the same file.
+    """
+    started = datetime.now(UTC)
+    state, metadata = load_weights(initial)
+    model = placed(model_with_state(metadata["model"], state), settings, device)
+    inputs = {"weights": sha256_of_tensors(state)}
+    train_data, test_data = load_splits(clean, data, device, inputs)
+    tie(resume, cell, settings, inputs, fingerprint, epochs=settings.epochs, first_epoch=0)
+    outcome = train(
+        model,
+        train_data,
+        test_data,
+        settings,
+        seed=cell.seed,
+        epochs=settings.epochs,
+        snapshots=snapshots,
+        resume=resume,
+    )
+    out, header = Path(out), {"model": metadata["model"], "fingerprint": fingerprint}
+    for epoch in snapshots:
+        # A diverged training may end before a snapshot; its tickets start from where it ended.
+        weights = outcome.snapshots.get(epoch) or cpu_state(model)
+        save_tensors(out / f"epoch{epoch}.safetensors", weights, {**header, "epoch": epoch})
+    final = cpu_state(model)
+    save_tensors(out / "trained.safetensors", final, {**header, "epoch": settings.epochs})
+    layers = [(name, w.numel(), w.numel()) for name, w in prunable(model).items()]
+    write_results(out, cell, outcome, layers, final, settings, device, started, inputs, fingerprint)
+    if resume:
+        resume.remove()

@@ -1,0 +1,157 @@
+"""What every training reads and writes: weights, data splits, metrics.json and history.csv."""
+
+import argparse
+import csv
+import io
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from jackpot.data.files import load_data
+from jackpot.errors import JackpotError
+from jackpot.settings import Training
+from jackpot.storage import (
+    Tensors,
+    damaged,
+    load_tensors,
+    sha256_of_tensors,
+    write_json,
+    write_text,
+)
+from jackpot.training.batches import DeviceImages, to_device
+from jackpot.training.device import device_name, versions
+from jackpot.training.engine import Outcome
+from jackpot.training.resume import ResumeFile, fingerprint_of
+
+HISTORY = ("epoch", "lr", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Which run this is: the identifying columns of runs.csv."""
+
+    study: str
+    dataset: str
+    model: str
+    ticket: str
+    check: str
+    sparsity: float
+    seed: int
+
+
+def cell_of(args: argparse.Namespace) -> Cell:
+    """The cell that a script's options name."""
+    return Cell(**{field.name: getattr(args, field.name) for field in fields(Cell)})
+
+
+def resume_file_of(args: argparse.Namespace) -> ResumeFile | None:
+    """The resume file that a script's options ask for."""
+    if not args.resume_file:
+        return None
+    # The fingerprint is known once the inputs are read.
+    return ResumeFile(Path(args.resume_file), "", args.resume_minutes, args.resume_epochs)
+
+
+def load_weights(path: str | Path) -> tuple[Tensors, dict[str, Any]]:
+    """A weights file: state and metadata, whose ``model`` are ``build_model``'s arguments."""
+    state, metadata = load_tensors(path)
+    if "model" not in metadata:
+        raise damaged(path, "it holds no model's weights")
+    return state, metadata
+
+
+def load_splits(
+    clean: str | Path, data: str | Path, device: torch.device, inputs: dict[str, str]
+) -> tuple[DeviceImages, DeviceImages]:
+    """Training split of ``data`` and test split of ``clean``; notes the former's hash."""
+    test = load_data(clean)
+    if test.test_images is None:
+        raise JackpotError(f"{clean}: has no test split. Give the clean version of the dataset.")
+    train_data = test if str(data) == str(clean) else load_data(data)
+    split = {"images": train_data.train_images, "labels": train_data.train_labels}
+    inputs["data"] = sha256_of_tensors(split)
+    return to_device(train_data, "train", device), to_device(test, "test", device)
+
+
+def placed(model: torch.nn.Module, settings: Training, device: torch.device):
+    """The model on its device, in the memory layout that the settings ask for."""
+    layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+    return model.to(device=device, memory_format=layout)
+
+
+def tie(resume: ResumeFile | None, cell, settings, inputs, fingerprint, **schedule) -> None:
+    """Tie a resume file to everything that decides the bits of this training."""
+    if resume:
+        resume.fingerprint = fingerprint_of(
+            {
+                "cell": vars(cell),
+                "settings": settings.model_dump(mode="json"),
+                "inputs": inputs,
+                "run": fingerprint,
+                "versions": versions(),
+                "threads": torch.get_num_threads(),
+                **schedule,
+            }
+        )
+
+
+def write_results(
+    out: str | Path,
+    cell: Cell,
+    outcome: Outcome,
+    layers: list[tuple[str, int, int]],
+    final: Tensors,
+    settings: Training,
+    device: torch.device,
+    started: datetime,
+    inputs: dict[str, str],
+    fingerprint: str,
+) -> None:
+    """Write ``history.csv`` and then ``metrics.json``, which is what says that a run is done.
+
+    Args:
+        layers: name, total and kept weights of every prunable layer.
+        final: the last weights, whose hash is recorded.
+        inputs: SHA-256 of what the run read, by name.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, HISTORY, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(outcome.history)
+    write_text(Path(out) / "history.csv", text.getvalue())
+
+    last = outcome.history[-1]
+    accuracies = [row["test_accuracy"] for row in outcome.history if row["test_loss"] is not None]
+    metrics = {
+        **vars(cell),
+        # A diverged run has no accuracy: the number it shows is that of broken weights.
+        "test_accuracy": None if outcome.diverged else last["test_accuracy"],
+        "test_loss": None if outcome.diverged else last["test_loss"],
+        "best_test_accuracy": max(accuracies, default=None),
+        "density": sum(kept for *_, kept in layers) / sum(total for _, total, _ in layers),
+        "collapsed": any(kept == 0 for _, _, kept in layers),
+        "diverged": outcome.diverged,
+        "epochs": len(outcome.history),
+        "seconds": round(outcome.seconds, 3),
+        "images_per_second": round(outcome.images / max(outcome.seconds, 1e-9), 1),
+        "device": device_name(device),
+        "precision": settings.precision,
+        "weights_sha256": sha256_of_tensors(final),
+        "layers": [{"name": n, "total": total, "kept": kept} for n, total, kept in layers],
+        "fingerprints": {"run": fingerprint, "inputs": inputs},
+        "settings": settings.model_dump(mode="json"),
+        "resumes": outcome.resumes,
+        "started": started.isoformat(timespec="seconds"),
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+    }
+    write_json(Path(out) / "metrics.json", metrics)
+    accuracy = metrics["test_accuracy"]
+    shown = "diverged" if accuracy is None else f"{accuracy:.2f} %"
+    print(
+        f"{cell.ticket} {cell.check} at sparsity {cell.sparsity:g}, seed {cell.seed}: {shown} "
+        f"after {len(outcome.history)} epochs in {outcome.seconds:.1f} s"
+    )

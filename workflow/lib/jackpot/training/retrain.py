@@ -1,0 +1,104 @@
+"""The stage after pruning: train a ticket, edited as its check says."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from jackpot.checks import CHECKS
+from jackpot.errors import JackpotError
+from jackpot.models import model_with_state, prunable
+from jackpot.pruning.masks import layer_counts, validate
+from jackpot.randomness import generator
+from jackpot.settings import Training
+from jackpot.storage import Mask, Tensors, load_mask, save_tensors, sha256_of_tensors
+from jackpot.training.engine import cpu_state, train
+from jackpot.training.results import (
+    Cell,
+    load_splits,
+    load_weights,
+    placed,
+    tie,
+    write_results,
+)
+from jackpot.training.resume import ResumeFile
+
+
+def retrain(
+    out: str | Path,
+    *,
+    cell: Cell,
+    clean: str | Path,
+    weights: str | Path,
+    mask: str | Path,
+    check_options: dict[str, str] | None = None,
+    settings: Training,
+    epochs: int,
+    first_epoch: int,
+    device: torch.device,
+    keep_weights: bool = False,
+    resume: ResumeFile | None = None,
+    fingerprint: str = "",
+) -> None:
+    """Train a ticket: edit its mask and weights as the check says, then train under the mask.
+
+    Args:
+        out: folder for ``metrics.json``, ``history.csv`` and, if kept, ``weights.safetensors``.
+        weights: starting weights: initial, rewound or trained.
+        mask: the pruner's mask.
+        epochs, first_epoch: how long, and where the learning-rate schedule starts.
+    """
+    started = datetime.now(UTC)
+    start, metadata = load_weights(weights)
+    kept, _ = load_mask(mask)
+    inputs = {"weights": sha256_of_tensors(start), "mask": sha256_of_tensors(kept)}
+    model = model_with_state(metadata["model"], start)
+    try:
+        validate(kept, prunable(model))
+    except JackpotError as error:
+        raise JackpotError(f"{mask} does not fit {weights}: {error}") from None
+    edited, start = ticket(cell, kept, start, check_options or {})
+    model.load_state_dict(start)
+    model = placed(model, settings, device)
+    train_data, test_data = load_splits(clean, clean, device, inputs)
+    tie(resume, cell, settings, inputs, fingerprint, epochs=epochs, first_epoch=first_epoch)
+    outcome = train(
+        model,
+        train_data,
+        test_data,
+        settings,
+        seed=cell.seed,
+        epochs=epochs,
+        first_epoch=first_epoch,
+        mask=edited,
+        resume=resume,
+    )
+    final = cpu_state(model)
+    if keep_weights:
+        header = {"model": metadata["model"], "fingerprint": fingerprint}
+        save_tensors(Path(out) / "weights.safetensors", final, header)
+    write_results(
+        out,
+        cell,
+        outcome,
+        layer_counts(edited),
+        final,
+        settings,
+        device,
+        started,
+        inputs,
+        fingerprint,
+    )
+    if resume:
+        resume.remove()
+
+
+def ticket(
+    cell: Cell, mask: Mask, weights: Tensors, check_options: dict[str, str]
+) -> tuple[Mask, Tensors]:
+    """The mask and starting weights of a run, after its check's edits."""
+    check = CHECKS[cell.check]
+    mask = check.mask(mask, generator(cell.seed, "check", cell.check, "mask"))
+    draws = generator(cell.seed, "check", cell.check, "weights")
+    options = check_options if check.spoils == "weights" else {}
+    return mask, check.weights(weights, mask, draws, **options)

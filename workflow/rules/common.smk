@@ -1,0 +1,44 @@
+# What the rules share.
+
+
+def cached(pair):
+    """An input whose time stamp says nothing, if today's settings and code made it.
+
+    A copied or cloned results folder has arbitrary time stamps; the fingerprint in each file is
+    what tells. Where it differs, the input is an ordinary one, and changes travel downstream.
+    """
+    path, today = pair
+    return ancient(path) if recorded(path) == today else path
+
+
+# `snakemake figures` beside a runs.csv draws from it alone: nothing is collected or trained.
+# Snakemake knows its targets only after the rules are read, so the command line is asked.
+FROM_TABLES = "figures" in sys.argv and os.path.exists(f"{ROOT}/runs.csv")
+SETTLED = not FROM_TABLES and PLAN.is_settled()
+
+
+def settled(path):
+    """A table whose time stamp says nothing, while every result is there and today's."""
+    return ancient(path) if SETTLED else path
+
+
+# `run NAME` in a rule is workflow/scripts/NAME.py under the Python that runs Snakemake, or under
+# that of the rule's environment where Snakemake has activated one.
+shell.prefix(
+    "set -euo pipefail; "
+    f'[ "${{{{CONDA_PREFIX-}}}}" != "{os.environ.get("CONDA_PREFIX", "")}" ]'
+    f' || PATH="{os.path.dirname(sys.executable)}:$PATH"; '
+    'run() {{ python -S -E workflow/scripts/warm.py "workflow/scripts/$1.py" "${{@:2}}"; }}; '
+)
+CONDA = "../../envs/environment.yaml"
+
+# Jobs inherit what says nothing of their results. The address is short because a socket's path
+# may have 107 characters at most.
+os.environ.update(JACKPOT_DEVICE=SETTINGS.device)
+if SETTINGS.warm_processes:
+    os.environ.update(
+        JACKPOT_WARM=f"{tempfile.gettempdir()}/jackpot-{os.getuid()}-{os.getpid()}",
+        JACKPOT_WARM_OWNER=str(os.getpid()),
+    )
+
+TABLE_KINDS = ("csv", "md", "tex")

@@ -1,0 +1,135 @@
+# From results to tables, figures, verdicts and the page.
+
+SOURCE_OF = {
+    "sanity_checks": "runs",
+    "tickets": "runs",
+    "layer_densities": "layers",
+    "learning_curves": "histories",
+}
+FIGURES = [
+    figure
+    for figure, table in SOURCE_OF.items()
+    if not FROM_TABLES or os.path.exists(f"{ROOT}/{table}.csv")
+]
+TABLES = [f"{ROOT}/tables/{family}.{kind}" for family in STUDY.families() for kind in TABLE_KINDS]
+
+
+localrules:
+    collect,
+    verdicts,
+    figure,
+    tables,
+    report,
+
+
+if not FROM_TABLES:
+
+    rule collect:
+        input:
+            [
+                cached(pair)
+                for pair in PLAN.results()
+                if not SETTINGS.partial or os.path.exists(pair[0])
+            ],
+        output:
+            [f"{ROOT}/{name}" for name in ("runs.csv", "layers.csv", "histories.csv", "about.json")],
+        log:
+            f"{ROOT}/logs/collect.log",
+        conda:
+            CONDA
+        params:
+            study=PLAN.study_options(),
+            partial="--partial" if SETTINGS.partial else "",
+            fingerprint=PLAN.fingerprint_of_results(),
+        message:
+            "collect the results of {STUDY.name}"
+        shell:
+            "run collect {params.study} {params.partial} 2> {log}"
+
+
+rule verdicts:
+    input:
+        settled(f"{ROOT}/runs.csv"),
+    output:
+        f"{ROOT}/verdicts.csv",
+    log:
+        f"{ROOT}/logs/verdicts.log",
+    conda:
+        CONDA
+    params:
+        options=PLAN.verdict_options(),
+        code=PLAN.code_of("jackpot.analysis.statistics"),
+    message:
+        "verdicts of {STUDY.name}"
+    shell:
+        "run verdicts --runs {input} --out {output} {params.options}" " 2> {log}"
+
+
+rule figure:
+    input:
+        lambda w: settled(f"{ROOT}/{SOURCE_OF[w.figure]}.csv"),
+    output:
+        multiext(f"{ROOT}/figures/{{figure}}", ".svg", ".pdf", ".png"),
+    log:
+        f"{ROOT}/logs/figure/{{figure}}.log",
+    wildcard_constraints:
+        figure="|".join(SOURCE_OF),
+    conda:
+        CONDA
+    params:
+        stem=lambda w, output: os.path.splitext(output[0])[0],
+        code=PLAN.code_of("jackpot.analysis.figures"),
+    message:
+        "draw {wildcards.figure}"
+    shell:
+        "run figure --figure {wildcards.figure} --table {input}" " --out {params.stem} 2> {log}"
+
+
+rule tables:
+    input:
+        runs=settled(f"{ROOT}/runs.csv"),
+    output:
+        TABLES,
+    log:
+        f"{ROOT}/logs/tables.log",
+    conda:
+        CONDA
+    params:
+        out=lambda w, output: os.path.dirname(output[0]),
+        options=PLAN.verdict_options(),
+        code=PLAN.code_of("jackpot.analysis.tables", "jackpot.analysis.statistics"),
+    message:
+        "tables of {STUDY.name}"
+    shell:
+        "run tables --runs {input.runs} --out {params.out}" " {params.options} 2> {log}"
+
+
+rule figures:
+    input:
+        expand(f"{ROOT}/figures/{{figure}}.{{kind}}", figure=FIGURES, kind=("svg", "pdf", "png")),
+        TABLES,
+
+
+rule report:
+    # The page draws its own figures: it does not wait for the files, nor do they for it.
+    input:
+        runs=settled(f"{ROOT}/runs.csv"),
+        verdicts=settled(f"{ROOT}/verdicts.csv"),
+        histories=settled(f"{ROOT}/histories.csv"),
+        layers=settled(f"{ROOT}/layers.csv"),
+        about=settled(f"{ROOT}/about.json"),
+    output:
+        f"{ROOT}/report.html",
+    log:
+        f"{ROOT}/logs/report.log",
+    conda:
+        CONDA
+    params:
+        options=PLAN.verdict_options(),
+        code=PLAN.code_of("jackpot.analysis.report", "jackpot.analysis.figures"),
+    message:
+        "report of {STUDY.name}: {output}"
+    shell:
+        "run report --runs {input.runs} --verdicts {input.verdicts}"
+        " --histories {input.histories} --layers {input.layers} --about {input.about}"
+        " --out {output} {params.options} 2> {log}"

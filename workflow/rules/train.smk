@@ -1,0 +1,119 @@
+# Networks: initial weights, pretraining, and the training of tickets.
+
+
+rule initialise:
+    input:
+        data=lambda w: cached(PLAN.clean_data(w)),
+    output:
+        PLAN.initial("{dataset}", "{model}", "{seed}"),
+    log:
+        f"{ROOT}/logs/initialise/{{dataset}}/{{model}}/seed{{seed}}.log",
+    conda:
+        CONDA
+    params:
+        options=PLAN.initialise_options,
+        fingerprint=lambda w: PLAN.fingerprints.initial(w.dataset, w.model, int(w.seed)),
+    message:
+        "initialise {wildcards.model} for {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "run initialise --data {input.data} --out {output}"
+        " {params.options} --fingerprint {params.fingerprint} 2> {log}"
+
+
+PRETRAINED = [
+    PLAN.pretrained("{dataset}", "{model}", "{seed}", "{data}", file)
+    for file in (
+        "metrics.json",
+        "history.csv",
+        "trained.safetensors",
+        *(f"epoch{epoch}.safetensors" for epoch in STUDY.rewind_epochs),
+    )
+]
+
+
+rule pretrain:
+    input:
+        clean=lambda w: cached(PLAN.clean_data(w)),
+        data=lambda w: cached(PLAN.seen_data(w)),
+        weights=lambda w: cached(PLAN.weights_to_pretrain(w)),
+    output:
+        PRETRAINED,
+    log:
+        f"{ROOT}/logs/pretrain/{{dataset}}/{{model}}/seed{{seed}}/{{data}}.log",
+    conda:
+        CONDA
+    threads: SETTINGS.threads
+    params:
+        out=lambda w, output: os.path.dirname(output[0]),
+        resume=f"{ROOT}/.resume/pretrain/{{dataset}}/{{model}}/seed{{seed}}/{{data}}.safetensors",
+        options=PLAN.pretrain_options,
+        fingerprint=lambda w: PLAN.fingerprints.pretrained(w.dataset, w.model, int(w.seed), w.data),
+    message:
+        "pretrain {wildcards.model} on {wildcards.dataset} ({wildcards.data}), seed {wildcards.seed}"
+    shell:
+        "run pretrain --clean {input.clean} --data {input.data}"
+        " --weights {input.weights} --out {params.out} {params.options}"
+        " --threads {threads} --resume-file {params.resume} --fingerprint {params.fingerprint}"
+        " 2> {log}"
+
+
+RESULTS = (
+    f"{ROOT}/runs/{{dataset}}/{{model}}/{{ticket}}/{{check}}/sparsity{{sparsity}}/seed{{seed}}"
+)
+DENSE = [name for name, ticket in STUDY.all_tickets.items() if ticket.pruner is None]
+
+
+localrules:
+    dense,
+
+
+rule dense:
+    # The dense network was trained before pruning; its row is that training.
+    input:
+        metrics=lambda w: cached(PLAN.pretraining_results(w)),
+        history=lambda w: PLAN.pretraining_results(w)[0].replace("metrics.json", "history.csv"),
+    output:
+        metrics=f"{RESULTS}/metrics.json",
+        history=f"{RESULTS}/history.csv",
+    log:
+        f"{ROOT}/logs/dense/{{dataset}}/{{model}}/{{ticket}}-{{check}}-{{sparsity}}/seed{{seed}}.log",
+    wildcard_constraints:
+        ticket="|".join(DENSE),
+        check="none",
+        sparsity="0",
+    conda:
+        CONDA
+    message:
+        "dense {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "cp {input.metrics} {output.metrics} 2> {log} && cp {input.history} {output.history} 2>> {log}"
+
+
+rule retrain:
+    input:
+        clean=lambda w: cached(PLAN.clean_data(w)),
+        weights=lambda w: cached(PLAN.weights_to_start(w)),
+        mask=lambda w: cached(PLAN.mask_to_train(w)),
+    output:
+        metrics=f"{RESULTS}/metrics.json",
+        history=f"{RESULTS}/history.csv",
+    log:
+        f"{ROOT}/logs/retrain/{{dataset}}/{{model}}/{{ticket}}/{{check}}/sparsity{{sparsity}}/seed{{seed}}.log",
+    wildcard_constraints:
+        ticket="|".join(name for name in STUDY.all_tickets if name not in DENSE),
+    conda:
+        CONDA
+    threads: SETTINGS.threads
+    params:
+        out=lambda w, output: os.path.dirname(output.metrics),
+        resume=lambda w: f"{ROOT}/.resume/{PLAN.run_of(w).path}.safetensors",
+        options=PLAN.retrain_options,
+        fingerprint=lambda w: PLAN.fingerprints.run(PLAN.run_of(w)),
+    message:
+        "retrain {wildcards.ticket} ({wildcards.check}) at sparsity {wildcards.sparsity}:"
+        " {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "run retrain --clean {input.clean} --weights {input.weights}"
+        " --mask {input.mask} --out {params.out} {params.options}"
+        " --threads {threads} --resume-file {params.resume} --fingerprint {params.fingerprint}"
+        " 2> {log}"

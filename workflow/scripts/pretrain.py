@@ -1,0 +1,36 @@
+"""Train a dense network from its initial weights, keeping the epochs that tickets rewind to."""
+
+from jackpot.cli import add_training, main, parser_of, settings_from
+from jackpot.settings import Training
+
+
+def run() -> None:
+    parser = parser_of(__doc__)
+    parser.add_argument("--clean", required=True, help="the clean dataset, for testing")
+    parser.add_argument("--data", required=True, help="the dataset to train on; may be the same")
+    parser.add_argument("--weights", required=True, help="init.safetensors")
+    parser.add_argument("--out", required=True, help="folder for weights, metrics and history")
+    parser.add_argument("--snapshots", type=int, nargs="*", default=[], help="epochs to keep")
+    add_training(parser)
+    args = parser.parse_args()
+    settings = settings_from(args, Training)
+
+    from jackpot.training.device import prepare_device
+    from jackpot.training.pretrain import pretrain
+    from jackpot.training.results import cell_of, resume_file_of
+
+    pretrain(
+        args.out,
+        cell=cell_of(args),
+        clean=args.clean,
+        data=args.data,
+        initial=args.weights,
+        settings=settings,
+        snapshots=tuple(args.snapshots),
+        device=prepare_device(args.device, args.threads),
+        resume=resume_file_of(args),
+        fingerprint=args.fingerprint,
+    )
+
+
+main(run)

@@ -1,0 +1,37 @@
+"""Score the weights once and cut masks at every sparsity."""
+
+from jackpot.cli import add_machine, add_settings, main, parser_of, settings_from
+from jackpot.settings import Pruner, PruningBatch
+
+
+def run() -> None:
+    parser = parser_of(__doc__)
+    parser.add_argument("--data", required=True, help="what the pruner sees")
+    parser.add_argument("--weights", required=True, help="the weights that are scored")
+    parser.add_argument("--out", required=True, help="folder for sparsity<s>.safetensors")
+    parser.add_argument("--sparsities", type=float, nargs="+", required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    add_settings(parser, Pruner, without=("weights",))
+    add_settings(parser, PruningBatch)
+    add_machine(parser)
+    args = parser.parse_args()
+    pruner = settings_from(args, Pruner, without=("weights",))
+    batch = settings_from(args, PruningBatch)
+
+    from jackpot.pruning.stage import prune
+    from jackpot.training.device import prepare_device
+
+    prune(
+        args.out,
+        data=args.data,
+        weights=args.weights,
+        pruner=pruner,
+        batch=batch,
+        sparsities=args.sparsities,
+        seed=args.seed,
+        device=prepare_device(args.device, args.threads),
+        fingerprint=args.fingerprint,
+    )
+
+
+main(run)

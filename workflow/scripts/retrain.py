@@ -1,0 +1,46 @@
+"""Train a ticket: its mask and starting weights, edited as its check says."""
+
+from argparse import BooleanOptionalAction
+
+from jackpot.cli import add_training, main, parser_of, settings_from
+from jackpot.settings import Training
+
+
+def run() -> None:
+    parser = parser_of(__doc__)
+    parser.add_argument("--clean", required=True, help="the clean dataset")
+    parser.add_argument("--weights", required=True, help="starting weights")
+    parser.add_argument("--mask", required=True, help="the pruner's mask")
+    parser.add_argument("--out", required=True, help="folder for metrics and history")
+    parser.add_argument("--retrain-epochs", type=int, help="epochs to train (default: --epochs)")
+    parser.add_argument("--first-epoch", type=int, default=0, help="where the schedule starts")
+    parser.add_argument("--scope", help="shuffled_weights: kept or layer")
+    parser.add_argument(
+        "--keep-weights", action=BooleanOptionalAction, help="write weights.safetensors"
+    )
+    add_training(parser)
+    args = parser.parse_args()
+    settings = settings_from(args, Training)
+
+    from jackpot.training.device import prepare_device
+    from jackpot.training.results import cell_of, resume_file_of
+    from jackpot.training.retrain import retrain
+
+    retrain(
+        args.out,
+        cell=cell_of(args),
+        clean=args.clean,
+        weights=args.weights,
+        mask=args.mask,
+        check_options={"scope": args.scope} if args.scope else {},
+        settings=settings,
+        epochs=args.retrain_epochs or settings.epochs,
+        first_epoch=args.first_epoch,
+        device=prepare_device(args.device, args.threads),
+        keep_weights=args.keep_weights,
+        resume=resume_file_of(args),
+        fingerprint=args.fingerprint,
+    )
+
+
+main(run)

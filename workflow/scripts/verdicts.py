@@ -1,0 +1,22 @@
+"""Judge every check against its ticket left alone: verdicts.csv from runs.csv."""
+
+from jackpot.cli import add_statistics, main, parser_of
+
+
+def run() -> None:
+    parser = parser_of(__doc__)
+    parser.add_argument("--runs", required=True, help="runs.csv")
+    parser.add_argument("--out", required=True, help="verdicts.csv")
+    add_statistics(parser)
+    args = parser.parse_args()
+
+    from jackpot.analysis.frames import read_table
+    from jackpot.analysis.statistics import verdicts
+    from jackpot.storage import write_text
+
+    table = verdicts(read_table(args.runs), args.margin, args.alpha)
+    write_text(args.out, table.to_csv(index=False, lineterminator="\n"))
+    print(f"verdicts: {', '.join(f'{n} {v}' for v, n in table.verdict.value_counts().items())}")
+
+
+main(run)

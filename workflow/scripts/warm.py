@@ -1,0 +1,209 @@
+"""Run a Python script in a process forked from one that has imported torch already.
+
+    python -S -E warm.py script.py --options ...
+
+A study is hundreds of jobs of a second or two, and ``import torch`` alone takes 1.7 s. The first
+job of a Snakemake call starts a server that imports the slow third-party packages and nothing of
+this project; every job is a fork of it, so jobs share no state and code is read afresh. The
+server ends with the Snakemake process that JACKPOT_WARM names. Where forking is no option (not
+Linux, no JACKPOT_WARM) the script is run in the ordinary way, with the same result.
+
+Only the standard library is imported here, without ``site``: a client starts in 20 ms.
+"""
+
+import array
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+SLOW = ("numpy", "torch", "safetensors.torch", "pydantic", "tqdm", "yaml")
+BROKEN = 70  # EX_SOFTWARE: the server died under the job
+
+
+def run_ordinarily(arguments: list[str]) -> None:
+    os.execv(sys.executable, [sys.executable, *arguments])
+
+
+# The client: hands over its arguments and open files, passes signals on, returns the exit status.
+
+
+def client(arguments: list[str], folder: str) -> int:
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    connection = connect(folder)
+    job = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
+    message = json.dumps(job).encode()
+    files = array.array("i", [0, 1, 2])
+    header = len(message).to_bytes(8, "big")
+    connection.sendmsg([header], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])
+    connection.sendall(message)
+    reply = connection.makefile("r")
+    child = int(reply.readline() or 0)
+    if not child:
+        return BROKEN
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda number, _: os.kill(child, number))
+    status = reply.readline()
+    return int(status) if status else BROKEN
+
+
+def connect(folder: str) -> socket.socket:
+    address = os.path.join(folder, "socket")
+    with open(os.path.join(folder, "lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):
+            return connected(address)
+        # In its own session: Ctrl-C reaches the jobs through their clients.
+        server = subprocess.Popen(
+            [sys.executable, os.path.abspath(__file__), "--serve", folder],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        for _ in range(3000):
+            with contextlib.suppress(OSError):
+                return connected(address)
+            if server.poll() is not None:
+                break
+            time.sleep(0.02)
+    sys.exit("error: the warm process did not start; set warm_processes: false in config.yaml")
+
+
+def connected(address: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(address)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+# The server: forks a child for every connection and reports its exit status.
+
+
+def serve(folder: str) -> None:
+    import importlib
+    import select
+
+    for name in SLOW:
+        importlib.import_module(name)
+    address, owner = os.path.join(folder, "socket"), int(os.environ["JACKPOT_WARM_OWNER"])
+    with contextlib.suppress(OSError):
+        os.unlink(address)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(address)
+    listener.listen(128)
+    wake, woken = os.pipe()
+    os.set_blocking(woken, False)
+    signal.set_wakeup_fd(woken)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    jobs: dict[int, socket.socket] = {}
+    while jobs or alive(owner):
+        waiting = [listener, wake, *jobs.values()]
+        ready, _, _ = select.select(waiting, [], [], 1)
+        if listener in ready:
+            start(listener, jobs)
+        if wake in ready:
+            os.read(wake, 4096)
+        finish(jobs)
+        for child, connection in jobs.items():
+            # A client never speaks again; if it can be read, it has died, and so must its job.
+            if connection in ready:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        os.unlink(address)
+        os.unlink(os.path.join(folder, "lock"))
+        os.rmdir(folder)
+
+
+def alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def start(listener: socket.socket, jobs: dict[int, socket.socket]) -> None:
+    connection, _ = listener.accept()
+    try:
+        header, ancillary, _, _ = connection.recvmsg(8, socket.CMSG_SPACE(3 * 4))
+        files = array.array("i")
+        for _, _, data in ancillary:
+            files.frombytes(data)
+        with connection.makefile("rb") as stream:
+            message = stream.read(int.from_bytes(header, "big"))
+        job = json.loads(message)
+    except (OSError, ValueError):
+        connection.close()
+        return
+    child = os.fork()
+    if child == 0:
+        become(job, files, [listener, connection, *jobs.values()])
+    for file in files:
+        os.close(file)
+    jobs[child] = connection
+    with contextlib.suppress(OSError):
+        connection.sendall(f"{child}\n".encode())
+
+
+def finish(jobs: dict[int, socket.socket]) -> None:
+    while jobs:
+        child, status = os.waitpid(-1, os.WNOHANG)
+        if not child:
+            return
+        code = os.waitstatus_to_exitcode(status)
+        with contextlib.suppress(OSError), jobs.pop(child) as connection:
+            connection.sendall(f"{code if code >= 0 else 128 - code}\n".encode())
+
+
+def become(job: dict, files: array.array, inherited: list[socket.socket]) -> None:
+    """In the child: be the job, and never return."""
+    import runpy
+    import traceback
+
+    status = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number, file in enumerate(files):
+            os.dup2(file, number)
+            os.close(file)
+        for connection in inherited:
+            connection.close()
+        os.chdir(job["folder"])
+        os.environ.clear()
+        os.environ.update(job["environment"])
+        sys.argv = job["arguments"]
+        sys.path[0] = os.path.dirname(os.path.abspath(sys.argv[0]))
+        runpy.run_path(sys.argv[0], run_name="__main__")
+        status = 0
+    except SystemExit as stop:
+        status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--serve"]:
+        serve(sys.argv[2])
+    elif sys.platform != "linux" or "JACKPOT_WARM" not in os.environ:
+        run_ordinarily(sys.argv[1:])
+    else:
+        sys.exit(client(sys.argv[1:], os.environ["JACKPOT_WARM"]))
