@@ -125,13 +125,15 @@ def test_pixels_are_permuted_in_each_image_over_all_channels(name, dtype):
 def test_rows_scope_permutes_whole_rows_across_channels():
     images, labels = data(dtype=torch.float64)
     moved = CHECKS["random_pixels"].data((images, labels), generator(0), scope="rows")[0]
-    crossed = False
+    crossed = apart = shifted = False
     for before, after in zip(images, moved, strict=True):
         rows = {tuple(row): i for i, row in enumerate(before.reshape(15, 4).tolist())}
         order = [rows[tuple(row)] for row in after.reshape(15, 4).tolist()]
         assert sorted(order) == list(range(15))
         crossed |= any(i // 5 != j // 5 for i, j in enumerate(order))
-    assert crossed and not torch.equal(moved, images)
+        apart |= len({i // 5 - j // 5 for i, j in enumerate(order)}) > 1
+        shifted |= any(i % 5 != j % 5 for i, j in enumerate(order))
+    assert crossed and apart and shifted
 
 
 def test_rows_and_columns_scope_is_one_grid_permutation_for_all_channels():
@@ -139,6 +141,7 @@ def test_rows_and_columns_scope_is_one_grid_permutation_for_all_channels():
     moved = CHECKS["random_pixels"].data((images, labels), generator(0), scope="rows_and_columns")[
         0
     ]
+    orders = []
     for before, after in zip(images, moved, strict=True):
         place = {float(v): divmod(i, 4) for i, v in enumerate(before[0].reshape(-1))}
         rows = [place[float(after[0, y, 0])][0] for y in range(5)]
@@ -146,7 +149,10 @@ def test_rows_and_columns_scope_is_one_grid_permutation_for_all_channels():
         assert sorted(rows) == list(range(5)) and sorted(columns) == list(range(4))
         expected = torch.stack([before[:, [y] * 4, columns] for y in rows], dim=1)
         assert torch.equal(after, expected)
-    assert not torch.equal(moved, images)
+        orders.append((tuple(rows), tuple(columns)))
+    # An order of its own for every image, of its rows and of its columns.
+    assert len({rows for rows, _ in orders}) > 10
+    assert len({columns for _, columns in orders}) > 10
 
 
 def test_corrupted_data_takes_a_scope_too():

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
-from synthetic import make_study
 
 from jackpot.analysis import figures, style
 from jackpot.analysis.frames import mask_densities, prepare_runs
 from jackpot.analysis.panels import Block, lay_out
 from jackpot.errors import JackpotError
+from tests.synthetic import make_study
 
 SMALL = {"tickets": ("snip", "lottery", "random", "mine"), "epochs": 6, "layers": 5}
 
@@ -77,7 +77,7 @@ def test_points_are_means_and_bars_standard_deviations_over_seeds(monkeypatch):
     colour = to_rgb(style.CHECK_LOOKS["rearranged"].colour)
     bars = [c for c in axes["SNIP"].containers if to_rgb(c.lines[0].get_color()) == colour]
     (bar,) = bars
-    np.testing.assert_allclose(bar.lines[0].get_ydata(), [v.mean() for v in values])
+    np.testing.assert_allclose(bar.lines[0].get_ydata().astype(float), [v.mean() for v in values])
     ends = np.array([segment[:, 1] for segment in bar.lines[2][0].get_segments()])
     half = np.sqrt([((v - v.mean()) ** 2).sum() / 3 for v in values])
     np.testing.assert_allclose((ends[:, 1] - ends[:, 0]) / 2, half)
@@ -90,7 +90,7 @@ def test_collapsed_and_diverged_runs_stay_in_view(monkeypatch):
     runs.loc[is_cell & (runs.seed == 1), "test_accuracy"] = np.nan
     figure, axes = _accuracy_axes(runs, monkeypatch)
     assert axes["SNIP"].get_ylim()[0] > 50
-    edge = [line for line in axes["SNIP"].lines if line.get_marker() in ("x", "v")]
+    edge = [line for line in axes["SNIP"].lines if line.get_markerfacecolor() == "none"]
     assert sorted((line.get_marker(), len(line.get_xdata())) for line in edge) == [
         ("v", 1),
         ("x", 1),
@@ -109,6 +109,7 @@ def test_no_label_meets_another(counts):
     with style.rc_context(style.RC):
         figure, axes = lay_out(blocks, handles, "sparsity (%)", "test accuracy (%)")
         for ax in axes.values():
+            ax.set(xlim=(-0.6, 1.6), xticks=[0, 1], xticklabels=["90", "99.5"])
             ax.set_ylim(91.25, 93.75)
         renderer = figure.canvas.get_renderer()
         boxes = [ax.get_tightbbox(renderer) for ax in axes.values()]

@@ -151,10 +151,11 @@ def test_no_round_revives_a_weight(allocation, structured, monkeypatch):
         assert int(flat(found).sum()) == round(0.1 * total)
 
 
-def test_rounds_of_each_sparsity_start_afresh():
+@pytest.mark.parametrize("score", ["random", "snip"])
+def test_rounds_of_each_sparsity_start_afresh(score):
     model = network()
-    together = masks_of(model, "random", sparsities=[0.5, 0.9], rounds=3)
-    assert same(together[0.9], masks_of(model, "random", sparsities=[0.9], rounds=3)[0.9])
+    together = masks_of(model, score, sparsities=[0.9, 0.5], rounds=3)
+    assert same(together[0.5], masks_of(model, score, sparsities=[0.5], rounds=3)[0.5])
 
 
 @pytest.mark.parametrize("allocation", ["global", "smart", "uniform", "erk"])
@@ -167,6 +168,15 @@ def test_kept_classifier_is_whole_and_counts_in_the_total(allocation, rounds):
         assert int(flat(mask).sum()) == round((1 - sparsity) * len(flat(mask)))
     with pytest.raises(JackpotError, match="classifier"):
         masks_of(model, allocation=allocation, sparsities=[0.99], keep_classifier=True)
+    if allocation != "global":  # enough for the classifier, but not one more for every layer
+        total, classifier = len(flat(prunable(model))), model.classifier.weight.numel()
+        with pytest.raises(JackpotError, match="classifier"):
+            masks_of(
+                model,
+                allocation=allocation,
+                sparsities=[1 - (classifier + 2) / total],
+                keep_classifier=True,
+            )
 
 
 def test_lottery_ticket_ranks_the_convolutions_together():

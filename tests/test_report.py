@@ -6,12 +6,12 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic import make_study
 
 from jackpot.analysis import answer, evidence, figures, tables
 from jackpot.analysis.frames import prepare_runs
 from jackpot.analysis.report import TEMPLATES, write_report
 from jackpot.errors import JackpotError
+from tests.synthetic import make_study
 
 CLAIMS = [
     {
@@ -188,6 +188,6 @@ def test_every_figure_has_a_caption_file_of_two_paragraphs(stem):
 
 
 def test_verdicts_of_nan_are_dashes(made):
-    verdicts = made.verdicts.assign(**{name: np.nan for name in ("ci95_low", "p_difference_holm")})
+    verdicts = made.verdicts.assign(**dict.fromkeys(("ci95_low", "p_difference_holm"), np.nan))
     table = evidence.verdict_numbers(verdicts)
     assert all(row[8].text == "–" and row[10].text == "–" for row in table.rows)

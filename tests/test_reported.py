@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jackpot.analysis.reported import against_reported, format_cell, load_reported
+from jackpot.analysis.reported import against_reported, format_cell, load_reported, reported_for
 from jackpot.analysis.statistics import CELL
 
 # One row each as mlrc2020's README prints it: ours is 90, 95 and 98 % sparsity.
@@ -72,10 +72,10 @@ def test_format_cell(ours, theirs, text):
 def test_ours_beside_theirs():
     rng = np.random.default_rng(3)
     accuracies = rng.normal(93, 1, 4)
-    # 1 - 0.05 is the same sparsity as 0.95 in the file; a diverged run does not count.
+    # 0.9 + 0.05 is the same sparsity as 0.95 in the file; a diverged run does not count.
     runs = pd.DataFrame(
         [
-            ("cifar10", "vgg19", "random", "none", 1 - 0.05, seed, accuracy)
+            ("cifar10", "vgg19", "random", "none", 0.9 + 0.05, seed, accuracy)
             for seed, accuracy in enumerate([*accuracies, np.nan])
         ],
         columns=[*CELL, "seed", "test_accuracy"],
@@ -92,3 +92,15 @@ def test_ours_beside_theirs():
     assert len(others) == 148
     assert others["mean"].isna().all()
     assert others.cell.str.startswith("— [").all()
+
+
+def test_reported_for_keeps_the_studys_datasets_and_models():
+    row = {"ticket": "snip", "check": "none", "sparsity": 0.9, "seed": 0, "test_accuracy": 91.7}
+    runs = pd.DataFrame(
+        [{"dataset": d, "model": m, **row} for d, m in (("cifar10", "vgg19"), ("digits", "vgg11"))]
+    )
+    table, whole = reported_for(runs), load_reported()
+    expected = whole[(whole.dataset == "cifar10") & (whole.model == "vgg19")]
+    assert 0 < len(expected) < len(whole)
+    pd.testing.assert_frame_equal(table, expected.reset_index(drop=True))
+    assert reported_for(runs.tail(1)) is None

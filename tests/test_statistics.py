@@ -181,6 +181,14 @@ def test_equal_differences_take_the_limit(
     assert result["ci95_low"] == result["ci95_high"] == pytest.approx(difference, abs=1e-9)
 
 
+def test_rounding_is_not_a_difference():
+    assert paired_test(np.full(3, 0.5 - 1e-12), 0.5)["p_equivalence"] == 1
+    assert paired_test(np.array([1e-13, 0.0, -1e-13]), 0.5)["p_difference"] == 1
+    runs = make_runs({"none": [90.0, 91.0], "rearranged": [90.0, 91.0]}, sparsity=0.1)
+    runs.loc[runs.check == "none", "sparsity"] = 1 - 0.9
+    assert only_row(verdicts(runs)).n == 2
+
+
 def test_what_has_no_p_does_not_enlarge_the_family(study):
     lonely = make_runs({"none": [90.0], "rearranged": [80.0]}, sparsity=0.5)
     table = verdicts(pd.concat([study, lonely]))

@@ -6,10 +6,10 @@ import statistics
 
 import pandas as pd
 import pytest
-from synthetic import make_study
 
 from jackpot.analysis import tables
 from jackpot.analysis.frames import CELL
+from tests.synthetic import make_study
 
 
 @pytest.fixture(scope="module")

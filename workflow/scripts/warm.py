@@ -59,19 +59,24 @@ def connect(folder: str) -> socket.socket:
         with contextlib.suppress(OSError):
             return connected(address)
         # In its own session: Ctrl-C reaches the jobs through their clients.
-        server = subprocess.Popen(
-            [sys.executable, os.path.abspath(__file__), "--serve", folder],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with open(os.path.join(folder, "log"), "wb") as log:
+            server = subprocess.Popen(
+                [sys.executable, os.path.abspath(__file__), "--serve", folder],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         for _ in range(3000):
             with contextlib.suppress(OSError):
                 return connected(address)
             if server.poll() is not None:
                 break
             time.sleep(0.02)
-    sys.exit("error: the warm process did not start; set warm_processes: false in config.yaml")
+    sys.exit(
+        f"error: the warm process did not start; {folder}/log says why. "
+        "Set warm_processes: false in config.yaml to do without."
+    )
 
 
 def connected(address: str) -> socket.socket:
@@ -118,8 +123,8 @@ def serve(folder: str) -> None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
     with contextlib.suppress(OSError):
-        os.unlink(address)
-        os.unlink(os.path.join(folder, "lock"))
+        for name in ("socket", "lock", "log"):
+            os.unlink(os.path.join(folder, name))
         os.rmdir(folder)
 
 

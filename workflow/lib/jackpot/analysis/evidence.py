@@ -41,7 +41,10 @@ class Table:
 
 
 def _number(value: Any, form: str = "{:.2f}") -> Cell:
-    return Cell(DASH, "") if pd.isna(value) else Cell(form.format(value), float(value))
+    if pd.isna(value):
+        return Cell(DASH, "")
+    value = float(value)
+    return Cell(form.format(value), int(value) if value.is_integer() else value)
 
 
 def _sparsity(value: float) -> Cell:

@@ -35,6 +35,17 @@ def load_reported() -> pd.DataFrame:
     return table.assign(spread=table.groupby(["source", *CELL])["accuracy"].transform("std"))
 
 
+def reported_for(runs: pd.DataFrame) -> pd.DataFrame | None:
+    """The rows of ``load_reported`` whose dataset and model are among ``runs``; None if none are.
+
+    Raises:
+        JackpotError: as for ``jackpot.analysis.statistics.verdicts``.
+    """
+    here = clean(runs)[["dataset", "model"]].drop_duplicates()
+    table = load_reported().merge(here, on=["dataset", "model"])
+    return None if table.empty else table
+
+
 def against_reported(runs: pd.DataFrame) -> pd.DataFrame:
     """Put our mean beside every reported value, run or not.
 
@@ -72,6 +83,6 @@ def format_cell(ours: float | None, theirs: float | None) -> str:
         return f"{ours:.2f}" if has_ours else _MISSING
     if not has_ours:
         return f"{_MISSING} [{theirs:.2f}]"
-    # The difference of what is shown, and no "-0.00".
-    difference = round(round(ours, 2) - round(theirs, 2), 2) + 0.0
+    # The difference of the numbers shown, so that a reader can check it (and never "-0.00").
+    difference = round(ours, 2) - round(theirs, 2)
     return f"{ours:.2f} ({difference:.2f})"

@@ -310,8 +310,8 @@ def _pair(first: pd.DataFrame, second: pd.DataFrame, by: list[str]) -> pd.DataFr
         for column in (flag, f"{flag}_reference"):
             pairs[column] = pairs[column].eq(True)
     difference = pairs["test_accuracy"] - pairs["test_accuracy_reference"]
-    # Sums of floats depend on their order, so the order is fixed here.
-    return pairs.assign(difference=difference).sort_values(on, ignore_index=True)
+    # An outer merge sorts by its keys, so sums of floats do not depend on the order of the runs.
+    return pairs.assign(difference=difference)
 
 
 def _seeds(group: pd.DataFrame, chosen: pd.Series) -> tuple:
@@ -353,7 +353,7 @@ def clean(runs: pd.DataFrame) -> pd.DataFrame:
     collapsed = runs["collapsed"] if "collapsed" in runs.columns else pd.Series(False, runs.index)
     runs = runs.assign(
         **{name: runs[name].astype(str) for name in ("dataset", "model", "ticket", "check")},
-        # 1 - 0.1 and 0.9 are the same sparsity.
+        # 1 - 0.9 and 0.1 are the same sparsity.
         sparsity=numbers["sparsity"].astype(float).round(9),
         test_accuracy=accuracy,
         diverged=accuracy.isna(),

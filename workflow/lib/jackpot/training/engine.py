@@ -86,7 +86,7 @@ def train(
             run.train_epoch(data, seed, epoch, stop)
             row = run.end_epoch(epoch, len(data), test)
             bar.update()
-            bar.set_postfix({"loss": f"{row['train_loss']:.3f}", "test": row["test_accuracy"]})
+            bar.set_postfix(loss=row["train_loss"], test=row["test_accuracy"])
             if run.epoch in snapshots:
                 run.outcome.snapshots[run.epoch] = cpu_state(model)
             if resume and run.epoch < epochs and (stop.asked or resume.due(run.epoch, True)):
