@@ -79,7 +79,7 @@ def test_messages_and_tracebacks_reach_the_log(tmp_path, owner):
     assert "ValueError: broken" in done.stderr and done.returncode == 1
 
 
-def test_jobs_share_nothing_and_code_is_read_afresh(tmp_path, owner):
+def test_jobs_share_nothing(tmp_path, owner):
     script = written(tmp_path, "import torch\ntorch.jackpot = 1\n")
     subprocess.run(command(script), env=owner, check=True)
     script = written(tmp_path, "import torch\nassert not hasattr(torch, 'jackpot')\n")

@@ -3,9 +3,9 @@
     python -S -E warm.py script.py --options ...
 
 A study is hundreds of jobs of a second or two, and ``import torch`` alone takes 1.7 s. The first
-job of a Snakemake call starts a server that imports the slow third-party packages and nothing of
-this project; every job is a fork of it, so jobs share no state and code is read afresh. The
-server ends with the Snakemake process that JACKPOT_WARM names. Where forking is no option (not
+job of a Snakemake call starts a server that imports what most jobs import; every job is a fork of
+it, so jobs share no state. The server ends with the Snakemake process of JACKPOT_WARM_OWNER, so
+the code it holds is the code whose fingerprint that process took. Where forking is no option (not
 Linux, no JACKPOT_WARM) the script is run in the ordinary way, with the same result.
 
 Only the standard library is imported here, without ``site``: a client starts in 20 ms.
@@ -22,7 +22,12 @@ import subprocess
 import sys
 import time
 
-SLOW = ("numpy", "torch", "safetensors.torch", "pydantic", "tqdm", "yaml")
+SLOW = (
+    "jackpot.cli",
+    "jackpot.pruning.stage",
+    "jackpot.training.pretrain",
+    "jackpot.training.retrain",
+)
 BROKEN = 70  # EX_SOFTWARE: the server died under the job
 
 

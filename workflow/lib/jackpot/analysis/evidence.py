@@ -8,7 +8,8 @@ import pandas as pd
 
 from jackpot.analysis.answer import more_seeds, word_for
 from jackpot.analysis.frames import CELL, RUN, mask_densities, percent, sort_cells, words
-from jackpot.analysis.tables import DASH, ROW, families, family_of, p_text, table_cells, wide_table
+from jackpot.analysis.tables import DASH, ROW, p_text, table_cells, wide_table
+from jackpot.families import families, family_of
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,16 @@
 """The tables of results as figures, tables and page use them: complete columns, one order."""
 
+import io
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from jackpot import checks
 from jackpot.errors import JackpotError
+from jackpot.storage import damaged
 
 CELL = ["dataset", "model", "ticket", "check", "sparsity"]
 RUN = [*CELL, "seed"]
@@ -43,16 +47,27 @@ CHECKS = {
     "shuffled_weights": "shuffled weights",
     "reinitialized": "reinitialized",
 }
-# What each check spoils (DESIGN.md section 1); a user's own check is named under "another part".
+# What each check spoils; a user's own check is named under "another part".
 INGREDIENTS = {
-    "random_labels": "data",
-    "random_pixels": "data",
-    "corrupted_data": "data",
-    "half_dataset": "data",
-    "rearranged": "mask",
-    "shuffled_weights": "weights",
-    "reinitialized": "weights",
+    name: check.spoils for name, check in checks.CHECKS.items() if check.spoils != "nothing"
 }
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """A CSV file of ours.
+
+    Raises:
+        JackpotError: it is missing, empty, or was cut short.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        if text and not text.endswith("\n"):
+            raise damaged(path, "its last line is cut short")
+        return pd.read_csv(io.StringIO(text))
+    except FileNotFoundError:
+        raise JackpotError(f"{path}: no such file. Ask Snakemake for it by this path.") from None
+    except (OSError, ValueError) as error:
+        raise damaged(path, str(error)) from error
 
 
 def words(name: str) -> str:

@@ -5,45 +5,21 @@ percent over the n seeds that have one. Collapsed runs are in the mean and count
 diverged runs have no accuracy and are counted too. A cell that was not run is a dash.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from jackpot.analysis.frames import CELL, in_order, percent, prepare_runs, sort_cells, summarise
+from jackpot.analysis.frames import CELL, percent, prepare_runs, sort_cells, summarise
+from jackpot.families import families, family_of
 from jackpot.storage import write_text
 
 DASH = "–"
-FAMILIES = {
-    "initial": ("snip", "grasp", "synflow", "lottery"),
-    "random": ("random",),
-    "partially_trained": ("weight_rewinding", "lr_rewinding"),
-    "hybrid": ("hybrid",),
-    "dense": ("dense",),
-}
-OTHERS = "others"
 ROW = ["dataset", "model", "ticket", "check"]
 
 _TIDY = [*CELL, "n", "n_collapsed", "n_diverged", "mean", "sd"]
 _THEIRS = ["source", "reported", "difference", "note"]
 _VERDICT_NUMBERS = ["mean_difference", "ci95_low", "ci95_high", "ci90_low", "ci90_high"]
-
-
-def family_of(ticket: str) -> str:
-    """The family of a ticket; one that is none of the papers' is among ``others``."""
-    for family, members in FAMILIES.items():
-        if ticket in members or (family == "random" and ticket.startswith("random_")):
-            return family
-    return OTHERS
-
-
-def families(tickets: Iterable[str]) -> dict[str, list[str]]:
-    """The families that ``tickets`` belong to, in a fixed order, each with its tickets."""
-    present = set(tickets)
-    found = {name: [] for name in [*FAMILIES, OTHERS]}
-    for ticket in in_order(present, dict.fromkeys(sum(FAMILIES.values(), ()), "")):
-        found[family_of(ticket)].append(ticket)
-    return {name: members for name, members in found.items() if members}
 
 
 def table_cells(runs: pd.DataFrame, reported: pd.DataFrame | None = None) -> pd.DataFrame:

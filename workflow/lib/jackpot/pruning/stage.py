@@ -13,6 +13,7 @@ from jackpot.pruning.prune import make_masks
 from jackpot.randomness import generator
 from jackpot.settings import Pruner, PruningBatch
 from jackpot.storage import save_mask
+from jackpot.study.tickets import score_uses_data
 
 
 def prune(
@@ -45,12 +46,16 @@ def prune(
         classes=len(seen.classes),
         **batch.model_dump(),
     )
+    settings = pruner.model_dump(exclude={"weights"})
+    if batch.kind == "per_class" and batch.draws > 1 and score_uses_data(pruner.score):
+        # The score sums gradients over the draws, so it must know where one ends.
+        settings["score_options"] = {**pruner.score_options, "draws": batch.draws}
     masks = make_masks(
         model,
         tuple(tensor.to(device) for tensor in chosen),
         sparsities=sparsities,
         generator=generator(seed, "score"),
-        **pruner.model_dump(exclude={"weights"}),
+        **settings,
     )
     for sparsity, mask in masks.items():
         about = {"sparsity": sparsity, "seed": seed, "fingerprint": fingerprint}
