@@ -49,6 +49,8 @@ rule all:
     input:
         f"{ROOT}/report.html",
         rules.figures.input,
+        # Snakemake makes a lost result again only if it is asked for by name.
+        RESULTS,
 
 
 onstart:

@@ -17,6 +17,12 @@ FROM_TABLES = "figures" in sys.argv and os.path.exists(f"{ROOT}/runs.csv")
 SETTLED = not FROM_TABLES and PLAN.is_settled()
 
 
+RESULTS_AND_FINGERPRINTS = [
+    pair for pair in PLAN.results() if not SETTINGS.partial or os.path.exists(pair[0])
+]
+RESULTS = [path for path, _ in RESULTS_AND_FINGERPRINTS]
+
+
 def settled(path):
     """A table whose time stamp says nothing, while every result is there and today's."""
     return ancient(path) if SETTLED else path

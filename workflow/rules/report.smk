@@ -26,11 +26,7 @@ if not FROM_TABLES:
 
     rule collect:
         input:
-            [
-                cached(pair)
-                for pair in PLAN.results()
-                if not SETTINGS.partial or os.path.exists(pair[0])
-            ],
+            [cached(pair) for pair in RESULTS_AND_FINGERPRINTS],
         output:
             [f"{ROOT}/{name}" for name in ("runs.csv", "layers.csv", "histories.csv", "about.json")],
         log:

@@ -57,7 +57,7 @@ rule pretrain:
         " 2> {log}"
 
 
-RESULTS = (
+RUN = (
     f"{ROOT}/runs/{{dataset}}/{{model}}/{{ticket}}/{{check}}/sparsity{{sparsity}}/seed{{seed}}"
 )
 DENSE = [name for name, ticket in STUDY.all_tickets.items() if ticket.pruner is None]
@@ -73,8 +73,8 @@ rule dense:
         metrics=lambda w: cached(PLAN.pretraining_results(w)),
         history=lambda w: PLAN.pretraining_results(w)[0].replace("metrics.json", "history.csv"),
     output:
-        metrics=f"{RESULTS}/metrics.json",
-        history=f"{RESULTS}/history.csv",
+        metrics=f"{RUN}/metrics.json",
+        history=f"{RUN}/history.csv",
     log:
         f"{ROOT}/logs/dense/{{dataset}}/{{model}}/{{ticket}}-{{check}}-{{sparsity}}/seed{{seed}}.log",
     wildcard_constraints:
@@ -95,8 +95,8 @@ rule retrain:
         weights=lambda w: cached(PLAN.weights_to_start(w)),
         mask=lambda w: cached(PLAN.mask_to_train(w)),
     output:
-        metrics=f"{RESULTS}/metrics.json",
-        history=f"{RESULTS}/history.csv",
+        metrics=f"{RUN}/metrics.json",
+        history=f"{RUN}/history.csv",
     log:
         f"{ROOT}/logs/retrain/{{dataset}}/{{model}}/{{ticket}}/{{check}}/sparsity{{sparsity}}/seed{{seed}}.log",
     wildcard_constraints:

@@ -44,8 +44,9 @@ def sanity_checks(runs: pd.DataFrame, out_stem: str | Path) -> list[Path]:
     """
     runs = prepare_runs(runs)
     pruned = runs[runs["ticket"] != "dense"]
-    checked = pruned[pruned["check"] != "none"]["ticket"].unique()
-    shown = pruned[pruned["ticket"].isin(checked)] if len(checked) else pruned
+    panel = [pruned[name] for name in ("dataset", "model", "ticket")]
+    checked = (pruned["check"] != "none").groupby(panel).transform("any")
+    shown = pruned[checked] if checked.any() else pruned
     return draw_and_save(lambda: _accuracy_figure(runs, shown, "ticket", "check"), out_stem)
 
 
