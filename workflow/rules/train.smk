@@ -57,9 +57,7 @@ rule pretrain:
         " 2> {log}"
 
 
-RUN = (
-    f"{ROOT}/runs/{{dataset}}/{{model}}/{{ticket}}/{{check}}/sparsity{{sparsity}}/seed{{seed}}"
-)
+RUN = f"{ROOT}/runs/{{dataset}}/{{model}}/{{ticket}}/{{check}}/sparsity{{sparsity}}/seed{{seed}}"
 DENSE = [name for name, ticket in STUDY.all_tickets.items() if ticket.pruner is None]
 
 

@@ -1,0 +1,147 @@
+"""docs/study.md and docs/study.schema.json, made from the settings themselves.
+
+``python -m jackpot.study.document docs`` writes both; a test keeps them agreed with the code.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import get_args, get_origin
+
+from jackpot.checks import CHECKS
+from jackpot.data.kinds import kind_names
+from jackpot.pruning.allocation import allocation_names
+from jackpot.pruning.scores import score_names
+from jackpot.settings import Pruner, PruningBatch, Settings, Statistics, Ticket, Training
+from jackpot.storage import write_text
+from jackpot.study.config import Config, Resume
+from jackpot.study.model import Dataset, Experiment, Logging, Model, Override, Study, When
+from jackpot.study.tickets import PRUNERS, TICKETS, applicable_checks
+
+SECTIONS = {
+    "A study": Study,
+    "datasets": Dataset,
+    "models": Model,
+    "training": Training,
+    "pruning_batch": PruningBatch,
+    "pruners": Pruner,
+    "tickets": Ticket,
+    "experiments": Experiment,
+    "overrides": Override,
+    "when": When,
+    "statistics": Statistics,
+    "logging": Logging,
+    "config.yaml": Config,
+    "resume": Resume,
+}
+HEAD = """# Studies
+
+<!-- Written by `python -m jackpot.study.document docs`; a test fails where it is out of date. -->
+
+A study is one YAML file: what to run. It is checked before anything runs; unknown keys are errors.
+`config.yaml` says where and how. [study.schema.json](study.schema.json) is the same as a JSON
+schema, for editors.
+"""
+
+
+def markdown() -> str:
+    """The page."""
+    parts = [HEAD]
+    for title, settings in SECTIONS.items():
+        parts.append(f"## {title}\n\n{_summary(settings)}\n\n{_table(settings)}")
+    parts.append(_names())
+    return "\n".join(parts)
+
+
+def schema() -> str:
+    """The JSON schema of a study."""
+    return json.dumps(Study.model_json_schema(), indent=1) + "\n"
+
+
+def _summary(settings: type[Settings]) -> str:
+    return settings.__doc__.split("\n\n")[0].replace("\n", " ").replace("``", "`")
+
+
+def _table(settings: type[Settings]) -> str:
+    lines = ["| key | values | default | meaning |", "| --- | --- | --- | --- |"]
+    for name, field in settings.model_fields.items():
+        default = "required" if field.is_required() else _shown(field.default)
+        lines.append(f"| `{name}` | {_values(field)} | {default} | {field.description or ''} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown(default) -> str:
+    if isinstance(default, Settings):
+        return "see below"
+    if default is None or default in ({}, [], (), ""):
+        return "none"
+    return f"`{json.dumps(default)}`"
+
+
+def _values(field) -> str:
+    text = _type(field.annotation)
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    limits = [
+        f"{sign} {getattr(limit, key):g}"
+        for limit in field.metadata
+        for key, sign in signs.items()
+        if getattr(limit, key, None) is not None
+    ]
+    return f"{text} {', '.join(limits)}".strip()
+
+
+def _type(annotation) -> str:
+    arguments = get_args(annotation)
+    if hasattr(annotation, "__metadata__"):
+        return _type(arguments[0])
+    if annotation is type(None):
+        return ""
+    if get_origin(annotation) is None:
+        return getattr(annotation, "__name__", str(annotation))
+    if str(get_origin(annotation)) == "typing.Literal":
+        return ", ".join(f"`{value}`" for value in arguments)
+    if get_origin(annotation) is dict:
+        return f"mapping of {_type(arguments[1]) or 'values'}"
+    if get_origin(annotation) in (list, tuple):
+        return f"list of {_type(arguments[0])}"
+    return " or ".join(filter(None, map(_type, arguments)))
+
+
+def _names() -> str:
+    lines = ["## Built-in names", ""]
+    lines.append(f"Kinds of dataset: {_code(kind_names())}.\n")
+    lines.append(f"Scores: {_code(score_names())}, or your own `file.py:function`.\n")
+    allocations = list(dict.fromkeys(["global", *allocation_names()]))
+    lines.append(f"Allocations: {_code(allocations)}.\n")
+    lines += ["| check | spoils | question |", "| --- | --- | --- |"]
+    lines += [f"| `{c.name}` | {c.spoils} | {c.question} |" for c in CHECKS.values()]
+    lines += [
+        "",
+        "| pruner | score | allocation | weights it looks at |",
+        "| --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| `{name}` | `{p.score}` | `{p.allocation}` | {p.weights} |"
+        for name, p in PRUNERS.items()
+    ]
+    lines += ["", "| ticket | pruner | starting weights | schedule | checks that apply |"]
+    lines.append("| --- | --- | --- | --- | --- |")
+    for name, ticket in TICKETS.items():
+        pruner = PRUNERS.get(ticket.pruner)
+        checks = applicable_checks(ticket, pruner)
+        shown = "all" if len(checks) == len(CHECKS) else _code(checks[1:]) or "none"
+        lines.append(
+            f"| `{name}` | {_code([ticket.pruner]) if ticket.pruner else '—'} | {ticket.weights} "
+            f"| {ticket.schedule} | {shown} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _code(names) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    write_text(folder / "study.md", markdown())
+    write_text(folder / "study.schema.json", schema())
