@@ -33,6 +33,7 @@ STUDY = {
         },
     ],
 }
+FIGURES = ("sanity_checks", "tickets", "layer_densities", "learning_curves")
 CELL = "results/small/runs/digits/vgg5/snip/rearranged/sparsity0.9/seed1/metrics.json"
 
 
@@ -102,7 +103,7 @@ def test_the_study_runs_to_its_report(project):
     )
     page = (results / "report.html").read_text()
     assert "weight rewinding" in page and "data:image" in page
-    for figure in ("sanity_checks", "tickets", "layer_densities", "learning_curves"):
+    for figure in FIGURES:
         for kind in ("svg", "pdf", "png"):
             assert (results / "figures" / f"{figure}.{kind}").stat().st_size > 1000
     assert {p.stem for p in (results / "tables").iterdir()} == {
@@ -133,7 +134,7 @@ def test_a_second_run_has_nothing_to_do(project):
 def test_deleting_one_figure_redoes_one_job(project, tmp_path):
     folder = scratch(project, tmp_path)
     (folder / "results" / "small" / "figures" / "tickets.png").unlink()
-    assert planned(snakemake(folder, "-n")) == {"figure": 1}
+    assert planned(snakemake(folder, "-n")) == {"draw_tickets": 1}
 
 
 def test_deleting_one_result_redoes_it_and_what_is_made_of_it(project, tmp_path):
@@ -141,7 +142,8 @@ def test_deleting_one_result_redoes_it_and_what_is_made_of_it(project, tmp_path)
     (folder / CELL).unlink()
     jobs = planned(snakemake(folder, "-n"))
     assert jobs.pop("retrain") == 1
-    assert set(jobs) == {"collect", "verdicts", "figure", "tables", "report"}
+    drawn = {f"draw_{figure}" for figure in FIGURES}
+    assert set(jobs) == {"collect", "verdicts", "tables", "report"} | drawn
 
 
 def test_editing_the_pruning_code_redoes_pruning_and_no_pretraining(project, tmp_path):
@@ -195,11 +197,25 @@ def test_figures_come_from_runs_csv_alone_and_train_nothing(project, tmp_path):
     results.mkdir(parents=True)
     shutil.copy(project / "results" / "small" / "runs.csv", results)
     jobs = planned(snakemake(folder, "-n", "figures"))
-    assert jobs == {"figure": 2, "figures": 1, "tables": 1}
+    assert jobs == {"draw_sanity_checks": 1, "draw_tickets": 1, "figures": 1, "tables": 1}
     snakemake(folder, "figures")
     assert (results / "figures" / "sanity_checks.svg").exists()
     assert (results / "tables" / "initial.csv").exists()
     assert not (results / "runs").exists() and not (results / "weights").exists()
+
+
+def test_snakemakes_own_report_has_the_figures_and_their_captions(project, tmp_path):
+    folder = scratch(project, tmp_path)
+    snakemake(folder, "--report", "snakemake-report.html")
+    page = (folder / "snakemake-report.html").read_text()
+    for words in (
+        "sanity checks",
+        "layer densities",
+        "verdict of every check",
+        "partially trained",
+    ):
+        assert words in page
+    assert "a panel per ticket, a line per check" in page
 
 
 def test_a_partial_study_reports_what_is_missing(project, tmp_path):

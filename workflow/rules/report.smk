@@ -17,7 +17,6 @@ TABLES = [f"{ROOT}/tables/{family}.{kind}" for family in STUDY.families() for ki
 localrules:
     collect,
     verdicts,
-    figure,
     tables,
     report,
 
@@ -47,7 +46,12 @@ rule verdicts:
     input:
         settled(f"{ROOT}/runs.csv"),
     output:
-        f"{ROOT}/verdicts.csv",
+        report(
+            f"{ROOT}/verdicts.csv",
+            caption="../report/verdicts.rst",
+            category="Verdicts",
+            labels={"table": "verdict of every check"},
+        ),
     log:
         f"{ROOT}/logs/verdicts.log",
     conda:
@@ -61,31 +65,55 @@ rule verdicts:
         "run verdicts --runs {input} --out {output} {params.options}" " 2> {log}"
 
 
-rule figure:
-    input:
-        lambda w: settled(f"{ROOT}/{SOURCE_OF[w.figure]}.csv"),
-    output:
-        multiext(f"{ROOT}/figures/{{figure}}", ".svg", ".pdf", ".png"),
-    log:
-        f"{ROOT}/logs/figure/{{figure}}.log",
-    wildcard_constraints:
-        figure="|".join(SOURCE_OF),
-    conda:
-        CONDA
-    params:
-        stem=lambda w, output: os.path.splitext(output[0])[0],
-        code=PLAN.code_of("jackpot.analysis.figures"),
-    message:
-        "draw {wildcards.figure}"
-    shell:
-        "run figure --figure {wildcards.figure} --table {input}" " --out {params.stem} 2> {log}"
+# A rule for each figure, so that each has its own caption in Snakemake's report.
+for FIGURE, TABLE in SOURCE_OF.items():
+
+    rule:
+        name:
+            f"draw_{FIGURE}"
+        input:
+            settled(f"{ROOT}/{TABLE}.csv"),
+        output:
+            report(
+                f"{ROOT}/figures/{FIGURE}.svg",
+                caption=f"../report/{FIGURE}.rst",
+                category="Figures",
+                labels={"figure": FIGURE.replace("_", " ")},
+            ),
+            f"{ROOT}/figures/{FIGURE}.pdf",
+            f"{ROOT}/figures/{FIGURE}.png",
+        log:
+            f"{ROOT}/logs/draw/{FIGURE}.log",
+        localrule: True
+        conda:
+            CONDA
+        params:
+            figure=FIGURE,
+            stem=lambda w, output: os.path.splitext(output[0])[0],
+            code=PLAN.code_of("jackpot.analysis.figures"),
+        message:
+            "draw {params.figure}"
+        shell:
+            "run figure --figure {params.figure} --table {input} --out {params.stem} 2> {log}"
 
 
 rule tables:
     input:
         runs=settled(f"{ROOT}/runs.csv"),
     output:
-        TABLES,
+        [
+            (
+                report(
+                    path,
+                    caption="../report/tables.rst",
+                    category="Tables",
+                    labels={"tickets": os.path.basename(path)[:-4].replace("_", " ")},
+                )
+                if path.endswith(".csv")
+                else path
+            )
+            for path in TABLES
+        ],
     log:
         f"{ROOT}/logs/tables.log",
     conda:
@@ -115,7 +143,12 @@ rule report:
         layers=settled(f"{ROOT}/layers.csv"),
         about=settled(f"{ROOT}/about.json"),
     output:
-        f"{ROOT}/report.html",
+        report(
+            f"{ROOT}/report.html",
+            caption="../report/page.rst",
+            category="Verdicts",
+            labels={"table": "the whole page"},
+        ),
     log:
         f"{ROOT}/logs/report.log",
     conda:
