@@ -273,7 +273,8 @@ def _apart(points: int, index: int) -> tuple[int, int]:
 def _density_figure(layers: pd.DataFrame) -> Figure:
     if layers.empty:
         return _nothing("no mask has been made")
-    means = mask_densities(layers)
+    # A dense network has no mask, and its line says nothing.
+    means = mask_densities(layers[layers["ticket"] != "dense"])
     check_looks = looks(means["check"], CHECK_LOOKS)
     handles = [look.handle() for look in check_looks.values()]
     handles += [_COLLAPSED] if (means["min"] == 0).any() else []
@@ -283,10 +284,9 @@ def _density_figure(layers: pd.DataFrame) -> Figure:
     for key, ax in axes.items():
         rows = _panel_rows(means, key)
         for index, (name, look) in enumerate(check_looks.items()):
-            for sparsity, line in rows[rows["check"] == name].groupby("sparsity"):
+            for _, line in rows[rows["check"] == name].groupby("sparsity"):
                 _draw_profile(ax, line, look, index)
-                if name == "none":
-                    _label_end(ax, line, percent(sparsity))
+        _label_ends(ax, rows[(rows["check"] == "none") & (rows["mean"] > 0)])
         _layer_axis(ax, rows["position"], _panel_rows(means, key[:2])["mean"])
     return figure
 
@@ -312,12 +312,15 @@ def _draw_profile(ax: Axes, line: pd.DataFrame, look: Look, index: int) -> None:
         )
 
 
-def _label_end(ax: Axes, line: pd.DataFrame, text: str) -> None:
-    last = line[line["mean"] > 0]
-    if len(last):
+def _label_ends(ax: Axes, rows: pd.DataFrame) -> None:
+    """The sparsity at the end of each line, once where several lines end together."""
+    ends = rows.sort_values("position").groupby("sparsity").last().sort_values("mean")
+    together = (ends["mean"] > 1.4 * ends["mean"].shift()).cumsum()
+    for _, group in ends.groupby(together):
+        sparsities = ", ".join(f"{100 * sparsity:g}" for sparsity in sorted(group.index))
         ax.annotate(
-            text,
-            (last["position"].iloc[-1], 100 * last["mean"].iloc[-1]),
+            f"{sparsities} %",
+            (group["position"].iloc[-1], 100 * group["mean"].mean()),
             xytext=(5, 0),
             textcoords="offset points",
             va="center",
