@@ -8,6 +8,7 @@ import pandas as pd
 
 from jackpot.analysis.answer import more_seeds, word_for
 from jackpot.analysis.frames import CELL, RUN, mask_densities, percent, sort_cells, words
+from jackpot.analysis.statistics import explain, smallest_p
 from jackpot.analysis.tables import DASH, ROW, p_text, table_cells, wide_table
 from jackpot.families import families, family_of
 
@@ -118,18 +119,29 @@ def verdict_numbers(verdicts: pd.DataFrame) -> Table:
                 *intervals,
                 *p_values,
                 Cell(more_seeds(row) or DASH),
+                Cell(explain(row)),
             ]
         )
+    fewest = int(verdicts["n"].min())
     labels = ["difference (points)", "95 % interval", "90 % interval", "p of a difference"]
     labels += ["p of equivalence", "to decide"]
     numbers = [Column("sparsity", "number"), Column("n", "number"), Column("verdict")]
     return Table(
         id="verdict-numbers",
         caption="Every comparison of a check with the unspoiled ticket, paired by seed",
-        columns=[*_KEY_COLUMNS, *numbers, *(Column(label, "number") for label in labels)],
+        columns=[
+            *_KEY_COLUMNS,
+            *numbers,
+            *(Column(label, "number") for label in labels),
+            Column("in words"),
+        ],
         rows=rows,
         headers=4,
-        note="Both p-values are corrected by Holm's method over the whole table.",
+        note=(
+            "Both p-values are corrected by Holm's method over the whole table. They take "
+            "differences to be normal; without that, the least p that a cell's seeds can give "
+            f"before correction is {p_text(smallest_p(fewest))} ({fewest} seeds)."
+        ),
     )
 
 
