@@ -1,6 +1,5 @@
 """The studies of the papers at a size for tests: one epoch, small images, narrow networks."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -55,15 +54,16 @@ def snakemake(study, images, folder, *arguments, cores=2, **config):
     names = yaml.safe_load(study.read_text())["datasets"]
     place = {"kind": "image_folder", "path": str(images)}
     values = {
-        **{"study": str(study), "results_dir": str(folder / "results")},
-        **{"data_dir": str(folder / "data"), "datasets": {name: place for name in names}},
+        "study": str(study),
+        "results_dir": str(folder / "results"),
+        "data_dir": str(folder / "data"),
+        "datasets": dict.fromkeys(names, place),
         **config,
     }
     file = folder / f"{study.stem}-config.yaml"
     file.write_text(yaml.safe_dump(values))
-    command = [SNAKEMAKE, f"-c{cores}", "--quiet", "all", "--scheduler", "greedy", "--nolock"]
+    command = [SNAKEMAKE, f"-c{cores}", "--quiet", "all", "--scheduler", "greedy"]
     command += ["--configfile", file, "--show-failed-logs", *arguments]
-    # Snakemake keeps its own notes in the working directory: they go where the results go.
-    return subprocess.run(
-        [*command], cwd=ROOT, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}
-    )
+    # Without its notes on outputs: they would pile up in the working tree.
+    command[2:2] = ["--drop-metadata"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -15,7 +15,7 @@ import yaml
 from jackpot.settings import Training
 from tests.reduced import ROOT, image_folder, reduced, snakemake
 from tests.small import make_data
-from tests.synthetic import make_runs
+from tests.synthetic import make_study
 
 PAGE = ROOT / "docs" / "parity.md"
 TARGET = re.compile(r"`snakemake -c1 --config study=studies/(\w+).yaml -- results/\1/(\S+)`")
@@ -26,7 +26,9 @@ WARM = ROOT / "workflow" / "scripts" / "warm.py"
 def rows(test):
     """The cells of every row of the page whose last column is ``test``."""
     lines = PAGE.read_text().splitlines()
-    split = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line[:1] == "|"]
+    split = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in lines if line[:1] == "|"
+    ]
     return [cells for cells in split if cells[-1] == test]
 
 
@@ -89,13 +91,15 @@ def files(tmp_path_factory):
         "RUNS": folder / "runs.csv",
         "SOURCE": folder / "data" / "digits" / "source.json",
     }
-    make_runs().to_csv(known["RUNS"], index=False)
+    make_study().runs.to_csv(known["RUNS"], index=False)
     run(folder, "initialise", "--data", clean, "--out", known["INIT"], *NARROW)
     files = ("--clean", clean, "--data", clean, "--weights", known["INIT"], "--out", out)
     run(folder, "pretrain", *files, "--epochs", 1)
     files = ("--data", clean, "--weights", known["INIT"], "--out", out)
     run(folder, "prune", *files, "--score", "random", "--sparsities", 0.6)
-    run(folder, "download", "--dataset", "digits", "--kind", "digits", "--data-dir", folder / "data")
+    run(
+        folder, "download", "--dataset", "digits", "--kind", "digits", "--data-dir", folder / "data"
+    )
     return known
 
 
@@ -119,11 +123,7 @@ def test_scripts(files, tmp_path):
         out = tmp_path / str(number)
         out.mkdir()
         script, options = SCRIPT.fullmatch(cells[-2]).groups()
-        known = {**files, "OUT": out}
-        arguments = [
-            re.sub(r"^([A-Z]+)\b", lambda found: str(known[found[1]]), word)
-            for word in shlex.split(options)
-        ]
+        arguments = placed(shlex.split(options), {**files, "OUT": out})
         if Path(script).stem in ("pretrain", "retrain") and "--epochs" not in arguments:
             arguments += ["--epochs", "1"]
         run(files["CLEAN"].parent, script, *arguments)
@@ -132,6 +132,11 @@ def test_scripts(files, tmp_path):
         assert any(out.iterdir()), cells
         if (out / "metrics.json").exists():
             agrees(out, arguments)
+
+
+def placed(words, known):
+    """The words of a command, with files in the place of those in capitals."""
+    return [re.sub(r"^([A-Z]+)\b", lambda found: str(known[found[1]]), word) for word in words]
 
 
 def agrees(out, arguments):
