@@ -207,12 +207,16 @@ def test_a_dry_run_lists_every_cell_and_shared_work_once(studies, tmp_path):
     seconds = time.monotonic() - started
     assert done.returncode == 0, done.stderr
     text = done.stdout + done.stderr
-    outputs = Counter(re.findall(r"^ {4}output: (.*)$", text, re.M))
-    assert set(outputs.values()) == {1}
-    made = {path for line in outputs for path in line.split(", ")}
-    root = f"{tmp_path}/results/mlrc2020"
-    runs = {path for path in made if "/runs/" in path and path.endswith("metrics.json")}
-    assert runs == {f"{root}/{run.path}/metrics.json" for run in studies["mlrc2020"].runs()}
+    jobs = Counter(re.findall(r"^Job \d+: (.*)$", text, re.M))
+    assert set(jobs.values()) == {1}
+    runs = studies["mlrc2020"].runs()
+    assert {job for job in jobs if job.startswith(("retrain", "dense"))} == {
+        f"dense {r.model} on {r.dataset}, seed {r.seed}"
+        if r.ticket == "dense"
+        else f"retrain {r.ticket} ({r.check}) at sparsity {r.sparsity:g}: "
+        f"{r.model} on {r.dataset}, seed {r.seed}"
+        for r in runs
+    }
     # Two models on two datasets, clean and half; initial weights of seeds 0 and 2020.
     count = {rule: int(number) for rule, number in re.findall(r"^(\w+) +(\d+)$", text, re.M)}
     assert (count["initialise"], count["pretrain"], count["dense"]) == (8, 8, 4)
