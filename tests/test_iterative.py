@@ -1,7 +1,12 @@
 """Iterative magnitude pruning: the schedule, what every round starts from, and going on."""
 
+import json
+import subprocess
+from pathlib import Path
+
 import pytest
 import torch
+import yaml
 
 from jackpot.errors import JackpotError
 from jackpot.models import load_model, model_with_state, prunable
@@ -14,6 +19,7 @@ from jackpot.training.engine import train
 from jackpot.training.pretrain import pretrain
 from jackpot.training.results import Cell, load_splits
 from jackpot.training.resume import ResumeFile
+from tests.reduced import ROOT, SNAKEMAKE
 from tests.small import make_ticket
 from tests.test_study import written
 
@@ -162,3 +168,36 @@ def test_iterations_need_trained_weights(tmp_path):
     pruners = {"mine": {"score": "snip", "iterations": 3}}
     with pytest.raises(JackpotError, match=r"pruners.mine: iterations train between cuts"):
         load_study(written(tmp_path, pruners=pruners))
+
+
+@pytest.mark.workflow
+def test_the_workflow_trains_iterative_tickets_and_their_checks(tmp_path):
+    tickets = ["lottery", "lottery_iterative", "random_structured", "random_dense_classifier"]
+    cells = {"tickets": tickets[:2], "checks": ["half_dataset"], "sparsities": [0.9]}
+    others = {"tickets": tickets[2:], "sparsities": [0.9]}
+    study = written(
+        tmp_path,
+        pruners={"magnitude_iterative": THREE.model_dump()},
+        training={"epochs": 2, "crop_padding": 1},
+        experiments=[{**cells, "seeds": [0]}, {**others, "seeds": [0]}],
+    )
+    config = {"study": str(study), "results_dir": str(tmp_path / "r"), "data_dir": str(tmp_path)}
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(config))
+    runs = [f"{tmp_path}/r/small/{r.path}/metrics.json" for r in load_study(study).runs()]
+    command = [SNAKEMAKE, "-c2", "--drop-metadata", "--scheduler", "greedy", "--configfile", file]
+    done = subprocess.run([*command, "--", *runs], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = {}
+    for path in runs:
+        metrics = json.loads(Path(path).read_text())
+        found[metrics["ticket"], metrics["check"]] = metrics
+    for check in ("none", "half_dataset"):
+        once, many = (found[ticket, check] for ticket in tickets[:2])
+        assert once["density"] == many["density"] == pytest.approx(0.1, abs=0.001)
+        # Both start from the same weights and see the same batches: the masks differ.
+        assert once["weights_sha256"] != many["weights_sha256"]
+    dense = found["random_dense_classifier", "none"]["layers"][-1]
+    assert dense["kept"] == dense["total"]
+    structured = found["random_structured", "none"]["layers"]
+    assert all(layer["kept"] % 9 == 0 for layer in structured[:-1])
