@@ -9,8 +9,9 @@ import torch
 import yaml
 
 from jackpot.errors import JackpotError
-from jackpot.models import load_model, model_with_state, prunable
+from jackpot.models import build_model, load_model, model_with_state, prunable
 from jackpot.pruning.iterative import prune_iteratively
+from jackpot.pruning.prune import make_masks
 from jackpot.pruning.stage import prune
 from jackpot.settings import Pruner, PruningBatch, Training
 from jackpot.storage import load_mask, load_tensors
@@ -103,6 +104,17 @@ def test_rounds_are_those_of_the_lottery_ticket(paths, tmp_path):
     assert all((expected[0][name] | ~found[name]).all() for name in found)
 
 
+def test_a_later_cut_keeps_none_that_an_earlier_one_removed():
+    model = build_model("vgg5", width=4)
+    draws = torch.Generator().manual_seed(3)
+    alive = {n: torch.rand(w.shape, generator=draws) < 0.3 for n, w in prunable(model).items()}
+    options = {"score": "random", "allocation": "global", "sparsities": [0.8], "alive": alive}
+    mask = make_masks(model, None, generator=draws, **options)[0.8]
+    total = sum(keep.numel() for keep in mask.values())
+    assert sum(int(keep.sum()) for keep in mask.values()) == round(0.2 * total)
+    assert all((alive[name] | ~keep).all() for name, keep in mask.items())
+
+
 def test_training_between_the_cuts_changes_the_mask(paths, tmp_path):
     prune(
         tmp_path / "once",
@@ -137,8 +149,12 @@ def test_an_interrupted_pruning_goes_on_to_the_same_mask(paths, tmp_path, monkey
     with pytest.raises(KeyboardInterrupt):
         iterate(paths, tmp_path / "parts", resume=ResumeFile(resume, ""))
     assert resume.with_suffix(".mask").exists()
-    monkeypatch.setattr("jackpot.pruning.iterative.train", train)
+    again = []
+    monkeypatch.setattr(
+        "jackpot.pruning.iterative.train", lambda *a, **k: again.append(1) or train(*a, **k)
+    )
     parts = iterate(paths, tmp_path / "parts", resume=ResumeFile(resume, ""))
+    assert len(again) == 4 - stop_in
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
     assert not resume.parent.exists()
 
