@@ -344,3 +344,17 @@ def test_listing_names_does_not_import_torch():
         "smart_counts([90, 90, 20], 0.5); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_snip_can_redraw_every_weight_in_its_copy_only():
+    """mlrc2020's code scores Xavier-normal weights in the place of the network's own."""
+    model, data = tiny(), batch()
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    scores = SCORES["snip"](model, data, generator(4), reinit=True)
+    assert all(torch.equal(before[name], weight) for name, weight in model.state_dict().items())
+    draws = generator(4)
+    for weight in prunable(model).values():
+        weight.data = torch.nn.init.xavier_normal_(torch.empty(weight.shape), generator=draws)
+    assert close(flat(scores), flat(SCORES["snip"](model, data, None)).double())
+    other = SCORES["snip"](model, data, generator(5), reinit=True)
+    assert not torch.equal(flat(scores), flat(other))

@@ -49,7 +49,7 @@ rule corrupt:
     log:
         f"{ROOT}/logs/corrupt/{{dataset}}/{{data}}.log",
     wildcard_constraints:
-        data="random_labels|random_pixels|corrupted|half",
+        data="random_labels|(random_pixels|corrupted)(-[a-z_]+)?|half",
     conda:
         CONDA
     params:

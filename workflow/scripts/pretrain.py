@@ -31,6 +31,10 @@ def run() -> None:
         resume=resume_file_of(args),
         fingerprint=args.fingerprint,
     )
+    if args.tensorboard:
+        from jackpot.training.tensorboard import write_events
+
+        write_events(args.out)
 
 
 main(run)

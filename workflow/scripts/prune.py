@@ -11,11 +11,11 @@ def run() -> None:
     parser.add_argument("--out", required=True, help="folder for sparsity<s>.safetensors")
     parser.add_argument("--sparsities", type=float, nargs="+", required=True)
     parser.add_argument("--seed", type=int, default=0)
-    add_settings(parser, Pruner, without=("weights",))
+    add_settings(parser, Pruner, without=("weights", "iterations"))
     add_settings(parser, PruningBatch)
     add_machine(parser)
     args = parser.parse_args()
-    pruner = settings_from(args, Pruner, without=("weights",))
+    pruner = settings_from(args, Pruner, without=("weights", "iterations"))
     batch = settings_from(args, PruningBatch)
 
     from jackpot.pruning.stage import prune

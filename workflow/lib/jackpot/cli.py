@@ -45,14 +45,21 @@ def add_settings(
 
 
 def settings_from(
-    args: argparse.Namespace, settings: type[Settings], without: tuple[str, ...] = ()
+    args: argparse.Namespace,
+    settings: type[Settings],
+    without: tuple[str, ...] = (),
+    **fixed: Any,
 ) -> Settings:
     """The settings that were given, checked; what was not given has its default.
+
+    Args:
+        without: fields that the command line has no options for.
+        fixed: values that a script gives itself.
 
     Raises:
         JackpotError: naming the option and what is wrong with it.
     """
-    values = {}
+    values = dict(fixed)
     for name, field in settings.model_fields.items():
         value = None if name in without else getattr(args, name)
         if value is not None:
@@ -93,6 +100,16 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     cell.add_argument("--seed", type=int, default=0)
     add_settings(parser, Training)
     add_machine(parser)
+    add_resume(parser)
+    parser.add_argument(
+        "--tensorboard",
+        action=argparse.BooleanOptionalAction,
+        help="write event files to <out>/tensorboard",
+    )
+
+
+def add_resume(parser: argparse.ArgumentParser) -> None:
+    """Where a training is saved, and how often."""
     resume = parser.add_argument_group("resume")
     resume.add_argument("--resume-file", help="save here, and go on from here")
     resume.add_argument("--resume-minutes", type=float, default=5, help="(default: 5)")

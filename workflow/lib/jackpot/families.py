@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "initial": ("snip", "grasp", "synflow", "lottery"),
+    "initial": ("snip", "grasp", "synflow", "lottery", "lottery_iterative"),
     "random": ("random",),
     "partially_trained": ("weight_rewinding", "lr_rewinding"),
-    "hybrid": ("hybrid",),
+    "hybrid": ("hybrid", "hybrid_weight_rewinding"),
     "dense": ("dense",),
 }
 OTHERS = "others"

@@ -95,6 +95,15 @@ class Pruner(Settings):
         False, description="prune convolutions only; the classifier counts in the total"
     )
     structured: bool = Field(False, description="remove whole filters")
+    iterations: Positive = Field(
+        1, description="train, prune and restart this many times (the lottery ticket's schedule)"
+    )
+
+    @model_validator(mode="after")
+    def _check_iterations(self):
+        if self.iterations > 1 and (self.weights != "trained" or self.rounds > 1):
+            raise ValueError("iterations train between cuts: they need weights: trained, rounds: 1")
+        return self
 
 
 class Ticket(Settings):

@@ -33,6 +33,8 @@ def make_masks(
     rounds: int = 1,
     keep_classifier: bool = False,
     structured: bool = False,
+    progress: float = 1.0,
+    alive: Mask | None = None,
 ) -> dict[float, Mask]:
     """Prune a model at several sparsities.
 
@@ -53,6 +55,9 @@ def make_masks(
             lottery ticket).
         structured: prune whole convolution filters (``jackpot.pruning.filters``); the classifier
             stays whole, and counts are met to the nearest filter.
+        progress: cut only this far along density**progress, for one of several rounds that a
+            caller trains between; ``rounds`` must be 1.
+        alive: weights that earlier rounds left; no other is kept.
 
     Returns:
         sparsity -> mask over every prunable weight, on the weights' device.
@@ -76,8 +81,8 @@ def make_masks(
     }
     keep = keep_filters if structured else keep_number
     if rounds == 1:
-        scores = compute()
-        return {sparsity: _cut(scores, pools[sparsity], 1.0, keep) for sparsity in sparsities}
+        scores = _only(alive, compute()) if alive else compute()
+        return {sparsity: _cut(scores, pools[sparsity], progress, keep) for sparsity in sparsities}
     start = generator.get_state()
     masks = {}
     for sparsity in sparsities:
@@ -173,14 +178,18 @@ def _iterate(
     weights = prunable(network)
     alive = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in weights.items()}
     for done in range(1, rounds + 1):
-        # A kept weight may score as low as a pruned one; below everything, none comes back.
-        scores = {
-            name: value.masked_fill(~alive[name], -torch.inf) for name, value in compute().items()
-        }
-        alive = _cut(scores, pools, done / rounds, keep)
+        alive = _cut(_only(alive, compute()), pools, done / rounds, keep)
         for name, weight in weights.items():
             weight.data.masked_fill_(~alive[name], 0)
     return alive
+
+
+def _only(alive: Mask, scores: Tensors) -> Tensors:
+    # A kept weight may score as low as a pruned one; below everything, none comes back.
+    return {
+        name: value.masked_fill(~alive[name].to(value.device), -torch.inf)
+        for name, value in scores.items()
+    }
 
 
 def _scorer(

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
-from jackpot.data.files import load_data
+from jackpot.data.files import ImageData, load_data
 from jackpot.models import load_model
 from jackpot.pruning.batch import pruning_batch
 from jackpot.pruning.masks import layer_counts
 from jackpot.pruning.prune import make_masks
 from jackpot.randomness import generator
 from jackpot.settings import Pruner, PruningBatch
-from jackpot.storage import save_mask
+from jackpot.storage import Mask, save_mask
 from jackpot.study.tickets import score_uses_data
 
 
@@ -36,7 +37,26 @@ def prune(
         seed: decides the pruning batch and the score's own draws.
     """
     model = load_model(weights).to(device)
-    seen = load_data(data)
+    masks = cut(model, load_data(data), pruner, batch, sparsities, seed)
+    write_masks(out, masks, pruner, seed, fingerprint)
+
+
+def cut(
+    model: nn.Module,
+    seen: ImageData,
+    pruner: Pruner,
+    batch: PruningBatch,
+    sparsities: Sequence[float],
+    seed: int,
+    **round_,
+) -> dict[float, Mask]:
+    """Masks of a model by sparsity, on its device.
+
+    Args:
+        seen: what the pruner sees; the pruning batch is drawn from its training split.
+        round_: ``progress`` and ``alive`` of ``make_masks``, for one round of several.
+    """
+    device = next(model.parameters()).device
     chosen = pruning_batch(
         seen.train_images,
         seen.train_labels,
@@ -46,17 +66,24 @@ def prune(
         classes=len(seen.classes),
         **batch.model_dump(),
     )
-    settings = pruner.model_dump(exclude={"weights"})
+    settings = pruner.model_dump(exclude={"weights", "iterations"})
     if batch.kind == "per_class" and batch.draws > 1 and score_uses_data(pruner.score):
         # The score sums gradients over the draws, so it must know where one ends.
         settings["score_options"] = {**pruner.score_options, "draws": batch.draws}
-    masks = make_masks(
+    return make_masks(
         model,
         tuple(tensor.to(device) for tensor in chosen),
         sparsities=sparsities,
         generator=generator(seed, "score"),
         **settings,
+        **round_,
     )
+
+
+def write_masks(
+    out: str | Path, masks: dict[float, Mask], pruner: Pruner, seed: int, fingerprint: str
+) -> None:
+    """Save masks by sparsity into the folder ``out`` and say what each keeps."""
     for sparsity, mask in masks.items():
         about = {"sparsity": sparsity, "seed": seed, "fingerprint": fingerprint}
         save_mask(Path(out) / f"sparsity{sparsity:g}.safetensors", mask, about)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import jackpot
-from jackpot.checks import CHECKS
 from jackpot.study.model import Run, Study
 from jackpot.study.tickets import check_of_data, score_source
 
@@ -112,7 +111,7 @@ class Fingerprints:
             return {
                 "clean": made,
                 "check": check,
-                "options": self.study.check_options.get(check, {}),
+                "options": self.study.options_of_data(data),
                 "seed": self.study.data_seed,
                 "code": code_of("jackpot.data.corrupt"),
             }
@@ -157,8 +156,11 @@ class Fingerprints:
                 if trained
                 else self.initial(dataset, model, seed)
             )
-            return {
-                "pruner": settings.model_dump(),
+            made = {
+                # Left out where it says nothing, so that masks made before it existed stay.
+                "pruner": settings.model_dump(
+                    exclude={"iterations"} if settings.iterations == 1 else None
+                ),
                 "batch": self.study.pruning_batch_of(dataset, model, pruner).model_dump(),
                 "data": self.data(dataset, data),
                 "weights": weights,
@@ -167,6 +169,9 @@ class Fingerprints:
                 "score": _code_of_score(settings.score),
                 "allocation": _code_of_allocation(settings.allocation),
             }
+            if settings.iterations > 1:
+                made["code"] = code_of("jackpot.pruning.iterative")
+            return made
 
         return self._once(("masks", dataset, model, pruner, data, seed), make)
 
@@ -178,7 +183,8 @@ class Fingerprints:
 
     def _run(self, run: Run) -> dict[str, Any]:
         study, cell = self.study, (run.dataset, run.model, run.ticket)
-        ticket, data = study.all_tickets[run.ticket], CHECKS[run.check].data_name
+        ticket = study.all_tickets[run.ticket]
+        data = study.data_of(run.dataset, run.model, ticket.pruner, run.check)
         weights = (
             self.initial(run.dataset, run.model, run.seed)
             if ticket.weights == "initial"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -21,6 +21,8 @@ from jackpot.settings import (
     Training,
     TrainingChanges,
 )
+from jackpot.study.scopes import check_scopes, data_of, options_of_data
+from jackpot.study.scopes import one_of as _one_of
 from jackpot.study.tickets import PRUNERS, TICKETS, applicable_checks, check_pruner, pretrains
 
 
@@ -109,6 +111,9 @@ class Override(Settings):
     pretraining: TrainingChanges = Field(TrainingChanges(), description="for pretraining")
     retraining: TrainingChanges = Field(TrainingChanges(), description="for training tickets")
     pruning_batch: PruningBatchChanges = Field(PruningBatchChanges(), description="for scores")
+    check_options: dict[str, dict[str, str]] = Field(
+        {}, description="options of data checks, e.g. corrupted_data: {scope: rows}"
+    )
     rewind_epoch: Annotated[int, Field(ge=0)] | None = Field(None, description="epoch to rewind to")
     retrain_epochs: Annotated[int, Field(ge=1)] | None = Field(
         None, description="epochs after rewinding"
@@ -122,7 +127,8 @@ class Override(Settings):
                 "pretraining is shared by all tickets of a seed: `when` may only name "
                 "dataset and model"
             )
-        if self.pruning_batch.model_fields_set and self.when.ticket:
+        check_scopes(self.check_options, [n for n, c in CHECKS.items() if c.spoils == "data"])
+        if (self.pruning_batch.model_fields_set or self.check_options) and self.when.ticket:
             raise ValueError("masks are shared by tickets: use `when: {pruner: ...}`, not ticket")
         if self.when.pruner and (
             self.retraining.model_fields_set or self.rewind_epoch or self.retrain_epochs
@@ -202,12 +208,7 @@ class Study(Settings):
     @field_validator("check_options")
     @classmethod
     def _check_check_options(cls, options):
-        for name, given in options.items():
-            _one_of("check", name, CHECKS)
-            for key, value in given.items():
-                _one_of(f"option of check {name}", key, ["scope"] if CHECKS[name].scopes else [])
-                _one_of(f"scope of check {name}", value, CHECKS[name].scopes)
-        return options
+        return check_scopes(options, CHECKS)
 
     @model_validator(mode="after")
     def _check_names(self):
@@ -317,6 +318,16 @@ class Study(Settings):
         cell = {"dataset": dataset, "model": model, "pruner": pruner}
         return self._resolve(self.pruning_batch, "pruning_batch", **cell)
 
+    def data_of(self, dataset: str, model: str, pruner: str | None, check: str) -> str:
+        """The name of the version of the dataset that a pruner sees under a check."""
+        cell = {"dataset": dataset, "model": model, "pruner": pruner}
+        special = [o.check_options for o in self.overrides if o.when.matches(**cell)]
+        return data_of(check, self.check_options, special)
+
+    def options_of_data(self, data: str) -> dict[str, str]:
+        """Options of the check that makes a version of a dataset, by that version's name."""
+        return options_of_data(data, self.check_options)
+
     def _resolve(self, settings, key: str, **cell: str):
         for override in self.overrides:
             if override.when.matches(**cell):
@@ -366,10 +377,3 @@ class Study(Settings):
     def pretrains(self, ticket: str) -> bool:
         """Whether a ticket needs a trained network."""
         return pretrains(self.all_tickets[ticket], self.pruner_of(ticket))
-
-
-def _one_of(what: str, value: Any, allowed) -> None:
-    if value not in allowed:
-        raise ValueError(
-            f"{what} {value!r} does not exist. Allowed: {', '.join(map(str, allowed))}"
-        )

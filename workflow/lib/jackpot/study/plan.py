@@ -7,7 +7,6 @@ torch.
 import json
 from typing import Any
 
-from jackpot.checks import CHECKS
 from jackpot.cli import command_options
 from jackpot.study.config import Config
 from jackpot.study.fingerprints import Fingerprints, code_of, digest, recorded
@@ -71,13 +70,17 @@ class Plan:
             return self._initial(w)
         epoch = self.study.rewind_epoch_of(w.dataset, w.model, w.ticket)
         file = "trained.safetensors" if start == "trained" else f"epoch{epoch}.safetensors"
-        return self._pretrained(w, CHECKS[w.check].data_name, file)
+        return self._pretrained(w, self._data_of(w), file)
 
     def mask_to_train(self, w) -> tuple[str, str]:
         """The mask of a ticket."""
-        pruner, data = self.study.all_tickets[w.ticket].pruner, CHECKS[w.check].data_name
-        cell = (w.dataset, w.model, pruner, data, int(w.seed))
+        pruner = self.study.all_tickets[w.ticket].pruner
+        cell = (w.dataset, w.model, pruner, self._data_of(w), int(w.seed))
         return self.mask(*cell, w.sparsity), self.fingerprints.masks(*cell)
+
+    def _data_of(self, w) -> str:
+        pruner = self.study.all_tickets[w.ticket].pruner
+        return self.study.data_of(w.dataset, w.model, pruner, w.check)
 
     def seen_data(self, w) -> tuple[str, str]:
         """The version of the dataset that a job reads."""
@@ -118,9 +121,9 @@ class Plan:
 
     def corrupt_options(self, w) -> str:
         """Options of corrupt.py."""
-        check = check_of_data(w.data)
-        options = self.study.check_options.get(check, {})
-        return command_options({"check": check, "seed": self.study.data_seed, **options})
+        options = self.study.options_of_data(w.data)
+        values = {"check": check_of_data(w.data), "seed": self.study.data_seed}
+        return command_options({**values, **options})
 
     def initialise_options(self, w) -> str:
         """Options of initialise.py."""
@@ -154,14 +157,31 @@ class Plan:
         names = {"study": self.study.name, "dataset": w.dataset, "model": w.model, **cell}
         resume = self.config.resume
         every = {"resume_minutes": resume.minutes, "resume_epochs": resume.epochs}
+        more["tensorboard"] = self.study.logging.tensorboard or None
         return command_options({**names, "seed": w.seed, **settings, **more, **every})
 
     def prune_options(self, w) -> str:
         """Options of prune.py."""
-        pruner = self.study.all_pruners[w.pruner].model_dump(exclude={"weights"})
-        batch = self.study.pruning_batch_of(w.dataset, w.model, w.pruner).model_dump()
         sparsities = [f"{s:g}" for s in self.study.sparsities]
-        return command_options({**pruner, **batch, "seed": w.seed, "sparsities": sparsities})
+        return command_options({**self._pruner_options(w), "sparsities": sparsities})
+
+    def prune_iteratively_options(self, w) -> str:
+        """Options of prune_iteratively.py."""
+        pruner = self.study.all_pruners[w.pruner]
+        training = self.study.pretraining_of(w.dataset, w.model).model_dump()
+        values = {**self._pruner_options(w), "iterations": pruner.iterations, **training}
+        resume = self.config.resume
+        every = {"resume_minutes": resume.minutes, "resume_epochs": resume.epochs}
+        return command_options({**values, "sparsity": w.sparsity, **every})
+
+    def _pruner_options(self, w) -> dict[str, Any]:
+        pruner = self.study.all_pruners[w.pruner].model_dump(exclude={"weights", "iterations"})
+        batch = self.study.pruning_batch_of(w.dataset, w.model, w.pruner).model_dump()
+        return {**pruner, **batch, "seed": w.seed}
+
+    def iterative_pruners(self) -> list[str]:
+        """The pruners that train between their cuts."""
+        return [name for name, p in self.study.all_pruners.items() if p.iterations > 1]
 
     def study_options(self) -> str:
         """Options of collect.py: the study, as this machine reads it."""

@@ -18,22 +18,33 @@ USES_DATA = True
 
 
 def snip(
-    model: nn.Module, data: Batch, generator: torch.Generator, *, draws: int = 1
+    model: nn.Module,
+    data: Batch,
+    generator: torch.Generator,
+    *,
+    draws: int = 1,
+    reinit: bool = False,
 ) -> dict[str, torch.Tensor]:
     """|w * dL/dw|, L the cross-entropy, BatchNorm in train mode.
 
     Args:
         model: network to score; untouched.
         data: ``(images float (N, C, H, W), labels int (N,))``.
-        generator: unused; SNIP draws nothing.
+        generator: used only by ``reinit``.
         draws: the batch is this many equal consecutive parts, whose gradients are summed before
             they are multiplied by the weights (as su2020's and GraSP's released code do).
+        reinit: draw every weight anew (Xavier normal) in the scoring copy, as mlrc2020's code
+            does; the score then says nothing of the network's own weights.
 
     Returns:
         float32 scores, each shaped like its weight.
     """
     network = scoring_copy(model, torch.float32, train=True)
     weights = list(prunable(network).values())
+    if reinit:
+        for weight in weights:
+            fresh = nn.init.xavier_normal_(torch.empty(weight.shape), generator=generator)
+            weight.data.copy_(fresh)
     totals = None
     with plain_arithmetic(network):
         for images, labels in split_draws(network, data, draws):

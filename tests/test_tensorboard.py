@@ -1,0 +1,72 @@
+"""Event files: GraSP's tags, history.csv's numbers, and the same bits as without them."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from jackpot.study import Plan, load_config, load_study
+from jackpot.training.tensorboard import write_events
+from tests.small import make_ticket
+from tests.test_study import written
+
+RETRAIN = Path(__file__).parent.parent / "workflow" / "scripts" / "retrain.py"
+
+
+def events(folder):
+    found = EventAccumulator(str(folder))
+    found.Reload()
+    return {
+        tag: [(event.step, event.value) for event in found.Scalars(tag)]
+        for tag in found.Tags()["scalars"]
+    }
+
+
+def test_a_run_writes_grasps_tags_beside_its_history_and_keeps_its_bits(tmp_path):
+    paths = make_ticket(tmp_path)
+    digests = []
+    for name, options in (("without", []), ("with", ["--tensorboard"])):
+        command = [sys.executable, RETRAIN, "--clean", paths["clean"], "--weights", paths["init"]]
+        command += ["--mask", paths["mask"], "--out", tmp_path / name, "--epochs", "3"]
+        subprocess.run([*command, "--crop-padding", "1", *options], check=True, capture_output=True)
+        digests.append(json.loads((tmp_path / name / "metrics.json").read_text()))
+    assert digests[0]["weights_sha256"] == digests[1]["weights_sha256"]
+    assert not (tmp_path / "without" / "tensorboard").exists()
+    with open(tmp_path / "with" / "history.csv") as file:
+        history = list(csv.DictReader(file))
+    found = events(tmp_path / "with" / "tensorboard")
+    # As GraSP's main_prune_non_imagenet.py names them.
+    tags = {"train/lr": "lr", "train/loss": "train_loss", "train/acc": "train_accuracy"}
+    tags |= {"test/loss": "test_loss", "test/acc": "test_accuracy"}
+    assert set(found) == {f"iter_0/{tag}" for tag in tags}
+    for tag, column in tags.items():
+        expected = [(step, float(row[column])) for step, row in enumerate(history)]
+        assert [step for step, _ in found[f"iter_0/{tag}"]] == [0, 1, 2]
+        for (_, value), (_, wanted) in zip(found[f"iter_0/{tag}"], expected, strict=True):
+            assert value == pytest.approx(wanted, rel=1e-6)
+
+
+def test_written_again_it_replaces_and_leaves_out_what_is_missing(tmp_path):
+    columns = "epoch,lr,train_loss,train_accuracy,test_loss,test_accuracy,seconds\n"
+    for loss in ("2.5", "1.5"):
+        rows = f"41,0.1,{loss},50,,12.5,1\n"
+        (tmp_path / "history.csv").write_text(columns + rows)
+        write_events(tmp_path)
+    found = events(tmp_path / "tensorboard")
+    assert found["iter_0/train/loss"] == [(40, 1.5)]
+    assert "iter_0/test/loss" not in found
+
+
+@pytest.mark.parametrize("on", [False, True])
+def test_a_study_asks_for_it(tmp_path, on):
+    study = load_study(written(tmp_path, logging={"tensorboard": on}))
+    plan = Plan(study, load_config({}))
+    cell = {"dataset": "digits", "model": "vgg5", "ticket": "snip", "check": "none"}
+    cell |= {"sparsity": "0.9", "seed": "0", "data": "clean"}
+    w = type("Wildcards", (), cell)
+    for options in (plan.retrain_options(w), plan.pretrain_options(w)):
+        assert ("--tensorboard" in options) == on

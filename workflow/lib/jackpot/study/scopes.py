@@ -1,0 +1,59 @@
+"""Options of checks: their scopes, and the versions of a dataset that they make.
+
+A study may give some pruners another scope than the rest: mlrc2020's SNIP and GraSP code permute
+pixels in two ways. Each version of the data is then kept, and its name carries the scope.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from jackpot.checks import CHECKS
+from jackpot.study.tickets import check_of_data
+
+Options = Mapping[str, Mapping[str, str]]
+
+
+def data_of(check: str, usual: Options, special: Iterable[Options]) -> str:
+    """The name of the data under a check: ``corrupted``, or ``corrupted-rows``.
+
+    Args:
+        usual: the study's ``check_options``.
+        special: those of the overrides that match a pruner; later ones win.
+    """
+    name, scopes = CHECKS[check].data_name, CHECKS[check].scopes
+    scope = plain = usual.get(check, {}).get("scope", scopes[0] if scopes else None)
+    for options in special:
+        scope = options.get(check, {}).get("scope", scope)
+    return name if scope == plain else f"{name}-{scope}"
+
+
+def options_of_data(data: str, usual: Options) -> dict[str, str]:
+    """Options of the check that makes the data of this name."""
+    scope = data.partition("-")[2]
+    return {"scope": scope} if scope else dict(usual.get(check_of_data(data), {}))
+
+
+def check_scopes(options: Options, checks: Iterable[str]) -> Options:
+    """Refuse options of checks that are not among ``checks``, and scopes that do not exist.
+
+    Raises:
+        ValueError: naming the allowed values (pydantic adds the file and the key).
+    """
+    for name, given in options.items():
+        one_of("check", name, checks)
+        for key, value in given.items():
+            one_of(f"option of check {name}", key, ["scope"] if CHECKS[name].scopes else [])
+            one_of(f"scope of check {name}", value, CHECKS[name].scopes)
+    return options
+
+
+def one_of(what: str, value: Any, allowed: Iterable) -> None:
+    """Refuse a value that is not allowed.
+
+    Raises:
+        ValueError: naming the value and what is allowed.
+    """
+    if value not in allowed:
+        raise ValueError(
+            f"{what} {value!r} does not exist. Allowed: {', '.join(map(str, allowed))}"
+        )
