@@ -1,5 +1,6 @@
 # make run    sets everything up and runs the default study to its report
 # make test   sets everything up and runs the tests
+# make verify makes three random cells again and compares bits (ARGS="--sample 10")
 
 PYTHON ?= python3
 CORES ?= all
@@ -7,13 +8,16 @@ LOCK ?= envs/requirements-cpu.txt
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: run test lint clean
+.PHONY: run test verify lint clean
 
 run: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) --workflow-profile workflow/profiles/local $(ARGS)
 
 test: $(READY)
 	$(VENV)/bin/python -m pytest $(ARGS)
+
+verify: $(READY)
+	$(VENV)/bin/python workflow/scripts/verify.py $(ARGS)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check

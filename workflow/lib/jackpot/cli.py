@@ -99,6 +99,14 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     resume.add_argument("--resume-epochs", type=int, help="save every so many epochs as well")
 
 
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Which study, and where its results are: config.yaml and changes to it."""
+    parser.add_argument("--config", default="config.yaml", help="(default: config.yaml)")
+    parser.add_argument("--study", help="the study's YAML file (default: as config.yaml says)")
+    parser.add_argument("--results-dir", help="(default: as config.yaml says)")
+    parser.add_argument("--data-dir", help="(default: as config.yaml says)")
+
+
 def add_statistics(parser: argparse.ArgumentParser) -> None:
     """What a study declares before anything is run."""
     margin, alpha = (Statistics.model_fields[name] for name in ("margin", "alpha"))

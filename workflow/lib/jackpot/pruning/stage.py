@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from jackpot.data.files import load_data
-from jackpot.models import load_model
+from jackpot.models import load_weights, model_with_state, prunable
 from jackpot.pruning.batch import pruning_batch
 from jackpot.pruning.masks import layer_counts
 from jackpot.pruning.prune import make_masks
@@ -35,7 +35,12 @@ def prune(
         weights: what the score looks at: initial or trained weights.
         seed: decides the pruning batch and the score's own draws.
     """
-    model = load_model(weights).to(device)
+    state, metadata = load_weights(weights)
+    model = model_with_state(metadata["model"], state).eval().to(device)
+    about = {"seed": seed, "fingerprint": fingerprint}
+    if metadata.get("diverged"):
+        _no_masks(out, model, sparsities, about)
+        return
     seen = load_data(data)
     chosen = pruning_batch(
         seen.train_images,
@@ -58,8 +63,8 @@ def prune(
         **settings,
     )
     for sparsity, mask in masks.items():
-        about = {"sparsity": sparsity, "seed": seed, "fingerprint": fingerprint}
-        save_mask(Path(out) / f"sparsity{sparsity:g}.safetensors", mask, about)
+        path = Path(out) / f"sparsity{sparsity:g}.safetensors"
+        save_mask(path, mask, {**about, "sparsity": sparsity})
         layers = layer_counts(mask)
         kept, total = sum(k for *_, k in layers), sum(t for _, t, _ in layers)
         empty = [name for name, _, k in layers if k == 0]
@@ -68,3 +73,15 @@ def prune(
             f"{pruner.score} x {pruner.allocation} at sparsity {sparsity:g}, seed {seed}: "
             f"keeps {kept:,} of {total:,} weights{collapse}"
         )
+
+
+def _no_masks(out: str | Path, model, sparsities: Sequence[float], about: dict) -> None:
+    """Masks that keep nothing and say that they came of a training that diverged.
+
+    Broken weights have no ranking worth the name; the study goes on, and their tickets diverged.
+    """
+    mask = {name: torch.zeros(w.shape, dtype=torch.bool) for name, w in prunable(model).items()}
+    for sparsity in sparsities:
+        path = Path(out) / f"sparsity{sparsity:g}.safetensors"
+        save_mask(path, mask, {**about, "sparsity": sparsity, "diverged": True})
+    print("the weights are of a training that diverged; there is nothing to rank")
