@@ -95,8 +95,13 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     add_machine(parser)
     resume = parser.add_argument_group("resume")
     resume.add_argument("--resume-file", help="save here, and go on from here")
-    resume.add_argument("--resume-minutes", type=float, default=5, help="(default: 5)")
-    resume.add_argument("--resume-epochs", type=int, help="save every so many epochs as well")
+    # From the environment, as the device: a parameter that changes would run all jobs again.
+    minutes = os.environ.get("JACKPOT_RESUME_MINUTES") or 5
+    epochs = os.environ.get("JACKPOT_RESUME_EPOCHS") or None
+    resume.add_argument("--resume-minutes", type=float, default=minutes, help="(default: 5)")
+    resume.add_argument(
+        "--resume-epochs", type=int, default=epochs, help="save every so many epochs as well"
+    )
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:

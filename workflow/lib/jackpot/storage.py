@@ -112,7 +112,8 @@ def damaged(path: str | Path, why: str) -> JackpotError:
     """The one message for every file that exists but cannot be used."""
     return JackpotError(
         f"{path}: damaged or not what it should be ({why}). "
-        "Delete this file and start Snakemake again; only this file is made anew."
+        "Delete this file, ask Snakemake for it by this path, and start Snakemake again: then "
+        "only this file is made anew."
     )
 
 
