@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from jackpot.errors import JackpotError
 
@@ -35,7 +35,7 @@ def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise JackpotError(
             f"{path}: could not be written ({_reason(error)}). "
             "Free space or mend the permissions, then start again; nothing finished is lost."
@@ -143,8 +143,9 @@ def save_tensors(
     about = json.loads(json.dumps(metadata or {}, allow_nan=False))
     # One key only: safetensors writes several in an order that differs from call to call.
     header = {"metadata": json.dumps({**about, "sha256": _seal([digest, about])})}
-    # Saving tensors that share memory is refused by safetensors, so each is its own copy.
-    write_atomically(path, lambda temporary: save_file(plain, temporary, metadata=header))
+    # Not save_file: it writes to a temporary file of its own naming, which a kill would leave.
+    content = save(plain, metadata=header)
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
     return digest
 
 
