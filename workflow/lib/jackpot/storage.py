@@ -130,8 +130,13 @@ def sha256_of_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
 
 def sha256_of_file(path: str | Path) -> str:
     """SHA-256 of a file's bytes."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise JackpotError(f"{path}: no such file. Ask Snakemake for it by this path.") from None
+    except OSError as error:
+        raise damaged(path, error.strerror or str(error)) from error
 
 
 def save_tensors(
