@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from jackpot.analysis.provenance import findings
 from jackpot.storage import sha256_of_file, write_sealed
-from jackpot.study import load_study
+from jackpot.study import Plan, load_study, read_config, recorded
 from jackpot.study.fingerprints import Fingerprints, code_of, differences
 from tests.snake import Clone
 
@@ -23,19 +24,17 @@ TABLES = ("runs.csv", "histories.csv", "layers.csv", "verdicts.csv")
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """One job at a time, each in a process of its own."""
-    clone = Clone(tmp_path_factory.mktemp("one"), study=STUDY, warm_processes=False)
+    """One job at a time, in forks."""
+    clone = Clone(tmp_path_factory.mktemp("one"), study=STUDY)
     clone.make(*TABLES, cores=1)
     return clone
 
 
 def test_two_directories_one_or_two_cores_forks_or_not_give_the_same_tables(tmp_path, study):
-    other = Clone(tmp_path, study=STUDY, warm_processes=True)
+    other = Clone(tmp_path / "two", study=STUDY)
     other.make(*TABLES, cores=2)
     for name in TABLES:
-        one, two = (
-            pd.read_csv(c.root / name, float_precision="round_trip") for c in (study, other)
-        )
+        one, two = (pd.read_csv(c.root / name, dtype=str) for c in (study, other))
         columns = [column for column in one if column not in TIMES]
         assert list(one) == list(two) and len(one)
         pd.testing.assert_frame_equal(one[columns], two[columns], check_exact=True)
@@ -43,6 +42,12 @@ def test_two_directories_one_or_two_cores_forks_or_not_give_the_same_tables(tmp_
     assert len(files) > 3
     for path in files:
         assert (study.root / path).read_bytes() == (other.root / path).read_bytes()
+    # Each job in a process of its own: one cell will do.
+    run = study.run_of("snip", "rearranged")
+    ordinary = Clone(tmp_path / "three", study=STUDY, warm_processes=False)
+    ordinary.make(f"{run}/metrics.json", cores=2)
+    assert ordinary.history(run) == study.history(run)
+    assert ordinary.metrics(run)["weights_sha256"] == study.metrics(run)["weights_sha256"]
 
 
 def test_a_result_says_what_it_was_made_from(study):
@@ -78,12 +83,10 @@ def test_another_seed_in_the_study_is_no_other_run(study, tmp_path):
 
 
 def listed(clone):
-    status, text = clone.script("stale")
-    lines = [line.split(": ", 1) for line in text.splitlines()]
-    root = f"{clone.root}/"
-    found = {path.removeprefix(root): why for path, why in lines if path.startswith(root)}
-    assert status == (1 if found else 0), text
-    return found
+    recorded.cache_clear()
+    config = read_config(clone.folder / "config.yaml")
+    plan = Plan(load_study(clone.folder / "study.yaml"), config)
+    return {f.path.removeprefix(f"{clone.root}/"): f.why for f in findings(plan)}
 
 
 def test_what_is_not_todays_is_listed_with_its_reason(tmp_path, study):
@@ -122,6 +125,8 @@ def test_what_is_not_todays_is_listed_with_its_reason(tmp_path, study):
     assert listed(clone) == {f"{snip}/metrics.json": "other code of its stage"}
     path.write_text(path.read_text().replace('"test_accuracy": ', '"test_accuracy": 1'))
     assert "damaged or altered" in listed(clone)[f"{snip}/metrics.json"]
+    status, text = clone.script("stale")
+    assert status == 1 and text.startswith(f"{path}: damaged or altered")
 
 
 def test_a_fingerprint_tells_what_differs():
