@@ -16,8 +16,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import torch
-
 from jackpot.data.kinds import load_kind
 from jackpot.models import build_model
 from jackpot.models.initial import initial_state
