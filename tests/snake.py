@@ -4,9 +4,11 @@ import contextlib
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -116,6 +118,8 @@ def kill_all(process):
         kill(member)
     process.wait()
     process.stdout.close()
+    # A server that ends by itself removes its folder.
+    shutil.rmtree(f"{tempfile.gettempdir()}/jackpot-{os.getuid()}-{process.pid}", True)
 
 
 def kill(process):
