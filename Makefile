@@ -1,6 +1,7 @@
 # make run    sets everything up and runs the default study to its report
 # make test   sets everything up and runs the tests
 # make bench  times the engine beside the conventional loop and the machine's limit
+# make verify makes three random cells again and compares bits (ARGS="--sample 10")
 
 PYTHON ?= python3
 CORES ?= all
@@ -8,7 +9,7 @@ LOCK ?= envs/requirements-cpu.txt
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: run test bench lint clean
+.PHONY: run test bench verify lint clean
 
 run: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) --workflow-profile workflow/profiles/local $(ARGS)
@@ -18,6 +19,9 @@ test: $(READY)
 
 bench: $(READY)
 	$(VENV)/bin/python benchmarks/bench.py $(ARGS)
+
+verify: $(READY)
+	$(VENV)/bin/python workflow/scripts/verify.py $(ARGS)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check

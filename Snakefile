@@ -8,7 +8,15 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from jackpot.errors import JackpotError
-from jackpot.study import Plan, load_config, load_study, recorded
+from jackpot.study import (
+    Plan,
+    forget_stale_locks,
+    hold,
+    load_config,
+    load_study,
+    recorded,
+    require_room,
+)
 
 min_version("9.10")
 
@@ -38,6 +46,19 @@ wildcard_constraints:
     data="[^/]+",
     sparsity=r"[0-9.e-]+",
     seed="[0-9]+",
+
+
+if workflow.is_main_process:
+    forget_stale_locks(ROOT)
+
+
+# Runs before the first job, and only if there is one.
+onstart:
+    try:
+        require_room(ROOT)
+        HELD = hold(ROOT)
+    except JackpotError as error:
+        raise WorkflowError(str(error)) from None
 
 
 include: "workflow/rules/common.smk"

@@ -40,7 +40,13 @@ CONDA = "../../envs/environment.yaml"
 
 # Jobs inherit what says nothing of their results. The address is short because a socket's path
 # may have 107 characters at most.
-os.environ.update(JACKPOT_DEVICE=SETTINGS.device)
+os.environ.update(
+    JACKPOT_DEVICE=SETTINGS.device,
+    JACKPOT_STUDY=PLAN.fingerprints.study_digest,
+    JACKPOT_RESUME_MINUTES=str(SETTINGS.resume.minutes),
+    JACKPOT_RESUME_EPOCHS=str(SETTINGS.resume.epochs or ""),
+    JACKPOT_TENSORBOARD="1" if STUDY.logging.tensorboard else "",
+)
 if SETTINGS.warm_processes:
     os.environ.update(
         JACKPOT_WARM=f"{tempfile.gettempdir()}/jackpot-{os.getuid()}-{os.getpid()}",

@@ -114,7 +114,13 @@ def serve(folder: str) -> None:
     signal.set_wakeup_fd(woken)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     jobs: dict[int, socket.socket] = {}
+    abandoned = False
     while jobs or alive(owner):
+        if jobs and not abandoned and not alive(owner):
+            # Snakemake was killed. Its jobs save themselves and stop; the next call goes on.
+            abandoned = True
+            for child in jobs:
+                os.kill(child, signal.SIGTERM)
         waiting = [listener, wake, *jobs.values()]
         ready, _, _ = select.select(waiting, [], [], 1)
         if listener in ready:

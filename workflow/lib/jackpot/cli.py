@@ -104,6 +104,7 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tensorboard",
         action=argparse.BooleanOptionalAction,
+        default=bool(os.environ.get("JACKPOT_TENSORBOARD")),
         help="write event files to <out>/tensorboard",
     )
 
@@ -112,8 +113,21 @@ def add_resume(parser: argparse.ArgumentParser) -> None:
     """Where a training is saved, and how often."""
     resume = parser.add_argument_group("resume")
     resume.add_argument("--resume-file", help="save here, and go on from here")
-    resume.add_argument("--resume-minutes", type=float, default=5, help="(default: 5)")
-    resume.add_argument("--resume-epochs", type=int, help="save every so many epochs as well")
+    # From the environment, as the device: a parameter that changes would run all jobs again.
+    minutes = os.environ.get("JACKPOT_RESUME_MINUTES") or 5
+    epochs = os.environ.get("JACKPOT_RESUME_EPOCHS") or None
+    resume.add_argument("--resume-minutes", type=float, default=minutes, help="(default: 5)")
+    resume.add_argument(
+        "--resume-epochs", type=int, default=epochs, help="save every so many epochs as well"
+    )
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Which study, and where its results are: config.yaml and changes to it."""
+    parser.add_argument("--config", default="config.yaml", help="(default: config.yaml)")
+    parser.add_argument("--study", help="the study's YAML file (default: as config.yaml says)")
+    parser.add_argument("--results-dir", help="(default: as config.yaml says)")
+    parser.add_argument("--data-dir", help="(default: as config.yaml says)")
 
 
 def add_statistics(parser: argparse.ArgumentParser) -> None:

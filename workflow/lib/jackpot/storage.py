@@ -1,10 +1,12 @@
 """Files that are whole or absent, and that cannot run code when they are read.
 
 Weights and masks are safetensors: a JSON header and raw bytes, no pickle. Every file carries the
-SHA-256 of its tensors in the header, so a flipped byte is noticed at the first read.
+SHA-256 of its tensors and metadata, so a flipped byte is noticed at the first read; the same
+contents are the same bytes.
 """
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -14,7 +16,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from jackpot.errors import JackpotError
 
@@ -28,11 +30,12 @@ def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_parts(path)
         write(temporary)
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise JackpotError(
             f"{path}: could not be written ({_reason(error)}). "
             "Free space or mend the permissions, then start again; nothing finished is lost."
@@ -40,6 +43,26 @@ def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def remove_parts(path: Path) -> None:
+    """Remove what writers of ``path`` left behind when they were killed."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        # A writer on another machine cannot be seen; Snakemake lets one job at a time write a file.
+        if not is_running(part.name.split(".")[-2]):
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def is_running(process: str) -> bool:
+    """Whether a process of this number lives on this machine."""
+    try:
+        os.kill(int(process), 0)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _reason(error: Exception) -> str:
@@ -66,11 +89,31 @@ def read_json(path: str | Path) -> Any:
         raise damaged(path, str(error)) from error
 
 
+def write_sealed(path: str | Path, value: dict[str, Any]) -> None:
+    """Write a JSON object with the SHA-256 of what it says as its last key, ``sha256``."""
+    write_json(path, {**value, "sha256": _seal(value)})
+
+
+def read_sealed(path: str | Path) -> dict[str, Any]:
+    """Read what ``write_sealed`` wrote, or say that it was altered."""
+    value = read_json(path)
+    seal = value.pop("sha256", None) if isinstance(value, dict) else None
+    if seal is None or seal != _seal(value):
+        raise damaged(path, "it was altered: its contents do not match its SHA-256")
+    return value
+
+
+def _seal(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def damaged(path: str | Path, why: str) -> JackpotError:
     """The one message for every file that exists but cannot be used."""
     return JackpotError(
         f"{path}: damaged or not what it should be ({why}). "
-        "Delete this file and start Snakemake again; only this file is made anew."
+        "Delete this file, ask Snakemake for it by this path, and start Snakemake again: then "
+        "only this file is made anew."
     )
 
 
@@ -87,8 +130,13 @@ def sha256_of_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
 
 def sha256_of_file(path: str | Path) -> str:
     """SHA-256 of a file's bytes."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise JackpotError(f"{path}: no such file. Ask Snakemake for it by this path.") from None
+    except OSError as error:
+        raise damaged(path, error.strerror or str(error)) from error
 
 
 def save_tensors(
@@ -97,9 +145,12 @@ def save_tensors(
     """Save named tensors and JSON metadata atomically; return the tensors' SHA-256."""
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     digest = sha256_of_tensors(plain)
-    header = {"sha256": digest, "metadata": json.dumps(metadata or {}, allow_nan=False)}
-    # Saving tensors that share memory is refused by safetensors, so each is its own copy.
-    write_atomically(path, lambda temporary: save_file(plain, temporary, metadata=header))
+    about = json.loads(json.dumps(metadata or {}, allow_nan=False))
+    # One key only: safetensors writes several in an order that differs from call to call.
+    header = {"metadata": json.dumps({**about, "sha256": _seal([digest, about])})}
+    # Not save_file: it writes to a temporary file of its own naming, which a kill would leave.
+    content = save(plain, metadata=header)
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
     return digest
 
 
@@ -116,9 +167,10 @@ def load_tensors(path: str | Path) -> tuple[Tensors, dict[str, Any]]:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         metadata = json.loads(header["metadata"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        seal = metadata.pop("sha256")
+    except (SafetensorError, OSError, KeyError, ValueError, AttributeError, TypeError) as error:
         raise damaged(path, str(error)) from error
-    if sha256_of_tensors(tensors) != header.get("sha256"):
+    if _seal([sha256_of_tensors(tensors), metadata]) != seal:
         raise damaged(path, "its contents do not match the SHA-256 in its header")
     return tensors, metadata
 

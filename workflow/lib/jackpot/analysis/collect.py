@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from jackpot.analysis.frames import read_table
 from jackpot.errors import JackpotError
-from jackpot.storage import damaged, read_json, write_json, write_text
+from jackpot.storage import damaged, read_json, read_sealed, sha256_of_file, write_json, write_text
 from jackpot.study import Plan
 from jackpot.study.model import Run
-from jackpot.training.results import HISTORY
 
 CELL = ["dataset", "model", "ticket", "check", "sparsity", "seed"]
 RUN_COLUMNS = [
@@ -50,12 +50,12 @@ def collect(plan: Plan, *, partial: bool = False) -> None:
         raise JackpotError(f"{root}/runs: no run has a result yet; there is nothing to report.")
     _write_csv(root / "runs.csv", pd.DataFrame(results)[RUN_COLUMNS])
     _write_csv(root / "layers.csv", _layers(runs, results))
-    _write_csv(root / "histories.csv", _histories(runs, root))
+    _write_csv(root / "histories.csv", _histories(runs, results, root))
     write_json(root / "about.json", about(plan, results))
 
 
 def _read_result(run: Run, path: Path) -> dict[str, Any]:
-    result = read_json(path)
+    result = read_sealed(path)
     missing = [key for key in (*RUN_COLUMNS, "layers", "versions") if key not in result]
     if missing:
         raise damaged(path, f"it lacks {', '.join(missing)}")
@@ -75,24 +75,18 @@ def _layers(runs: list[Run], results: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=LAYER_COLUMNS)
 
 
-def _histories(runs: list[Run], root: Path) -> pd.DataFrame:
+def _histories(runs: list[Run], results: list[dict[str, Any]], root: Path) -> pd.DataFrame:
     parts = []
-    for run in runs:
+    for run, result in zip(runs, results, strict=True):
         path = root / run.path / "history.csv"
-        try:
-            history = pd.read_csv(path)
-        except FileNotFoundError:
-            raise JackpotError(
-                f"{path}: no such file. Ask Snakemake for it by this path."
-            ) from None
-        except (ValueError, OSError) as error:
-            raise damaged(path, str(error)) from error
-        if list(history.columns) != list(HISTORY):
-            raise damaged(path, f"its columns are {', '.join(history.columns)}")
+        history = read_table(path)
+        if sha256_of_file(path) != result["fingerprints"]["history"]:
+            raise damaged(path, "it was altered, or is not of the run in metrics.json beside it")
         for key, value in reversed(list(zip(CELL, _cell(run), strict=True))):
             history.insert(0, key, value)
         parts.append(history)
-    return pd.concat(parts, ignore_index=True)
+    # A run whose pretraining diverged has no epochs; pandas warns of frames without rows.
+    return pd.concat([p for p in parts if len(p)] or parts[:1], ignore_index=True)
 
 
 def _cell(run: Run) -> list[Any]:

@@ -63,8 +63,8 @@ def model_with_state(description: dict[str, Any], state: Tensors) -> nn.Module:
     return model
 
 
-def load_model(path: str | Path) -> nn.Module:
-    """Load any weights file of a study into a plain PyTorch model, on the CPU, in eval mode.
+def load_weights(path: str | Path) -> tuple[Tensors, dict[str, Any]]:
+    """A weights file: state and metadata, whose ``model`` are ``build_model``'s arguments.
 
     Raises:
         JackpotError: the file is missing, damaged, or holds no weights.
@@ -72,4 +72,14 @@ def load_model(path: str | Path) -> nn.Module:
     state, metadata = load_tensors(path)
     if "model" not in metadata:
         raise damaged(path, "it holds no model's weights")
+    return state, metadata
+
+
+def load_model(path: str | Path) -> nn.Module:
+    """Load any weights file of a study into a plain PyTorch model, on the CPU, in eval mode.
+
+    Raises:
+        JackpotError: as ``load_weights``.
+    """
+    state, metadata = load_weights(path)
     return model_with_state(metadata["model"], state).eval()

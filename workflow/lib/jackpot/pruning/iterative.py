@@ -11,12 +11,12 @@ import torch
 
 from jackpot.data.files import load_data
 from jackpot.errors import JackpotError
-from jackpot.models import model_with_state
-from jackpot.pruning.stage import cut, write_masks
+from jackpot.models import load_weights, model_with_state
+from jackpot.pruning.stage import cut, no_masks, write_masks
 from jackpot.settings import Pruner, PruningBatch, Training
 from jackpot.storage import Mask, load_mask, save_mask, sha256_of_tensors
 from jackpot.training.engine import train
-from jackpot.training.results import load_splits, load_weights, placed
+from jackpot.training.results import load_splits, placed
 from jackpot.training.resume import ResumeFile, fingerprint_of
 
 
@@ -48,9 +48,13 @@ def prune_iteratively(
             cut. Both are gone at the end.
     """
     start, metadata = load_weights(initial)
-    trained, _ = load_weights(weights)
+    trained, trained_metadata = load_weights(weights)
+    about = {"seed": seed, "fingerprint": fingerprint}
+    if trained_metadata.get("diverged"):
+        no_masks(out, model_with_state(metadata["model"], start), [sparsity], about)
+        return
     inputs = {"initial": sha256_of_tensors(start), "weights": sha256_of_tensors(trained)}
-    train_data, test_data = load_splits(clean, data, device, inputs)
+    train_data, test_data = load_splits(clean, data, device)
     seen = load_data(data)
     rounds = pruner.iterations
     values = {
@@ -80,13 +84,17 @@ def prune_iteratively(
                 mask=mask,
                 resume=resume,
             )
+            if outcome.diverged:
+                no_masks(out, model, [sparsity], about)
+                kept.remove()
+                return
             accuracy = outcome.history[-1]["test_accuracy"]
             print(f"round {number} of {rounds}: {accuracy:.2f} % before its cut", flush=True)
         progress = number / rounds
         cuts = cut(model, seen, pruner, batch, [sparsity], seed, progress=progress, alive=mask)
         mask = {name: keep.cpu() for name, keep in cuts[sparsity].items()}
         kept.save(number, mask)
-    write_masks(out, {sparsity: mask}, pruner, seed, fingerprint)
+    write_masks(out, {sparsity: mask}, pruner, about)
     kept.remove()
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from jackpot.data.files import ImageData, load_data
-from jackpot.models import load_model
+from jackpot.models import load_weights, model_with_state, prunable
 from jackpot.pruning.batch import pruning_batch
 from jackpot.pruning.masks import layer_counts
 from jackpot.pruning.prune import make_masks
@@ -36,9 +37,14 @@ def prune(
         weights: what the score looks at: initial or trained weights.
         seed: decides the pruning batch and the score's own draws.
     """
-    model = load_model(weights).to(device)
-    masks = cut(model, load_data(data), pruner, batch, sparsities, seed)
-    write_masks(out, masks, pruner, seed, fingerprint)
+    state, metadata = load_weights(weights)
+    model = model_with_state(metadata["model"], state).eval().to(device)
+    about = {"seed": seed, "fingerprint": fingerprint}
+    if metadata.get("diverged"):
+        no_masks(out, model, sparsities, about)
+    else:
+        masks = cut(model, load_data(data), pruner, batch, sparsities, seed)
+        write_masks(out, masks, pruner, about)
 
 
 def cut(
@@ -81,17 +87,35 @@ def cut(
 
 
 def write_masks(
-    out: str | Path, masks: dict[float, Mask], pruner: Pruner, seed: int, fingerprint: str
+    out: str | Path, masks: dict[float, Mask], pruner: Pruner, about: dict[str, Any]
 ) -> None:
-    """Save masks by sparsity into the folder ``out`` and say what each keeps."""
+    """Save masks by sparsity into the folder ``out`` and say what each keeps.
+
+    Args:
+        about: ``seed`` and ``fingerprint``, for the files' metadata.
+    """
     for sparsity, mask in masks.items():
-        about = {"sparsity": sparsity, "seed": seed, "fingerprint": fingerprint}
-        save_mask(Path(out) / f"sparsity{sparsity:g}.safetensors", mask, about)
+        path = Path(out) / f"sparsity{sparsity:g}.safetensors"
+        save_mask(path, mask, {**about, "sparsity": sparsity})
         layers = layer_counts(mask)
         kept, total = sum(k for *_, k in layers), sum(t for _, t, _ in layers)
         empty = [name for name, _, k in layers if k == 0]
         collapse = f"; no weight left in {', '.join(empty)}" if empty else ""
         print(
-            f"{pruner.score} x {pruner.allocation} at sparsity {sparsity:g}, seed {seed}: "
+            f"{pruner.score} x {pruner.allocation} at sparsity {sparsity:g}, seed {about['seed']}: "
             f"keeps {kept:,} of {total:,} weights{collapse}"
         )
+
+
+def no_masks(
+    out: str | Path, model: nn.Module, sparsities: Sequence[float], about: dict[str, Any]
+) -> None:
+    """Masks that keep nothing and say that they came of a training that diverged.
+
+    Broken weights have no ranking worth the name; the study goes on, and their tickets diverged.
+    """
+    mask = {name: torch.zeros(w.shape, dtype=torch.bool) for name, w in prunable(model).items()}
+    for sparsity in sparsities:
+        path = Path(out) / f"sparsity{sparsity:g}.safetensors"
+        save_mask(path, mask, {**about, "sparsity": sparsity, "diverged": True})
+    print("the weights are of a training that diverged; there is nothing to rank")

@@ -5,8 +5,21 @@ Never imports torch.
 
 from jackpot.study.config import Config
 from jackpot.study.fingerprints import recorded
-from jackpot.study.load import load_config, load_study
+from jackpot.study.load import load_config, load_study, read_config
 from jackpot.study.model import Run, Study
+from jackpot.study.place import forget_stale_locks, hold, require_room
 from jackpot.study.plan import Plan
 
-__all__ = ["Config", "Plan", "Run", "Study", "load_config", "load_study", "recorded"]
+__all__ = [
+    "Config",
+    "Plan",
+    "Run",
+    "Study",
+    "forget_stale_locks",
+    "hold",
+    "load_config",
+    "load_study",
+    "read_config",
+    "recorded",
+    "require_room",
+]

@@ -23,6 +23,28 @@ PACKAGE = Path(jackpot.__file__).parent
 PLUMBING = ("jackpot.errors", "jackpot.settings", "jackpot.storage", "jackpot.study")
 
 
+# A fingerprint is three hashes, so that where two differ, they say what of.
+KINDS = ("code", "settings", "inputs")
+_CODE = ("code", "score", "allocation")
+_INPUTS = ("clean", "data", "weights", "mask")
+
+
+def differences(one: str, other: str) -> list[str]:
+    """Which of ``KINDS`` tell two fingerprints apart; all of them where that cannot be told."""
+    parts = [one.split("-"), other.split("-")]
+    if any(len(part) != len(KINDS) for part in parts):
+        return [] if one == other else list(KINDS)
+    return [kind for kind, a, b in zip(KINDS, *parts, strict=True) if a != b]
+
+
+def _fingerprint(values: dict[str, Any]) -> str:
+    kinds = {kind: {} for kind in KINDS}
+    for name, value in values.items():
+        kind = "code" if name in _CODE else "inputs" if name in _INPUTS else "settings"
+        kinds[kind][name] = value
+    return "-".join(digest(part)[:12] for part in kinds.values())
+
+
 def digest(value: Any) -> str:
     """Short SHA-256 of a JSON value; keys are sorted."""
     text = json.dumps(value, sort_keys=True, default=str)
@@ -93,7 +115,7 @@ class Fingerprints:
 
     def _once(self, key: tuple, make) -> str:
         if key not in self._memory:
-            self._memory[key] = digest(make())
+            self._memory[key] = _fingerprint(make())
         return self._memory[key]
 
     def data(self, dataset: str, data: str) -> str:
@@ -109,7 +131,7 @@ class Fingerprints:
                 return made
             check = check_of_data(data)
             return {
-                "clean": made,
+                "clean": self.data(dataset, "clean"),
                 "check": check,
                 "options": self.study.options_of_data(data),
                 "seed": self.study.data_seed,

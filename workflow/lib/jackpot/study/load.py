@@ -59,6 +59,12 @@ def load_config(values: dict[str, Any], where: str = "config.yaml") -> Config:
     return _validate(Config, values, where)
 
 
+def read_config(config: str | Path, **changes: Any) -> Config:
+    """config.yaml as a script reads it by itself; changes that are None change nothing."""
+    given = {key: value for key, value in changes.items() if value is not None}
+    return load_config({**_read_yaml(config), **given}, str(config))
+
+
 def _read_yaml(path: str | Path) -> dict[str, Any]:
     try:
         text = Path(path).read_text(encoding="utf-8")

@@ -155,10 +155,7 @@ class Plan:
 
     def _training_options(self, w, cell: dict, settings: dict, **more) -> str:
         names = {"study": self.study.name, "dataset": w.dataset, "model": w.model, **cell}
-        resume = self.config.resume
-        every = {"resume_minutes": resume.minutes, "resume_epochs": resume.epochs}
-        more["tensorboard"] = self.study.logging.tensorboard or None
-        return command_options({**names, "seed": w.seed, **settings, **more, **every})
+        return command_options({**names, "seed": w.seed, **settings, **more})
 
     def prune_options(self, w) -> str:
         """Options of prune.py."""

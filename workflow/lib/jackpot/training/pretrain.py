@@ -5,19 +5,22 @@ from pathlib import Path
 
 import torch
 
-from jackpot.models import model_with_state, prunable
+from jackpot.models import load_weights, model_with_state, prunable
 from jackpot.settings import Training
-from jackpot.storage import save_tensors, sha256_of_tensors
+from jackpot.storage import save_tensors, sha256_of_file
+from jackpot.study.fingerprints import code_of
 from jackpot.training.engine import cpu_state, train
 from jackpot.training.results import (
     Cell,
     load_splits,
-    load_weights,
     placed,
     tie,
     write_results,
 )
 from jackpot.training.resume import ResumeFile
+
+# Taken at import, so that it is of the code that runs even if a file is edited meanwhile.
+CODE = code_of(__name__)
 
 
 def pretrain(
@@ -44,8 +47,9 @@ def pretrain(
     started = datetime.now(UTC)
     state, metadata = load_weights(initial)
     model = placed(model_with_state(metadata["model"], state), settings, device)
-    inputs = {"weights": sha256_of_tensors(state)}
-    train_data, test_data = load_splits(clean, data, device, inputs)
+    files = {"clean": clean, "data": data, "weights": initial}
+    inputs = {name: sha256_of_file(path) for name, path in files.items()}
+    train_data, test_data = load_splits(clean, data, device)
     tie(resume, cell, settings, inputs, fingerprint, epochs=settings.epochs, first_epoch=0)
     outcome = train(
         model,
@@ -57,14 +61,28 @@ def pretrain(
         snapshots=snapshots,
         resume=resume,
     )
-    out, header = Path(out), {"model": metadata["model"], "fingerprint": fingerprint}
+    out, final, trained = Path(out), cpu_state(model), len(outcome.history)
+    header = {"model": metadata["model"], "fingerprint": fingerprint}
     for epoch in snapshots:
         # A diverged training may end before a snapshot; its tickets start from where it ended.
-        weights = outcome.snapshots.get(epoch) or cpu_state(model)
-        save_tensors(out / f"epoch{epoch}.safetensors", weights, {**header, "epoch": epoch})
-    final = cpu_state(model)
-    save_tensors(out / "trained.safetensors", final, {**header, "epoch": settings.epochs})
+        weights = outcome.snapshots.get(epoch) or final
+        about = {**header, "epoch": epoch, "diverged": outcome.diverged and epoch >= trained}
+        save_tensors(out / f"epoch{epoch}.safetensors", weights, about)
+    about = {**header, "epoch": trained, "diverged": outcome.diverged}
+    save_tensors(out / "trained.safetensors", final, about)
     layers = [(name, w.numel(), w.numel()) for name, w in prunable(model).items()]
-    write_results(out, cell, outcome, layers, final, settings, device, started, inputs, fingerprint)
+    write_results(
+        out,
+        cell,
+        outcome,
+        layers,
+        final,
+        settings,
+        device,
+        started,
+        inputs,
+        fingerprint,
+        CODE,
+    )
     if resume:
         resume.remove()

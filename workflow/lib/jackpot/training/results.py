@@ -3,10 +3,10 @@
 import argparse
 import csv
 import io
+import os
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,10 +15,9 @@ from jackpot.errors import JackpotError
 from jackpot.settings import Training
 from jackpot.storage import (
     Tensors,
-    damaged,
-    load_tensors,
+    sha256_of_file,
     sha256_of_tensors,
-    write_json,
+    write_sealed,
     write_text,
 )
 from jackpot.training.batches import DeviceImages, to_device
@@ -55,24 +54,14 @@ def resume_file_of(args: argparse.Namespace) -> ResumeFile | None:
     return ResumeFile(Path(args.resume_file), "", args.resume_minutes, args.resume_epochs)
 
 
-def load_weights(path: str | Path) -> tuple[Tensors, dict[str, Any]]:
-    """A weights file: state and metadata, whose ``model`` are ``build_model``'s arguments."""
-    state, metadata = load_tensors(path)
-    if "model" not in metadata:
-        raise damaged(path, "it holds no model's weights")
-    return state, metadata
-
-
 def load_splits(
-    clean: str | Path, data: str | Path, device: torch.device, inputs: dict[str, str]
+    clean: str | Path, data: str | Path, device: torch.device
 ) -> tuple[DeviceImages, DeviceImages]:
-    """Training split of ``data`` and test split of ``clean``; notes the former's hash."""
+    """Training split of ``data`` and test split of ``clean``."""
     test = load_data(clean)
     if test.test_images is None:
         raise JackpotError(f"{clean}: has no test split. Give the clean version of the dataset.")
     train_data = test if str(data) == str(clean) else load_data(data)
-    split = {"images": train_data.train_images, "labels": train_data.train_labels}
-    inputs["data"] = sha256_of_tensors(split)
     return to_device(train_data, "train", device), to_device(test, "test", device)
 
 
@@ -109,13 +98,16 @@ def write_results(
     started: datetime,
     inputs: dict[str, str],
     fingerprint: str,
+    code: str,
 ) -> None:
     """Write ``history.csv`` and then ``metrics.json``, which is what says that a run is done.
 
     Args:
         layers: name, total and kept weights of every prunable layer.
         final: the last weights, whose hash is recorded.
-        inputs: SHA-256 of what the run read, by name.
+        inputs: SHA-256 of the files that the run read, by name.
+        fingerprint: of the run, as Snakemake knows it before it starts.
+        code: fingerprint of the code that was imported.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, HISTORY, lineterminator="\n")
@@ -123,7 +115,7 @@ def write_results(
     writer.writerows(outcome.history)
     write_text(Path(out) / "history.csv", text.getvalue())
 
-    last = outcome.history[-1]
+    last = outcome.history[-1] if outcome.history else {}
     accuracies = [row["test_accuracy"] for row in outcome.history if row["test_loss"] is not None]
     metrics = {
         **vars(cell),
@@ -141,14 +133,22 @@ def write_results(
         "precision": settings.precision,
         "weights_sha256": sha256_of_tensors(final),
         "layers": [{"name": n, "total": total, "kept": kept} for n, total, kept in layers],
-        "fingerprints": {"run": fingerprint, "inputs": inputs},
+        "fingerprints": {
+            "run": fingerprint,
+            # Not part of what the run is: another cell of the study may change.
+            "study": os.environ.get("JACKPOT_STUDY", ""),
+            "code": code,
+            "inputs": inputs,
+            "environment": fingerprint_of(versions()),
+            "history": sha256_of_file(Path(out) / "history.csv"),
+        },
         "settings": settings.model_dump(mode="json"),
         "resumes": outcome.resumes,
         "started": started.isoformat(timespec="seconds"),
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
     }
-    write_json(Path(out) / "metrics.json", metrics)
+    write_sealed(Path(out) / "metrics.json", metrics)
     accuracy = metrics["test_accuracy"]
     shown = "diverged" if accuracy is None else f"{accuracy:.2f} %"
     print(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jackpot.errors import JackpotError
-from jackpot.storage import Tensors, load_tensors, save_tensors
+from jackpot.storage import Tensors, load_tensors, remove_parts, save_tensors
 
 
 @dataclass
@@ -40,8 +40,12 @@ class ResumeFile:
 
     def save(self, tensors: Tensors, state: dict[str, Any], epoch: int) -> None:
         """Write the whole state atomically."""
-        # JSON has no NaN; a diverged run stops before it is saved, so none can occur here.
-        save_tensors(self.path, tensors, {"fingerprint": self.fingerprint, "state": state})
+        try:
+            # JSON has no NaN; a diverged run stops before it is saved, so none can occur here.
+            save_tensors(self.path, tensors, {"fingerprint": self.fingerprint, "state": state})
+        except JackpotError as error:
+            # The training is worth more than its safety net; the last state is still whole.
+            print(f"warning: {error} Training goes on.", file=sys.stderr, flush=True)
         self._saved_at, self._saved_epoch = time.monotonic(), epoch
 
     def load(self) -> tuple[Tensors, dict[str, Any]] | None:
@@ -78,8 +82,8 @@ class ResumeFile:
         for path in (self.path, self.path.with_suffix(".other"), self.path.with_suffix(".damaged")):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            self.path.parent.rmdir()
+        # Its folder stays: another job may be about to write there.
+        remove_parts(self.path)
 
 
 def fingerprint_of(values: dict[str, Any]) -> str:

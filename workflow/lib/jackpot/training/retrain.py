@@ -7,21 +7,24 @@ import torch
 
 from jackpot.checks import CHECKS
 from jackpot.errors import JackpotError
-from jackpot.models import model_with_state, prunable
+from jackpot.models import load_weights, model_with_state, prunable
 from jackpot.pruning.masks import layer_counts, validate
 from jackpot.randomness import generator
 from jackpot.settings import Training
-from jackpot.storage import Mask, Tensors, load_mask, save_tensors, sha256_of_tensors
-from jackpot.training.engine import cpu_state, train
+from jackpot.storage import Mask, Tensors, load_mask, save_tensors, sha256_of_file
+from jackpot.study.fingerprints import code_of
+from jackpot.training.engine import Outcome, cpu_state, train
 from jackpot.training.results import (
     Cell,
     load_splits,
-    load_weights,
     placed,
     tie,
     write_results,
 )
 from jackpot.training.resume import ResumeFile
+
+# Taken at import, so that it is of the code that runs even if a file is edited meanwhile.
+CODE = code_of(__name__)
 
 
 def retrain(
@@ -50,8 +53,9 @@ def retrain(
     """
     started = datetime.now(UTC)
     start, metadata = load_weights(weights)
-    kept, _ = load_mask(mask)
-    inputs = {"weights": sha256_of_tensors(start), "mask": sha256_of_tensors(kept)}
+    kept, about_mask = load_mask(mask)
+    files = {"clean": clean, "weights": weights, "mask": mask}
+    inputs = {name: sha256_of_file(path) for name, path in files.items()}
     model = model_with_state(metadata["model"], start)
     try:
         validate(kept, prunable(model))
@@ -60,19 +64,23 @@ def retrain(
     edited, start = ticket(cell, kept, start, check_options or {})
     model.load_state_dict(start)
     model = placed(model, settings, device)
-    train_data, test_data = load_splits(clean, clean, device, inputs)
-    tie(resume, cell, settings, inputs, fingerprint, epochs=epochs, first_epoch=first_epoch)
-    outcome = train(
-        model,
-        train_data,
-        test_data,
-        settings,
-        seed=cell.seed,
-        epochs=epochs,
-        first_epoch=first_epoch,
-        mask=edited,
-        resume=resume,
-    )
+    if metadata.get("diverged") or about_mask.get("diverged"):
+        # What is made from a training that diverged has diverged: its number would say nothing.
+        outcome = Outcome(diverged=True)
+    else:
+        train_data, test_data = load_splits(clean, clean, device)
+        tie(resume, cell, settings, inputs, fingerprint, epochs=epochs, first_epoch=first_epoch)
+        outcome = train(
+            model,
+            train_data,
+            test_data,
+            settings,
+            seed=cell.seed,
+            epochs=epochs,
+            first_epoch=first_epoch,
+            mask=edited,
+            resume=resume,
+        )
     final = cpu_state(model)
     if keep_weights:
         header = {"model": metadata["model"], "fingerprint": fingerprint}
@@ -88,6 +96,7 @@ def retrain(
         started,
         inputs,
         fingerprint,
+        CODE,
     )
     if resume:
         resume.remove()

@@ -1,0 +1,421 @@
+"""Damage, inflicted for real: each ends in one message that names the file and the way out.
+
+Nothing good is deleted and nothing bad is used. What a server may send (HTML in place of an
+archive, cut files) is in test_download.py, archives with other contents in test_archives.py.
+"""
+
+import csv
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from jackpot.errors import JackpotError
+from jackpot.storage import load_mask, load_tensors, save_tensors, write_json
+from jackpot.study import hold, require_room
+from tests.conftest import need
+from tests.small import make_ticket
+from tests.snake import ROOT, Clone
+
+SCRIPTS = ROOT / "workflow" / "scripts"
+HTML = b"<!DOCTYPE html><html><body>503 Service Unavailable</body></html>"
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory):
+    """The environment of a warm server: a script costs milliseconds."""
+    need(sys.platform == "linux", "warm processes need Linux")
+    owner = subprocess.Popen(["sleep", "600"])
+    folder = Path(os.environ.get("TMPDIR", "/tmp")) / f"jackpot-faults-{owner.pid}"
+    yield {**os.environ, "JACKPOT_WARM": str(folder), "JACKPOT_WARM_OWNER": str(owner.pid)}
+    owner.kill()
+    owner.wait()
+    deadline = time.monotonic() + 10
+    while folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def run(warm, name, *arguments):
+    """A script's exit status and what it said; never a traceback."""
+    command = [sys.executable, "-S", "-E", SCRIPTS / "warm.py", SCRIPTS / f"{name}.py", *arguments]
+    done = subprocess.run(list(map(str, command)), env=warm, capture_output=True, text=True)
+    text = done.stdout + done.stderr
+    assert "Traceback" not in text, text
+    return done.returncode, text
+
+
+def retrain(warm, folder, out="out", *more):
+    """Train the small ticket of ``make_ticket``."""
+    files = {name: folder / f"{name}.safetensors" for name in ("clean", "init", "mask")}
+    inputs = ["--clean", files["clean"], "--weights", files["init"], "--mask", files["mask"]]
+    settings = ["--ticket", "snip", "--epochs", "3", "--batch-size", "32", "--crop-padding", "1"]
+    return run(warm, "retrain", *inputs, "--out", folder / out, *settings, *more)
+
+
+@pytest.fixture(scope="module")
+def ticket(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ticket")
+    make_ticket(folder)
+    return folder
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def cut_the_end(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip(at):
+    """A damage that flips one bit; ``at`` is a fraction of the file."""
+
+    def damage(path):
+        content = bytearray(path.read_bytes())
+        content[int(at * (len(content) - 1))] ^= 4
+        path.write_bytes(content)
+
+    return damage
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def html(path):
+    path.write_bytes(HTML)
+
+
+class Payload:
+    """Unpickling this makes a file: loading must never run code."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (Path(self.path),)
+
+
+def pickled(path):
+    path.write_bytes(pickle.dumps(Payload(path.parent / "executed")))
+
+
+def folder_instead(path):
+    path.unlink()
+    path.mkdir()
+
+
+def something_else(path):
+    save_tensors(path, {"x": torch.rand(3)}, {"fingerprint": "x"})
+
+
+BYTES = [cut, cut_the_end, flip(0.02), flip(0.5), flip(1), empty, html, pickled, folder_instead]
+NAMES = ["cut", "end", "bit0.02", "bit0.5", "bit1", "empty", "html", "pickle", "folder"]
+
+
+@pytest.mark.parametrize("damage", [*BYTES, something_else], ids=[*NAMES, "other"])
+@pytest.mark.parametrize("name", ["clean", "init", "mask"])
+def test_a_damaged_input_is_named_and_nothing_is_trained(tmp_path, ticket, warm, name, damage):
+    folder = tmp_path / "t"
+    shutil.copytree(ticket, folder)
+    path = folder / f"{name}.safetensors"
+    damage(path)
+    others = {p: p.read_bytes() for p in folder.glob("*.safetensors") if p != path}
+    status, text = retrain(warm, folder)
+    assert status == 1
+    assert text.startswith(f"error: {path}: damaged or not what it should be (")
+    assert "Delete this file, ask Snakemake for it by this path" in text
+    assert not (folder / "out").exists() and not (folder / "executed").exists()
+    assert others == {p: p.read_bytes() for p in others}
+
+
+@pytest.mark.parametrize("name", ["clean", "init", "mask"])
+def test_a_missing_input_is_named(tmp_path, ticket, warm, name):
+    folder = tmp_path / "t"
+    shutil.copytree(ticket, folder)
+    path = folder / f"{name}.safetensors"
+    path.unlink()
+    status, text = retrain(warm, folder)
+    assert (status, text) == (
+        1,
+        f"error: {path}: no such file. Ask Snakemake for it by this path.\n",
+    )
+
+
+def test_no_flipped_bit_of_a_file_goes_unnoticed(tmp_path):
+    """Every byte: of lengths, header, metadata and tensors. Padding alone may change."""
+    draws, path = torch.Generator().manual_seed(0), tmp_path / "f.safetensors"
+    save_tensors(path, {"w": torch.rand(5, generator=draws)}, {"model": {"width": 16}, "seed": 1})
+    good = path.read_bytes()
+    tensors, metadata = load_tensors(path)
+    for at in range(len(good)):
+        path.write_bytes(good[:at] + bytes([good[at] ^ 4]) + good[at + 1 :])
+        try:
+            loaded, about = load_tensors(path)
+        except JackpotError as error:
+            said = str(error)
+        else:
+            # Padding of the header.
+            said = str(path) if good[at : at + 1] == b" " else ""
+            assert torch.equal(loaded["w"], tensors["w"]) and about == metadata
+        assert str(path) in said
+
+
+def test_the_same_contents_are_the_same_bytes(tmp_path):
+    tensors, contents = {"w": torch.rand(9), "b": torch.ones(2)}, set()
+    for number in range(12):
+        path = tmp_path / str(number)
+        save_tensors(path, tensors, {"seed": 1, "fingerprint": "x"})
+        contents.add(path.read_bytes())
+    assert len(contents) == 1
+
+
+@pytest.mark.parametrize("damage", [*BYTES, something_else], ids=[*NAMES, "other"])
+def test_a_bad_resume_file_costs_its_interval_and_no_more(tmp_path, ticket, warm, damage):
+    status, _ = retrain(warm, ticket, "whole")
+    assert status == 0
+    resume = tmp_path / "r.safetensors"
+    save_tensors(resume, {"loss": torch.rand(50)}, {"fingerprint": "other", "state": {}})
+    damage(resume)
+    status, text = retrain(warm, ticket, tmp_path / "out", "--resume-file", resume)
+    assert status == 0 and f"{resume}: " in text and "training starts from its beginning" in text
+    assert not (tmp_path / "executed").exists()
+    one, other = (
+        json.loads((f / "metrics.json").read_text()) for f in (ticket / "whole", tmp_path / "out")
+    )
+    assert one["weights_sha256"] == other["weights_sha256"] and other["resumes"] == 0
+    assert not resume.exists()
+
+
+# Results of a study, damaged before they are collected.
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    experiments = [{"tickets": ["dense", "snip"], "checks": ["rearranged"], "sparsities": [0.8]}]
+    experiments[0]["seeds"] = [0]
+    clone = Clone(tmp_path_factory.mktemp("study"), study={"experiments": experiments})
+    clone.make("runs.csv", "verdicts.csv")
+    return clone
+
+
+def collect(warm, clone, results):
+    place = ["--results-dir", results, "--data-dir", clone.folder / "data"]
+    return run(warm, "collect", "--study", clone.folder / "study.yaml", *place)
+
+
+def alter_accuracy(path):
+    path.write_text(path.read_text().replace('"test_accuracy": ', '"test_accuracy": 1'))
+
+
+def without_seal(path):
+    values = json.loads(path.read_text())
+    values["test_accuracy"] = 99.0
+    del values["sha256"]
+    write_json(path, values)
+
+
+def alter_history(path):
+    rows = list(csv.reader(path.open()))
+    rows[1][5] = "99.5"
+    path.write_text("\n".join(",".join(row) for row in rows) + "\n")
+
+
+def cut_a_line(path):
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        *(("metrics.json", d) for d in (cut, flip(0.5), empty, html, alter_accuracy, without_seal)),
+        *(("history.csv", d) for d in (cut, cut_a_line, empty, html, alter_history)),
+    ],
+)
+def test_a_damaged_result_is_named_and_the_others_stay(tmp_path, study, warm, file, damage):
+    shutil.copytree(study.results, tmp_path / "r")
+    status, text = collect(warm, study, tmp_path / "r")
+    assert status == 0, text
+    path = tmp_path / "r" / "small" / study.run_of("snip", "rearranged") / file
+    damage(path)
+    before = {p: p.read_bytes() for p in (tmp_path / "r").rglob("*") if p.is_file()}
+    status, text = collect(warm, study, tmp_path / "r")
+    assert status == 1 and text.startswith(f"error: {path}: damaged or not what it should be (")
+    assert before == {p: p.read_bytes() for p in before}
+
+
+@pytest.mark.parametrize("damage", [cut_the_end, cut, empty])
+def test_a_half_written_table_is_not_judged(tmp_path, study, warm, damage):
+    runs = tmp_path / "runs.csv"
+    shutil.copy(study.root / "runs.csv", runs)
+    damage(runs)
+    out = tmp_path / "verdicts.csv"
+    status, text = run(warm, "verdicts", "--runs", runs, "--out", out)
+    assert status == 1 and text.startswith(f"error: {runs}: damaged") and not out.exists()
+
+
+@pytest.mark.parametrize("damage", [cut, empty, html])
+def test_a_damaged_source_is_named(tmp_path, study, warm, damage):
+    source = tmp_path / "source.json"
+    shutil.copy(study.folder / "data" / "digits" / "source.json", source)
+    damage(source)
+    out = tmp_path / "clean.safetensors"
+    status, text = run(warm, "prepare", "--source", source, "--out", out)
+    assert status == 1 and text.startswith(f"error: {source}: damaged") and not out.exists()
+
+
+def test_an_archive_that_changed_since_it_was_fetched_is_refused(tmp_path, warm):
+    archive = tmp_path / "images.tar"
+    archive.write_bytes(os.urandom(4000))
+    folder = tmp_path / "d"
+    options = ["--dataset", "x", "--data-dir", folder, "--kind", "image_folder", "--path", archive]
+    status, text = run(warm, "download", *options)
+    assert status == 0, text
+    source, out = folder / "x" / "source.json", tmp_path / "clean.safetensors"
+    status, text = run(warm, "prepare", "--source", source, "--out", out)
+    assert status == 1 and str(archive) in text, "it never was an archive"
+    cut(archive)
+    status, text = run(warm, "prepare", "--source", source, "--out", out)
+    assert status == 1 and text.startswith(f"error: {archive}: has changed since")
+    assert f"Delete {source}" in text and not out.exists()
+
+
+# Disks.
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 160 KiB."""
+    need(os.geteuid() == 0 and shutil.which("mount") is not None, "mounting needs root")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160k", "jackpot", folder])
+    need(done.returncode == 0, "mounting is not allowed here")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def fill(folder):
+    with open(folder / "filler", "wb", buffering=0) as file:
+        try:
+            while file.write(bytes(4096)):
+                pass
+        except OSError:
+            pass
+
+
+def read_only(folder):
+    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+
+
+DISKS = {
+    "full": (fill, "No space left on device"),
+    "read-only": (read_only, "Read-only file system"),
+}
+
+
+@pytest.mark.parametrize("kind", DISKS)
+def test_a_result_that_cannot_be_written_says_so(small_disk, ticket, warm, kind):
+    inflict, reason = DISKS[kind]
+    (small_disk / "good.txt").write_text("good")
+    inflict(small_disk)
+    status, text = retrain(warm, ticket, small_disk / "out", "--keep-weights")
+    assert status == 1 and f"error: {small_disk}/out/weights.safetensors: could not be" in text
+    assert reason in text and "Free space or mend the permissions, then start again" in text
+    assert (small_disk / "good.txt").read_text() == "good"
+    assert not list(small_disk.rglob("*.part")) and not list(small_disk.rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize("kind", DISKS)
+def test_a_resume_file_that_cannot_be_written_does_not_stop_the_training(
+    tmp_path, small_disk, ticket, warm, kind
+):
+    inflict, reason = DISKS[kind]
+    inflict(small_disk)
+    resume = ["--resume-file", small_disk / "r.safetensors", "--resume-epochs", "1"]
+    status, text = retrain(warm, ticket, tmp_path / "out", *resume)
+    assert status == 0 and f"warning: {small_disk}/r.safetensors" in text and reason in text
+    assert (tmp_path / "out" / "metrics.json").exists()
+
+
+@pytest.mark.parametrize("kind", DISKS)
+def test_snakemake_starts_nothing_on_a_disk_it_cannot_write_to(tmp_path, small_disk, kind):
+    inflict, reason = DISKS[kind]
+    clone = Clone(tmp_path / "clone", results=small_disk / "results", study=ONE)
+    inflict(small_disk)
+    status, text = clone.snakemake("runs.csv")
+    assert status == 1 and "Traceback" not in text
+    assert f"{clone.root}: cannot be written to ({reason})" in text
+    assert "--config results_dir=" in text and "Nothing was started." in text
+    assert "Finished jobid" not in text
+
+
+def test_permission_denied_is_told_too(tmp_path):
+    need(os.geteuid() == 0 and hasattr(os, "fork"), "another user is played by root")
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0o755)
+    for parent in (tmp_path, *list(tmp_path.parents)[:2]):
+        parent.chmod(0o755)
+    read, write = os.pipe()
+    if os.fork() == 0:
+        os.setuid(65534)
+        try:
+            require_room(folder / "results")
+        except JackpotError as error:
+            os.write(write, str(error).encode())
+        os._exit(0)
+    os.wait()
+    os.close(write)
+    with open(read) as said:
+        text = said.read()
+    assert text.startswith(f"{folder}/results: cannot be written to (Permission denied)")
+
+
+# Snakemake.
+
+ONE = {"experiments": [{"tickets": ["random"], "sparsities": [0.8], "seeds": [0]}]}
+
+
+def test_two_at_work_in_one_directory(tmp_path):
+    """From two clones, of which Snakemake's own lock knows nothing."""
+    clone = Clone(tmp_path / "one", results=tmp_path / "shared", study=ONE)
+    with hold(clone.root):
+        with pytest.raises(JackpotError, match=rf"another Snakemake .*process {os.getpid()} on"):
+            hold(clone.root)
+        status, text = clone.snakemake("runs.csv")
+        assert status == 1 and "Traceback" not in text
+        assert f"{clone.root}: another Snakemake is at work here (process {os.getpid()}" in text
+        assert "Wait for it to end" in text and not (clone.root / "weights").exists()
+        assert clone.snakemake("runs.csv", options=["-n"])[0] == 0, "to look is allowed"
+
+
+def test_a_damaged_mask_is_mended_alone(tmp_path, study):
+    """The way out that the message names works, and no finished run is done again."""
+    results = tmp_path / "shared"
+    shutil.copytree(study.results, results)
+    (results / "small" / "runs.csv").unlink()
+    experiments = [{"tickets": ["dense", "snip"], "sparsities": [0.8], "seeds": [0]}]
+    experiments[0]["checks"] = ["rearranged", "shuffled_weights"]
+    clone = Clone(tmp_path / "c", results=results, study={"experiments": experiments})
+    mask = clone.root / "masks/digits/vgg5/snip/clean/seed0/sparsity0.8.safetensors"
+    whole, before = mask.read_bytes(), clone.digests()
+    flip(1)(mask)
+    status, text = clone.snakemake("runs.csv", options=["--keep-going", "--show-failed-logs"])
+    assert status == 1 and f"error: {mask}: damaged or not what it should be" in text
+    done = {name: content for name, content in before.items() if name.startswith("runs/")}
+    assert done.items() <= clone.digests().items(), "finished runs stay"
+    mask.unlink()
+    clone.make(mask.relative_to(clone.root))
+    assert mask.read_bytes() == whole
+    assert load_mask(mask)[1]["sparsity"] == 0.8
+    text = clone.make("runs.csv")
+    assert done.items() <= clone.digests().items(), "finished runs are not done again"
+    assert clone.metrics(clone.run_of("snip", "shuffled_weights"))["test_accuracy"] is not None
+    assert text.count("Finished jobid") == 2, "the new run, and collect"

@@ -1,0 +1,106 @@
+"""Make some cells of a study again, from the dataset on, and compare them bit for bit."""
+
+import csv
+import random
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jackpot.errors import JackpotError
+from jackpot.storage import read_sealed, write_json
+from jackpot.study import Plan, Run
+from jackpot.study.fingerprints import differences
+
+NUMBERS = ("test_accuracy", "test_loss", "best_test_accuracy", "density", "layers", "epochs")
+
+
+@dataclass
+class Comparison:
+    """One cell, as it was and as it came out again.
+
+    Attributes:
+        differs: what is not the same to the bit; empty where all is.
+        reasons: what was not the same beforehand, and so may have caused it.
+    """
+
+    run: Run
+    differs: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        if not self.differs:
+            return f"same       {self.run.path}"
+        why = "; ".join(self.reasons) or "no reason is known: same code, inputs, device, versions"
+        return f"different  {self.run.path}: {', '.join(self.differs)} ({why})"
+
+
+def choose(plan: Plan, number: int, seed: int) -> list[Run]:
+    """A random sample of the runs that have a result.
+
+    Raises:
+        JackpotError: there is none.
+    """
+    there = [run for run in plan.study.runs() if _metrics(plan, run).exists()]
+    if not there:
+        raise JackpotError(f"{plan.root}/runs: no run has a result yet; there is nothing to check.")
+    return sorted(random.Random(seed).sample(there, min(number, len(there))))
+
+
+def verify(plan: Plan, runs: list[Run], scratch: Path, *, cores: int) -> list[Comparison]:
+    """Let Snakemake make ``runs`` again below ``scratch``, and compare.
+
+    Downloads are shared with the study; nothing else is.
+
+    Raises:
+        JackpotError: Snakemake failed, or a result is damaged.
+    """
+    config = plan.config.model_copy(update={"results_dir": str(scratch), "partial": False})
+    again = Plan(plan.study, config)
+    write_json(scratch / "config.json", config.model_dump(mode="json"))
+    targets = [str(_metrics(again, run)) for run in runs]
+    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--quiet", "all"]
+    command += ["--configfile", str(scratch / "config.json"), "--", *targets]
+    if subprocess.run(command).returncode:
+        raise JackpotError(
+            f"{scratch}: Snakemake could not make these cells; its messages say why."
+        )
+    return [compare(plan, again, run) for run in runs]
+
+
+def compare(plan: Plan, again: Plan, run: Run) -> Comparison:
+    """The two results of one cell."""
+    old, new = (read_sealed(_metrics(p, run)) for p in (plan, again))
+    found = Comparison(run)
+    if old["weights_sha256"] != new["weights_sha256"]:
+        found.differs.append("final weights")
+    if _history(plan, run) != _history(again, run):
+        found.differs.append("history")
+    found.differs += [name for name in NUMBERS if old[name] != new[name]]
+    if found.differs:
+        found.reasons = list(_reasons(old, new))
+    return found
+
+
+def _reasons(old: dict[str, Any], new: dict[str, Any]):
+    before, now = old["fingerprints"], new["fingerprints"]
+    for kind in differences(before["run"], now["run"]):
+        yield f"made by other {kind} than today's"
+    for name, digest in before["inputs"].items():
+        if now["inputs"].get(name) != digest:
+            yield f"its {name} came out different"
+    if old["device"] != new["device"]:
+        yield f"made on {old['device']}, now on {new['device']}"
+    for name, version in old["versions"].items():
+        if new["versions"].get(name) != version:
+            yield f"{name} was {version} and is {new['versions'].get(name)}"
+
+
+def _history(plan: Plan, run: Run) -> list[dict[str, str]]:
+    with open(_metrics(plan, run).with_name("history.csv"), encoding="utf-8") as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def _metrics(plan: Plan, run: Run) -> Path:
+    return Path(plan.root) / run.path / "metrics.json"

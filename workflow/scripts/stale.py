@@ -1,0 +1,27 @@
+"""List what other code or other settings than today's made, with the reason for each file.
+
+Ends with status 1 if there is any, so that a script can ask.
+"""
+
+import sys
+
+from jackpot.cli import add_place, main, parser_of
+from jackpot.study import Plan, load_study, read_config
+
+
+def run() -> None:
+    parser = parser_of(__doc__)
+    add_place(parser)
+    config = read_config(**vars(parser.parse_args()))
+
+    from jackpot.analysis.provenance import expected, findings
+
+    plan = Plan(load_study(config.study, config.datasets), config)
+    found = list(findings(plan))
+    for finding in found:
+        print(f"{finding.path}: {finding.why}")
+    print(f"{plan.root}: {len(found)} files are not today's, of {len(expected(plan))} in the study")
+    sys.exit(1 if found else 0)
+
+
+main(run)

@@ -1,0 +1,39 @@
+"""Make a random sample of cells again, from the dataset on, and compare them bit for bit.
+
+Ends with status 1 if one came out different.
+"""
+
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+from jackpot.cli import add_place, main, parser_of
+from jackpot.study import Plan, load_study, read_config
+
+
+def run() -> None:
+    parser = parser_of(__doc__)
+    add_place(parser)
+    parser.add_argument("--sample", type=int, default=3, help="how many cells (default: 3)")
+    parser.add_argument("--sample-seed", type=int, help="choose the same cells as before")
+    parser.add_argument("--cores", type=int, default=1, help="(default: 1)")
+    values = vars(parser.parse_args())
+    number, seed, cores = (values.pop(name) for name in ("sample", "sample_seed", "cores"))
+    config = read_config(**values)
+
+    from jackpot.analysis.verify import choose, verify
+
+    plan = Plan(load_study(config.study, config.datasets), config)
+    seed = random.randrange(2**31) if seed is None else seed
+    runs = choose(plan, number, seed)
+    with tempfile.TemporaryDirectory(prefix="jackpot-verify-") as scratch:
+        found = verify(plan, runs, Path(scratch), cores=cores)
+    for comparison in found:
+        print(comparison)
+    different = sum(bool(comparison.differs) for comparison in found)
+    print(f"{len(found) - different} of {len(found)} cells are the same (--sample-seed {seed})")
+    sys.exit(1 if different else 0)
+
+
+main(run)
