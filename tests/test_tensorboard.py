@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from jackpot.cli import add_training, parser_of
 from jackpot.study import Plan, load_config, load_study
 from jackpot.training.tensorboard import write_events
 from tests.small import make_ticket
@@ -61,12 +62,15 @@ def test_written_again_it_replaces_and_leaves_out_what_is_missing(tmp_path):
     assert "iter_0/test/loss" not in found
 
 
-@pytest.mark.parametrize("on", [False, True])
-def test_a_study_asks_for_it(tmp_path, on):
-    study = load_study(written(tmp_path, logging={"tensorboard": on}))
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_environment_asks_for_it_so_that_asking_reruns_nothing(tmp_path, monkeypatch, asked):
+    monkeypatch.setenv("JACKPOT_TENSORBOARD", "1" if asked else "")
+    parser = parser_of("")
+    add_training(parser)
+    assert parser.parse_args([]).tensorboard == asked
+    study = load_study(written(tmp_path, logging={"tensorboard": asked}))
     plan = Plan(study, load_config({}))
     cell = {"dataset": "digits", "model": "vgg5", "ticket": "snip", "check": "none"}
-    cell |= {"sparsity": "0.9", "seed": "0", "data": "clean"}
-    w = type("Wildcards", (), cell)
+    w = type("Wildcards", (), cell | {"sparsity": "0.9", "seed": "0", "data": "clean"})
     for options in (plan.retrain_options(w), plan.pretrain_options(w)):
-        assert ("--tensorboard" in options) == on
+        assert "tensorboard" not in options

@@ -167,9 +167,7 @@ class Plan:
         pruner = self.study.all_pruners[w.pruner]
         training = self.study.pretraining_of(w.dataset, w.model).model_dump()
         values = {**self._pruner_options(w), "iterations": pruner.iterations, **training}
-        resume = self.config.resume
-        every = {"resume_minutes": resume.minutes, "resume_epochs": resume.epochs}
-        return command_options({**values, "sparsity": w.sparsity, **every})
+        return command_options({**values, "sparsity": w.sparsity})
 
     def _pruner_options(self, w) -> dict[str, Any]:
         pruner = self.study.all_pruners[w.pruner].model_dump(exclude={"weights", "iterations"})
