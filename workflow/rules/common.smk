@@ -32,9 +32,17 @@ shell.prefix(
 )
 CONDA = "../../envs/environment.yaml"
 
+
+def spare(files):
+    """Outputs that go once nothing needs them, if the settings say so."""
+    return files if SETTINGS.keep_intermediate else temp(files)
+
+
 # Jobs inherit what says nothing of their results. The address is short because a socket's path
 # may have 107 characters at most.
-os.environ.update(JACKPOT_DEVICE=SETTINGS.device)
+os.environ.update(
+    JACKPOT_DEVICE=SETTINGS.device, JACKPOT_JOBS_PER_DEVICE=str(SETTINGS.jobs_per_device)
+)
 if SETTINGS.warm_processes:
     os.environ.update(
         JACKPOT_WARM=f"{tempfile.gettempdir()}/jackpot-{os.getuid()}-{os.getpid()}",
