@@ -2,13 +2,11 @@
 
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -130,7 +128,9 @@ def test_a_disturbed_study_ends_with_the_same_bits(cluster, reference, tmp_path)
     cluster.ask("scancel", "--user", "root")
     wait_until(lambda: not cluster.ask("squeue", "-h"), "the queue is not empty", 60)
     done = {path: (head.folder / path).read_bytes() for path in head.results()}
-    subprocess.run([*SNAKEMAKE, "--unlock", "--config", "study=study.yaml"], cwd=tmp_path, check=True)
+    subprocess.run(
+        [*SNAKEMAKE, "--unlock", "--config", "study=study.yaml"], cwd=tmp_path, check=True
+    )
     head.run()
     assert head.weights() == reference.weights()
     assert {path: (head.folder / path).read_bytes() for path in done} == done
