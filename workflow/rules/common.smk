@@ -38,19 +38,32 @@ shell.prefix(
 )
 CONDA = "../../envs/environment.yaml"
 
+
+def spare(files):
+    """Outputs that go once nothing needs them, if the settings say so."""
+    return files if SETTINGS.keep_intermediate else temp(files)
+
+
 # Jobs inherit what says nothing of their results. The address is short because a socket's path
 # may have 107 characters at most.
 os.environ.update(
     JACKPOT_DEVICE=SETTINGS.device,
+    JACKPOT_JOBS_PER_DEVICE=str(SETTINGS.jobs_per_device),
     JACKPOT_STUDY=PLAN.fingerprints.study_digest,
     JACKPOT_RESUME_MINUTES=str(SETTINGS.resume.minutes),
     JACKPOT_RESUME_EPOCHS=str(SETTINGS.resume.epochs or ""),
     JACKPOT_TENSORBOARD="1" if STUDY.logging.tensorboard else "",
 )
-if SETTINGS.warm_processes:
+# In a Slurm job every cell has a Snakemake of its own below the job's; they share the job's server.
+SLURM_JOB = os.environ.get("SLURM_JOB_ID", "")
+if SETTINGS.warm_processes and not (SLURM_JOB and os.environ.get("JACKPOT_WARM_JOB") == SLURM_JOB):
     os.environ.update(
+        JACKPOT_WARM_JOB=SLURM_JOB,
         JACKPOT_WARM=f"{tempfile.gettempdir()}/jackpot-{os.getuid()}-{os.getpid()}",
         JACKPOT_WARM_OWNER=str(os.getpid()),
     )
+    if "--local-groupid" in sys.argv:
+        # Started here, it outlives the job step of the first cell.
+        subprocess.Popen([sys.executable, "-S", "-E", "workflow/scripts/warm.py", "--start"])
 
 TABLE_KINDS = ("csv", "md", "tex")

@@ -32,6 +32,8 @@ rule prepare:
         f"{ROOT}/logs/prepare/{{dataset}}.log",
     conda:
         CONDA
+    resources:
+        **PLAN.request("prepare"),
     params:
         fingerprint=lambda w: PLAN.fingerprints.data(w.dataset, "clean"),
     message:
@@ -52,6 +54,8 @@ rule corrupt:
         data="random_labels|(random_pixels|corrupted)(-[a-z_]+)?|half",
     conda:
         CONDA
+    resources:
+        **PLAN.request("corrupt"),
     params:
         options=PLAN.corrupt_options,
         fingerprint=lambda w: PLAN.fingerprints.data(w.dataset, w.data),

@@ -14,7 +14,7 @@ rule prune:
         data=lambda w: cached(PLAN.seen_data(w)),
         weights=lambda w: cached(PLAN.weights_to_score(w)),
     output:
-        MASKS,
+        spare(MASKS),
     log:
         f"{ROOT}/logs/prune/{{dataset}}/{{model}}/{{pruner}}/{{data}}/seed{{seed}}.log",
     wildcard_constraints:
@@ -22,6 +22,8 @@ rule prune:
     conda:
         CONDA
     threads: SETTINGS.threads
+    resources:
+        **PLAN.request("prune"),
     params:
         out=lambda w, output: os.path.dirname(output[0]),
         options=PLAN.prune_options,

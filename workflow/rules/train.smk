@@ -5,11 +5,13 @@ rule initialise:
     input:
         data=lambda w: cached(PLAN.clean_data(w)),
     output:
-        PLAN.initial("{dataset}", "{model}", "{seed}"),
+        spare(PLAN.initial("{dataset}", "{model}", "{seed}")),
     log:
         f"{ROOT}/logs/initialise/{{dataset}}/{{model}}/seed{{seed}}.log",
     conda:
         CONDA
+    resources:
+        **PLAN.request("initialise"),
     params:
         options=PLAN.initialise_options,
         fingerprint=lambda w: PLAN.fingerprints.initial(w.dataset, w.model, int(w.seed)),
@@ -21,13 +23,8 @@ rule initialise:
 
 
 PRETRAINED = [
-    PLAN.pretrained("{dataset}", "{model}", "{seed}", "{data}", file)
-    for file in (
-        "metrics.json",
-        "history.csv",
-        "trained.safetensors",
-        *(f"epoch{epoch}.safetensors" for epoch in STUDY.rewind_epochs),
-    )
+    PLAN.pretrained("{dataset}", "{model}", "{seed}", "{data}", f"{file}.safetensors")
+    for file in ("trained", *(f"epoch{epoch}" for epoch in STUDY.rewind_epochs))
 ]
 
 
@@ -37,12 +34,16 @@ rule pretrain:
         data=lambda w: cached(PLAN.seen_data(w)),
         weights=lambda w: cached(PLAN.weights_to_pretrain(w)),
     output:
-        PRETRAINED,
+        PLAN.pretrained("{dataset}", "{model}", "{seed}", "{data}", "metrics.json"),
+        PLAN.pretrained("{dataset}", "{model}", "{seed}", "{data}", "history.csv"),
+        spare(PRETRAINED),
     log:
         f"{ROOT}/logs/pretrain/{{dataset}}/{{model}}/seed{{seed}}/{{data}}.log",
     conda:
         CONDA
     threads: SETTINGS.threads
+    resources:
+        **PLAN.request("pretrain"),
     params:
         out=lambda w, output: os.path.dirname(output[0]),
         resume=f"{ROOT}/.resume/pretrain/{{dataset}}/{{model}}/seed{{seed}}/{{data}}.safetensors",
@@ -102,6 +103,8 @@ rule retrain:
     conda:
         CONDA
     threads: SETTINGS.threads
+    resources:
+        **PLAN.request("retrain"),
     params:
         out=lambda w, output: os.path.dirname(output.metrics),
         resume=lambda w: f"{ROOT}/.resume/{PLAN.run_of(w).path}.safetensors",

@@ -18,8 +18,12 @@ def run() -> None:
     config = load_config(values, "the command line")
 
     from jackpot.analysis.collect import collect
+    from jackpot.training.finished import forget_finished
 
-    collect(Plan(load_study(config.study, config.datasets), config), partial=partial)
+    plan = Plan(load_study(config.study, config.datasets), config)
+    collect(plan, partial=partial)
+    if not partial:
+        forget_finished(plan.root)
 
 
 main(run)

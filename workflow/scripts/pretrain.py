@@ -16,6 +16,7 @@ def run() -> None:
     settings = settings_from(args, Training)
 
     from jackpot.training.device import prepare_device
+    from jackpot.training.lease import lease_device
     from jackpot.training.pretrain import pretrain
     from jackpot.training.results import cell_of, resume_file_of
 
@@ -27,7 +28,7 @@ def run() -> None:
         initial=args.weights,
         settings=settings,
         snapshots=tuple(args.snapshots),
-        device=prepare_device(args.device, args.threads),
+        device=lease_device(prepare_device(args.device, args.threads)),
         resume=resume_file_of(args),
         fingerprint=args.fingerprint,
     )

@@ -20,6 +20,7 @@ def run() -> None:
 
     from jackpot.pruning.stage import prune
     from jackpot.training.device import prepare_device
+    from jackpot.training.lease import lease_device
 
     prune(
         args.out,
@@ -29,7 +30,7 @@ def run() -> None:
         batch=batch,
         sparsities=args.sparsities,
         seed=args.seed,
-        device=prepare_device(args.device, args.threads),
+        device=lease_device(prepare_device(args.device, args.threads)),
         fingerprint=args.fingerprint,
     )
 

@@ -39,7 +39,6 @@ def run_ordinarily(arguments: list[str]) -> None:
 
 
 def client(arguments: list[str], folder: str) -> int:
-    os.makedirs(folder, mode=0o700, exist_ok=True)
     connection = connect(folder)
     job = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
     message = json.dumps(job).encode()
@@ -58,6 +57,7 @@ def client(arguments: list[str], folder: str) -> int:
 
 
 def connect(folder: str) -> socket.socket:
+    os.makedirs(folder, mode=0o700, exist_ok=True)
     address = os.path.join(folder, "socket")
     with open(os.path.join(folder, "lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -219,6 +219,8 @@ def become(job: dict, files: array.array, inherited: list[socket.socket]) -> Non
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--serve"]:
         serve(sys.argv[2])
+    elif sys.argv[1:2] == ["--start"]:
+        connect(os.environ["JACKPOT_WARM"]).close()
     elif sys.platform != "linux" or "JACKPOT_WARM" not in os.environ:
         run_ordinarily(sys.argv[1:])
     else:

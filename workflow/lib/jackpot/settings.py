@@ -127,6 +127,25 @@ class Statistics(Settings):
     alpha: float = Field(0.05, gt=0, lt=0.5, description="error rate of a verdict")
 
 
+Request = dict[str, int | str]
+
+
+class Requests(Settings):
+    """What jobs ask a cluster for, by rule: Snakemake's resources, e.g. runtime and mem_mb."""
+
+    every_job: Request = Field({}, description="for all of them, e.g. slurm_account")
+    prepare: Request = Field({}, description="reading a dataset into tensors")
+    corrupt: Request = Field({}, description="spoiling a dataset")
+    initialise: Request = Field({}, description="drawing initial weights")
+    pretrain: Request = Field({}, description="training a dense network")
+    prune: Request = Field({}, description="scoring and cutting masks")
+    retrain: Request = Field({}, description="training a ticket")
+
+    def of(self, rule: str) -> Request:
+        """What one rule's jobs ask for."""
+        return {**self.every_job, **getattr(self, rule)}
+
+
 def _changes(settings: type[Settings]) -> type[Settings]:
     """The same fields, all optional, for a partial override."""
     fields = {

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from jackpot.settings import Settings
+from jackpot.settings import Requests, Settings
 
 
 class Resume(Settings):
@@ -40,6 +40,13 @@ class Config(Settings):
         True, description="fork jobs from a process that has imported torch already"
     )
     keep_weights: bool = Field(False, description="keep the final weights of every run")
+    keep_intermediate: bool = Field(
+        True, description="keep masks, initial and pretrained weights once nothing needs them"
+    )
+    jobs_per_device: Annotated[int, Field(ge=1)] = Field(
+        1, description="jobs that may use one GPU of this machine at once"
+    )
+    resources: Requests = Field(Requests(), description="what jobs ask a cluster for, by rule")
     partial: bool = Field(
         False, description="report on the results that are there; the page lists what is missing"
     )

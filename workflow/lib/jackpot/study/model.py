@@ -15,6 +15,7 @@ from jackpot.settings import (
     Pruner,
     PruningBatch,
     PruningBatchChanges,
+    Requests,
     Settings,
     Statistics,
     Ticket,
@@ -189,6 +190,9 @@ class Study(Settings):
     overrides: list[Override] = Field([], description="other settings for some cells")
     experiments: Annotated[list[Experiment], Field(min_length=1)] = Field(description="what is run")
     statistics: Statistics = Field(Statistics(), description="declared before anything is run")
+    resources: Requests = Field(
+        Requests(), description="what its jobs ask a cluster for, in place of config.yaml's word"
+    )
     logging: Logging = Field(Logging(), description="extra logs")
 
     @field_validator("pruners")

@@ -198,6 +198,10 @@ class Plan:
         """Fingerprint of source code; see ``jackpot.study.fingerprints.code_of``."""
         return code_of(*modules)
 
+    def request(self, rule: str) -> dict[str, int | str]:
+        """What a rule's jobs ask a cluster for; the study's word wins over config.yaml's."""
+        return {**self.config.resources.of(rule), **self.study.resources.of(rule)}
+
     def run_of(self, w) -> Run:
         """The run that wildcards name."""
         cell = (w.dataset, w.model, w.ticket, w.check)

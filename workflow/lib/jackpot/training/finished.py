@@ -1,0 +1,53 @@
+"""Finished cells survive a failed group of cells.
+
+Many cells can share one cluster job. When that job ends early, Snakemake deletes the outputs of
+all its cells, finished ones as well, and runs all of them again. A finished cell therefore leaves
+a second name (a hard link) for each of its result files, which costs no space; a cell that is
+started again with the same fingerprint takes them back at once. The collected study removes them.
+"""
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+from jackpot.study.fingerprints import recorded
+
+
+def folder_of(resume_file: str | None) -> Path | None:
+    """Where a cell's second names are: beside its resume file."""
+    return Path(resume_file).with_suffix(".finished") if resume_file else None
+
+
+def keep_finished(out: str | Path, resume_file: str | None) -> None:
+    """Give every file of ``out`` a second name."""
+    folder = folder_of(resume_file)
+    if folder is None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in Path(out).iterdir():
+        # A file system without hard links only loses this shortcut.
+        with contextlib.suppress(OSError):
+            (folder / file.name).unlink(missing_ok=True)
+            os.link(file, folder / file.name)
+
+
+def take_back(out: str | Path, resume_file: str | None, fingerprint: str) -> bool:
+    """Put a finished cell's files back; False if there are none of these settings and code."""
+    folder = folder_of(resume_file)
+    if folder is None or not fingerprint:
+        return False
+    if recorded(str(folder / "metrics.json")) != fingerprint:
+        return False
+    Path(out).mkdir(parents=True, exist_ok=True)
+    # metrics.json last: with it the cell is done.
+    for file in sorted(folder.iterdir(), key=lambda file: file.name == "metrics.json"):
+        with contextlib.suppress(FileExistsError):
+            os.link(file, Path(out) / file.name)
+    return True
+
+
+def forget_finished(root: str | Path) -> None:
+    """Remove the second names of a study whose results are collected."""
+    for folder in Path(root, ".resume").rglob("*.finished"):
+        shutil.rmtree(folder, ignore_errors=True)

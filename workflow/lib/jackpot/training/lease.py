@@ -1,0 +1,99 @@
+"""GPUs shared fairly on one machine: every job leases a device through a lock file.
+
+Snakemake counts GPUs and never says which one a job has. Here each device has as many lock files
+as jobs may use it at once, and a job holds one of them until its process ends. The locks are the
+kernel's, so those of a crashed or killed job are free at once.
+"""
+
+import os
+import random
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from jackpot.errors import JackpotError
+
+if TYPE_CHECKING:
+    import torch
+
+# Held until the process ends: a lock that is garbage-collected is released.
+_HELD: list[FileLock] = []
+
+
+def lease_device(device: "torch.device", jobs_per_device: int | None = None) -> "torch.device":
+    """Wait for a place on a GPU and make it this process's device; a CPU needs no place.
+
+    Args:
+        device: as ``prepare_device`` chose it.
+        jobs_per_device: jobs that may use a GPU at once; default: JACKPOT_JOBS_PER_DEVICE, or 1.
+    """
+    if jobs_per_device is None:
+        jobs_per_device = int(os.environ.get("JACKPOT_JOBS_PER_DEVICE", "1"))
+    names = device_names(device.type)
+    if not names:
+        return device
+    index = names.index(take(names, jobs_per_device, lease_folder()))
+    if device.type == "cpu":
+        return device
+
+    import torch
+
+    chosen = torch.device(device.type, index)
+    torch.cuda.set_device(chosen)
+    return chosen
+
+
+def device_names(kind: str) -> list[str]:
+    """What the visible devices are called on this machine; none for a CPU.
+
+    JACKPOT_PRETEND_DEVICES is a number of devices for a machine that has none, to try leases out.
+    An existing CUDA_VISIBLE_DEVICES is honoured: only its devices are leased, by its names.
+    """
+    if kind == "cpu":
+        return [f"pretend{i}" for i in range(int(os.environ.get("JACKPOT_PRETEND_DEVICES", "0")))]
+
+    import torch
+
+    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+    count = torch.cuda.device_count()
+    return visible[:count] if visible[0] else [str(i) for i in range(count)]
+
+
+def lease_folder() -> Path:
+    """Where lock files are: local to the machine, one folder for each user.
+
+    A Slurm job has its GPUs for itself and may see them under the same names as its neighbour,
+    so its leases are its own.
+    """
+    name = f"jackpot-leases-{os.getuid()}"
+    if job := os.environ.get("SLURM_JOB_ID"):
+        name += f"-slurm{job}"
+    return Path(os.environ.get("JACKPOT_LEASES") or Path(tempfile.gettempdir()) / name)
+
+
+def take(names: Sequence[str], places: int, folder: str | Path) -> str:
+    """Wait for a free place on one of the devices and hold it until this process ends.
+
+    Returns:
+        The device's name. Devices fill evenly: no second job anywhere while one stands empty.
+    """
+    if places < 1:
+        raise JackpotError(f"jobs_per_device: {places} is less than 1")
+    folder = Path(folder)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    while True:
+        for place in range(places):
+            for name in random.sample(names, len(names)):
+                lock = FileLock(folder / f"{name.replace('/', '_')}.{place}.lock")
+                try:
+                    lock.acquire(blocking=False)
+                except Timeout:
+                    continue
+                _HELD.append(lock)
+                return name
+        # Waiting jobs must not all ask at the same moments.
+        time.sleep(random.uniform(0.02, 0.1))
