@@ -53,15 +53,6 @@ if workflow.is_main_process:
     forget_stale_locks(ROOT)
 
 
-# Runs before the first job, and only if there is one.
-onstart:
-    try:
-        require_room(ROOT)
-        HELD = hold(ROOT)
-    except JackpotError as error:
-        raise WorkflowError(str(error)) from None
-
-
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
@@ -78,7 +69,13 @@ rule all:
         RESULTS,
 
 
+# Runs before the first job, and only if there is one.
 onstart:
+    try:
+        require_room(ROOT)
+        HELD = hold(ROOT)
+    except JackpotError as error:
+        raise WorkflowError(str(error)) from None
     # Snakemake 9's limiter of submissions starts a timer for every finished job, and each timer
     # re-runs the scheduler every second from then on, until that takes a whole core. There is
     # nothing to limit on one machine.

@@ -11,7 +11,8 @@ import os
 import shutil
 from pathlib import Path
 
-from jackpot.study.fingerprints import recorded
+from jackpot.errors import JackpotError
+from jackpot.storage import read_sealed, sha256_of_file
 
 
 def folder_of(resume_file: str | None) -> Path | None:
@@ -37,7 +38,7 @@ def take_back(out: str | Path, resume_file: str | None, fingerprint: str) -> boo
     folder = folder_of(resume_file)
     if folder is None or not fingerprint:
         return False
-    if recorded(str(folder / "metrics.json")) != fingerprint:
+    if not _whole(folder, fingerprint):
         return False
     Path(out).mkdir(parents=True, exist_ok=True)
     # metrics.json last: with it the cell is done.
@@ -45,6 +46,16 @@ def take_back(out: str | Path, resume_file: str | None, fingerprint: str) -> boo
         with contextlib.suppress(FileExistsError):
             os.link(file, Path(out) / file.name)
     return True
+
+
+def _whole(folder: Path, fingerprint: str) -> bool:
+    """Whether a cell's files are those that were written: damage reaches both of their names."""
+    try:
+        said = read_sealed(folder / "metrics.json")["fingerprints"]
+        history = sha256_of_file(folder / "history.csv")
+    except (JackpotError, OSError):
+        return False
+    return (said["run"], said["history"]) == (fingerprint, history)
 
 
 def forget_finished(root: str | Path) -> None:
