@@ -25,7 +25,9 @@ def test_the_study_page_and_schema_are_those_of_the_code():
 
 def test_config_yaml_gives_the_defaults_and_names_every_key():
     values = yaml.safe_load((ROOT / "config.yaml").read_text())
-    assert load_config(values) == load_config({})
+    # Requests to a cluster are the one thing that config.yaml decides and the code does not.
+    same = {key: value for key, value in values.items() if key != "resources"}
+    assert load_config(same) == load_config({})
     assert set(values) == set(type(load_config({})).model_fields)
 
 
