@@ -57,10 +57,13 @@ def expected(plan: Plan) -> dict[str, str]:
         ticket, data = plan.study.all_tickets[run.ticket], CHECKS[run.check].data_name
         cell = (run.dataset, run.model, run.seed)
         w = SimpleNamespace(**vars(run), data=data, pruner=ticket.pruner)
-        w.sparsity = f"{run.sparsity:g}"
         pairs = [plan.clean_data(w), plan.seen_data(w), plan.weights_to_pretrain(w)]
         if ticket.pruner is not None:
-            pairs += [plan.mask_to_train(w), plan.weights_to_start(w)]
+            pairs.append(plan.weights_to_start(w))
+            # A pruner cuts at every sparsity of the study, wanted here or not.
+            for sparsity in plan.study.sparsities:
+                w.sparsity = f"{sparsity:g}"
+                pairs.append(plan.mask_to_train(w))
         if plan.study.pretrains(run.ticket) or ticket.pruner is None:
             today = plan.fingerprints.pretrained(*cell, data)
             for file in ("trained.safetensors", "metrics.json"):
