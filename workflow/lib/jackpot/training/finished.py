@@ -25,12 +25,13 @@ def keep_finished(out: str | Path, resume_file: str | None) -> None:
     folder = folder_of(resume_file)
     if folder is None:
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in Path(out).iterdir():
-        # A file system without hard links only loses this shortcut.
-        with contextlib.suppress(OSError):
-            (folder / file.name).unlink(missing_ok=True)
-            os.link(file, folder / file.name)
+    # A full disk, or a file system without hard links, only loses this shortcut.
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in Path(out).iterdir():
+            if file.is_file():
+                (folder / file.name).unlink(missing_ok=True)
+                os.link(file, folder / file.name)
 
 
 def take_back(out: str | Path, resume_file: str | None, fingerprint: str) -> bool:
