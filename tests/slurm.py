@@ -28,7 +28,6 @@ TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 AccountingStorageType=accounting_storage/none
-AccountingStorageTRES=gres/gpu
 JobCompType=jobcomp/filetxt
 JobCompLoc={folder}/jobs.log
 ReturnToService=2
@@ -83,20 +82,21 @@ class Cluster:
         """Start the node's daemon and wait until the node takes jobs."""
         conf = str(self.folder / "slurm.conf")
         subprocess.run(["slurmd", "-f", conf], env=self.environment, check=True)
-        wait_until(lambda: "idle" in self.ask("sinfo", "-h", "-o", "%T"), "the node is not idle")
+        wait_until(self.is_up, "the node takes no jobs")
+
+    def is_up(self) -> bool:
+        """Whether the node takes jobs: idle, or at work since before its daemon's restart."""
+        states = self.ask("sinfo", "-h", "-o", "%T").split()
+        return bool(states) and set(states) <= {"idle", "mixed", "allocated"}
 
     def stop_slurmd(self) -> None:
-        """Stop the node's daemon and the job steps that it runs, as a crashed node would."""
-        steps = subprocess.run(["pgrep", "-f", "slurmstepd: "], capture_output=True, text=True)
+        """Stop the node's daemon; steps that run go on without it."""
         stop(self.folder / "slurmd.pid")
-        for step in steps.stdout.split():
-            if str(self.folder) in Path(f"/proc/{step}/environ").read_text():
-                os.kill(int(step), signal.SIGKILL)
 
     def stop(self) -> None:
         """Cancel all jobs and stop the daemons."""
         self.ask("scancel", "--user", "root")
-        time.sleep(1)
+        wait_until(lambda: not self.ask("squeue", "-h"), "jobs outlive scancel")
         for name in ("slurmd.pid", "slurmctld.pid", "munge/pid"):
             stop(self.folder / name)
 

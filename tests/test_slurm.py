@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ class Head:
     """A working folder from which the study is run."""
 
     def __init__(self, cluster, folder, study=STUDY):
-        self.cluster, self.folder = cluster, folder
+        self.cluster, self.folder, self.seen = cluster, folder, []
         for name in ("workflow", "envs", "config.yaml"):
             (folder / name).symlink_to(ROOT / name)
         (folder / "study.yaml").write_text(study)
@@ -67,7 +68,16 @@ class Head:
         )
 
     def run(self, *more):
-        assert self.start(*more).wait(180) == 0, self.log()[-4000:]
+        process, deadline = self.start(*more), time.monotonic() + 280
+        try:
+            while process.poll() is None and time.monotonic() < deadline:
+                # Without accounting, only a job that is still known tells of its GPUs.
+                self.seen += self.cluster.ask("scontrol", "show", "job", "-o").splitlines()
+                time.sleep(1)
+            assert process.poll() == 0, self.log()[-4000:]
+        finally:
+            process.kill()
+            process.wait()
 
     def log(self):
         return (self.folder / "head.log").read_text()
@@ -105,9 +115,12 @@ def test_a_study_runs_under_slurm_with_the_resources_asked_for(cluster, referenc
     assert len(jobs) == 4
     retrain = next(job for job in jobs if "mem=700M" in job["Tres"])
     assert retrain["TimeLimit"] == "2" and retrain["Partition"] == "short"
-    assert "cpu=1," in retrain["Tres"] and "gres/gpu=1" in retrain["Tres"]
+    assert "cpu=1," in retrain["Tres"]
     pretrain = next(job for job in jobs if job["Partition"] == "gpu")
-    assert "gres/gpu=1" in pretrain["Tres"] and "mem=4000M" in pretrain["Tres"]
+    assert "mem=4000M" in pretrain["Tres"]
+    asked = [line for line in reference.seen if "_retrain" in line]
+    assert asked and all("TresPerJob=gres:gpu:1" in line for line in asked)
+    assert any("pretrain" in line and "TresPerNode=gres:gpu:1" in line for line in reference.seen)
 
 
 def test_a_disturbed_study_ends_with_the_same_bits(cluster, reference, tmp_path):
