@@ -1,14 +1,16 @@
 # What the rules share.
 
 
-def cached(pair):
+def cached(pair, beside=None):
     """An input whose time stamp says nothing, if today's settings and code made it.
 
     A copied or cloned results folder has arbitrary time stamps; the fingerprint in each file is
     what tells. Where it differs, the input is an ordinary one, and changes travel downstream.
+    ``beside`` names another file of the same job, one that has no place for a fingerprint.
     """
     path, today = pair
-    return ancient(path) if recorded(path) == today else path
+    chosen = os.path.join(os.path.dirname(path), beside) if beside else path
+    return ancient(chosen) if recorded(path) == today else chosen
 
 
 # `snakemake figures` beside a runs.csv draws from it alone: nothing is collected or trained.

@@ -70,7 +70,7 @@ rule dense:
     # The dense network was trained before pruning; its row is that training.
     input:
         metrics=lambda w: cached(PLAN.pretraining_results(w)),
-        history=lambda w: PLAN.pretraining_results(w)[0].replace("metrics.json", "history.csv"),
+        history=lambda w: cached(PLAN.pretraining_results(w), "history.csv"),
     output:
         metrics=f"{RUN}/metrics.json",
         history=f"{RUN}/history.csv",

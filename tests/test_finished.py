@@ -1,0 +1,58 @@
+"""Finished cells of a failed group are taken back, if they are whole and of today's making."""
+
+import json
+import shutil
+
+import torch
+
+from jackpot.storage import write_text
+from jackpot.training.finished import forget_finished, keep_finished, take_back
+from jackpot.training.retrain import retrain
+from tests.small import make_ticket
+from tests.test_training import CELL, FAST
+
+
+def finished(tmp_path):
+    """A finished run, kept under a second name, whose outputs Snakemake then deleted."""
+    paths, out = make_ticket(tmp_path), tmp_path / "runs" / "cell"
+    retrain(
+        out,
+        cell=CELL,
+        clean=paths["clean"],
+        weights=paths["init"],
+        mask=paths["mask"],
+        settings=FAST,
+        epochs=1,
+        first_epoch=0,
+        device=torch.device("cpu"),
+        fingerprint="today",
+    )
+    resume = str(tmp_path / ".resume" / "cell.safetensors")
+    keep_finished(out, resume)
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    shutil.rmtree(out)
+    return out, resume, before
+
+
+def test_a_finished_cell_is_taken_back_byte_for_byte(tmp_path):
+    out, resume, before = finished(tmp_path)
+    assert take_back(out, resume, "today")
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+    assert json.loads(before["metrics.json"])["fingerprints"]["run"] == "today"
+
+
+def test_one_of_other_settings_or_damaged_is_not(tmp_path):
+    out, resume, _ = finished(tmp_path)
+    assert not take_back(out, resume, "tomorrow")
+    assert not take_back(out, None, "today")
+    history = tmp_path / ".resume" / "cell.finished" / "history.csv"
+    write_text(history, history.read_text().replace("1", "2"))
+    assert not take_back(out, resume, "today")
+    assert not out.exists()
+
+
+def test_a_collected_study_keeps_no_second_names(tmp_path):
+    _, resume, _ = finished(tmp_path)
+    forget_finished(tmp_path)
+    assert not take_back(tmp_path / "out", resume, "today")
+    assert not list((tmp_path / ".resume").iterdir())
