@@ -28,6 +28,7 @@ SLOW = (
     "jackpot.training.pretrain",
     "jackpot.training.retrain",
 )
+PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 BROKEN = 70  # EX_SOFTWARE: the server died under the job
 
 
@@ -44,14 +45,17 @@ def client(arguments: list[str], folder: str) -> int:
     message = json.dumps(job).encode()
     files = array.array("i", [0, 1, 2])
     header = len(message).to_bytes(8, "big")
+    # From here on a job may be running, and a signal is its own: hold it back until it is known.
+    signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
     connection.sendmsg([header], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])
     connection.sendall(message)
     reply = connection.makefile("r")
     child = int(reply.readline() or 0)
     if not child:
         return BROKEN
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in PASSED_ON:
         signal.signal(number, lambda number, _: os.kill(child, number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
     status = reply.readline()
     return int(status) if status else BROKEN
 
