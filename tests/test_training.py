@@ -5,11 +5,6 @@ import json
 import math
 import os
 import random
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -24,7 +19,6 @@ from jackpot.storage import load_mask, load_tensors, save_mask
 from jackpot.training.batches import DeviceImages, to_device, training_batches
 from jackpot.training.pretrain import pretrain
 from jackpot.training.results import Cell
-from jackpot.training.resume import ResumeFile
 from jackpot.training.retrain import retrain
 from jackpot.training.schedule import learning_rate
 from jackpot.training.sgd import SGD
@@ -33,7 +27,6 @@ from tests.small import make_data, make_ticket
 CPU = torch.device("cpu")
 FAST = Training(epochs=3, batch_size=32, crop_padding=1, flip=False)
 CELL = Cell("test", "tiny", "vgg5", "snip", "none", 0.7, 0)
-SCRIPTS = Path(__file__).parent.parent / "workflow" / "scripts"
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
@@ -305,99 +298,6 @@ def test_a_mask_of_another_model_is_refused(tmp_path):
     other = make_ticket(tmp_path / "other", width=5)
     with pytest.raises(JackpotError, match=r"mask.safetensors does not fit .*init.safetensors"):
         run(tmp_path, {**paths, "mask": other["mask"]})
-
-
-def retrain_command(paths, out, resume, *more):
-    return [
-        sys.executable,
-        str(SCRIPTS / "retrain.py"),
-        *("--clean", paths["clean"], "--weights", paths["init"], "--mask", paths["mask"]),
-        *("--out", out, "--epochs", "60", "--batch-size", "16", "--crop-padding", "1"),
-        *("--ticket", "snip", "--keep-weights", "--resume-file", resume, *more),
-    ]
-
-
-def results(out):
-    metrics = json.loads((out / "metrics.json").read_text())
-    with open(out / "history.csv") as file:
-        return metrics, without_seconds(csv.DictReader(file))
-
-
-def test_ten_kills_at_random_moments_change_no_bit(tmp_path):
-    paths, draws = make_ticket(tmp_path), random.Random(7)
-    whole = retrain_command(paths, tmp_path / "whole", tmp_path / "whole.resume")
-    subprocess.run(whole, check=True, capture_output=True)
-    resume = tmp_path / "killed.resume"
-    # An interval far below a step's time: a save after every step, so kills hit saves as well.
-    often = retrain_command(paths, tmp_path / "killed", resume, "--resume-minutes", "1e-9")
-    kills = 0
-    for _ in range(40):
-        if kills == 10:
-            break
-        before = resume.stat().st_mtime_ns if resume.exists() else 0
-        process = subprocess.Popen(often, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < deadline:
-            if resume.exists() and resume.stat().st_mtime_ns != before:
-                break
-            time.sleep(0.001)
-        time.sleep(draws.uniform(0, 0.05))
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            kills += 1
-    assert kills == 10
-    last = subprocess.run(
-        retrain_command(paths, tmp_path / "killed", resume), capture_output=True, text=True
-    )
-    assert last.returncode == 0 and "goes on at epoch" in last.stderr
-    (one, first), (two, second) = results(tmp_path / "whole"), results(tmp_path / "killed")
-    assert one["weights_sha256"] == two["weights_sha256"]
-    assert first == second
-    assert two["resumes"] == 10 and one["resumes"] == 0
-    assert not resume.exists()
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_asked_to_stop_it_saves_and_asks_to_be_started_again(tmp_path, number):
-    paths, resume = make_ticket(tmp_path), tmp_path / "r.resume"
-    command = retrain_command(paths, tmp_path / "out", resume)
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    for line in process.stderr:
-        if "epoch" in line:
-            break
-    process.send_signal(number)
-    process.stderr.read()
-    assert process.wait() == 75
-    assert resume.exists() and not (tmp_path / "out" / "metrics.json").exists()
-    subprocess.run(command, check=True, capture_output=True)
-    whole = retrain_command(paths, tmp_path / "whole", tmp_path / "whole.resume")
-    subprocess.run(whole, check=True, capture_output=True)
-    (one, first), (two, second) = results(tmp_path / "whole"), results(tmp_path / "out")
-    assert (one["weights_sha256"], first) == (two["weights_sha256"], second)
-
-
-def test_a_resume_file_of_other_settings_or_damaged_is_set_aside(tmp_path, capsys):
-    path = tmp_path / "r.safetensors"
-    file = ResumeFile(path, "one")
-    file.save({"loss": torch.ones(())}, {"epoch": 3}, 3)
-    assert ResumeFile(path, "one").load()[1] == {"epoch": 3}
-    assert ResumeFile(path, "two").load() is None
-    assert "other settings" in capsys.readouterr().err
-    assert not path.exists() and path.with_suffix(".other").exists()
-    file.save({"loss": torch.rand(100)}, {"epoch": 3}, 3)
-    content = bytearray(path.read_bytes())
-    content[-3] ^= 1
-    path.write_bytes(content)
-    assert ResumeFile(path, "one").load() is None
-    assert "damaged" in capsys.readouterr().err and path.with_suffix(".damaged").exists()
-
-
-def test_save_intervals_by_epochs_and_by_minutes(tmp_path):
-    file = ResumeFile(tmp_path / "r", "x", minutes=None, epochs=2)
-    assert [file.due(epoch, True) for epoch in (0, 1, 2)] == [False, False, True]
-    assert not file.due(5, False)
-    assert ResumeFile(tmp_path / "r", "x", minutes=1e-9).due(0, False)
 
 
 def test_initial_weights_are_paired_by_seed_and_drawn_as_said():

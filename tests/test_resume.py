@@ -1,0 +1,112 @@
+"""Trainings that are killed, stopped or find a strange resume file."""
+
+import csv
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from jackpot.training.resume import ResumeFile
+from tests.small import make_ticket
+from tests.test_training import without_seconds
+
+SCRIPTS = Path(__file__).parent.parent / "workflow" / "scripts"
+
+
+def retrain_command(paths, out, resume, *more):
+    return [
+        sys.executable,
+        str(SCRIPTS / "retrain.py"),
+        *("--clean", paths["clean"], "--weights", paths["init"], "--mask", paths["mask"]),
+        *("--out", out, "--epochs", "60", "--batch-size", "16", "--crop-padding", "1"),
+        *("--ticket", "snip", "--keep-weights", "--resume-file", resume, *more),
+    ]
+
+
+def results(out):
+    metrics = json.loads((out / "metrics.json").read_text())
+    with open(out / "history.csv") as file:
+        return metrics, without_seconds(csv.DictReader(file))
+
+
+def test_ten_kills_at_random_moments_change_no_bit(tmp_path):
+    paths, draws = make_ticket(tmp_path), random.Random(7)
+    whole = retrain_command(paths, tmp_path / "whole", tmp_path / "whole.resume")
+    subprocess.run(whole, check=True, capture_output=True)
+    resume = tmp_path / "killed.resume"
+    # An interval far below a step's time: a save after every step, so kills hit saves as well.
+    often = retrain_command(paths, tmp_path / "killed", resume, "--resume-minutes", "1e-9")
+    kills = 0
+    for _ in range(40):
+        if kills == 10:
+            break
+        before = resume.stat().st_mtime_ns if resume.exists() else 0
+        process = subprocess.Popen(often, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            if resume.exists() and resume.stat().st_mtime_ns != before:
+                break
+            time.sleep(0.001)
+        time.sleep(draws.uniform(0, 0.05))
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+    assert kills == 10
+    last = subprocess.run(
+        retrain_command(paths, tmp_path / "killed", resume), capture_output=True, text=True
+    )
+    assert last.returncode == 0 and "goes on at epoch" in last.stderr
+    (one, first), (two, second) = results(tmp_path / "whole"), results(tmp_path / "killed")
+    assert one["weights_sha256"] == two["weights_sha256"]
+    assert first == second
+    assert two["resumes"] == 10 and one["resumes"] == 0
+    assert not resume.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_stop_it_saves_and_asks_to_be_started_again(tmp_path, number):
+    paths, resume = make_ticket(tmp_path), tmp_path / "r.resume"
+    command = retrain_command(paths, tmp_path / "out", resume)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if "epoch" in line:
+            break
+    process.send_signal(number)
+    process.stderr.read()
+    assert process.wait() == 75
+    assert resume.exists() and not (tmp_path / "out" / "metrics.json").exists()
+    subprocess.run(command, check=True, capture_output=True)
+    whole = retrain_command(paths, tmp_path / "whole", tmp_path / "whole.resume")
+    subprocess.run(whole, check=True, capture_output=True)
+    (one, first), (two, second) = results(tmp_path / "whole"), results(tmp_path / "out")
+    assert (one["weights_sha256"], first) == (two["weights_sha256"], second)
+
+
+def test_a_resume_file_of_other_settings_or_damaged_is_set_aside(tmp_path, capsys):
+    path = tmp_path / "r.safetensors"
+    file = ResumeFile(path, "one")
+    file.save({"loss": torch.ones(())}, {"epoch": 3}, 3)
+    assert ResumeFile(path, "one").load()[1] == {"epoch": 3}
+    assert ResumeFile(path, "two").load() is None
+    assert "other settings" in capsys.readouterr().err
+    assert not path.exists() and path.with_suffix(".other").exists()
+    file.save({"loss": torch.rand(100)}, {"epoch": 3}, 3)
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    assert ResumeFile(path, "one").load() is None
+    assert "damaged" in capsys.readouterr().err and path.with_suffix(".damaged").exists()
+
+
+def test_save_intervals_by_epochs_and_by_minutes(tmp_path):
+    file = ResumeFile(tmp_path / "r", "x", minutes=None, epochs=2)
+    assert [file.due(epoch, True) for epoch in (0, 1, 2)] == [False, False, True]
+    assert not file.due(5, False)
+    assert ResumeFile(tmp_path / "r", "x", minutes=1e-9).due(0, False)
