@@ -106,6 +106,7 @@ def test_pruning_batches_are_theirs(studies):
     for pruner in ("snip", "grasp"):
         assert batch("su2020", "cifar100", "resnet32", pruner) == (10, 1)
         assert batch("su2020", "cifar10", "resnet44", pruner) == (1, 10)
+        assert batch("su2020", "cifar10", "resnet56", pruner) == (1, 10)
         assert batch("su2020", "tiny_imagenet", "resnet32", pruner) == (1, 10)
 
 
