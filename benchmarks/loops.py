@@ -1,0 +1,212 @@
+"""Our training loop, the conventional one, and what the machine would allow."""
+
+import multiprocessing
+import resource
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from jackpot.data.files import clean_data, save_data
+from jackpot.data.torchvision_compat import import_torchvision
+from jackpot.models import build_model
+from jackpot.settings import Training
+from jackpot.training.batches import DeviceImages
+from jackpot.training.device import prepare_device
+from jackpot.training.engine import _Run
+from jackpot.training.results import load_splits
+
+MODELS = {"resnet32": {"width": 32}, "vgg19": {}}
+BATCH = 128
+CELL_IMAGES = 160 * 50_000  # a cell of the papers on CIFAR-10
+Row = tuple[str, str, float, str, str, str]
+
+
+def seconds(work: Callable[[], object], device: torch.device) -> float:
+    """Wall time of ``work``, with the device waited for."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    started = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def matrix_rate(device: torch.device, dtype: torch.dtype, size: int = 2048) -> float:
+    """Floating-point operations a second of a square matrix product on random values."""
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    a @ b
+    return 2 * size**3 / statistics.median(seconds(lambda: a @ b, device) for _ in range(9))
+
+
+def operations(model: torch.nn.Module, device: torch.device) -> float:
+    """Floating-point operations of one image in training: forward and backward."""
+    images = torch.randn(2, 3, 32, 32, device=device)
+    with FlopCounterMode(display=False) as counter:
+        F.cross_entropy(model(images), torch.zeros(2, dtype=torch.long, device=device)).backward()
+    return counter.get_total_flops() / 2
+
+
+def engine(name: str, precision: str, device: torch.device, steps: int) -> Callable[[], object]:
+    """Steps of our engine, data pipeline and mask included."""
+    settings = Training(batch_size=BATCH, precision=precision)
+    model = build_model(name, **MODELS[name]).to(device, memory_format=torch.channels_last)
+    mask = {
+        key: torch.rand(weight.shape, device=device) < 0.1
+        for key, weight in model.named_parameters()
+        if weight.dim() > 1
+    }
+    count = BATCH * steps
+    data = DeviceImages(
+        torch.randint(0, 256, (count, 32, 32, 3), dtype=torch.uint8, device=device),
+        torch.randint(0, 10, (count,), device=device),
+        torch.full((3,), 0.47, device=device),
+        torch.full((3,), 0.25, device=device),
+    )
+    run = _Run(model, settings, mask, None)
+
+    def work() -> None:
+        run.step = 0
+        run.train_epoch(data, 0, 0, None)
+
+    return work
+
+
+def conventional(name: str, device: torch.device, steps: int) -> Callable[[], object]:
+    """What GraSP's and mlrc2020's scripts do: workers, PIL transforms, fp32, item() each step."""
+    import_torchvision()
+    from PIL import Image
+    from torchvision import transforms
+
+    # "This DataLoader will create 4 worker processes": their scripts do.
+    warnings.filterwarnings("ignore", message="This DataLoader will create")
+    transform = transforms.Compose(
+        [
+            transforms.RandomCrop(32, padding=4),
+            transforms.RandomHorizontalFlip(),
+            transforms.ToTensor(),
+            transforms.Normalize((0.47,) * 3, (0.25,) * 3),
+        ]
+    )
+    pixels = torch.randint(0, 256, (BATCH * steps, 32, 32, 3), dtype=torch.uint8).numpy()
+
+    class Images(torch.utils.data.Dataset):
+        def __len__(self) -> int:
+            return len(pixels)
+
+        def __getitem__(self, index: int):
+            return transform(Image.fromarray(pixels[index])), index % 10
+
+    model = build_model(name, **MODELS[name]).to(device).train()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=5e-4)
+    loader = torch.utils.data.DataLoader(Images(), BATCH, shuffle=True, num_workers=4)
+
+    def work() -> float:
+        total = 0.0
+        for images, labels in loader:
+            images, labels = images.to(device), labels.to(device)
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(images), labels)
+            loss.backward()
+            optimizer.step()
+            total += loss.item()
+        return total
+
+    return work
+
+
+def training_rows(device: torch.device, rounds: int, steps: int) -> Iterator[Row]:
+    """Images a second of both loops, paired, and the limit."""
+    for name, options in MODELS.items():
+        loops = {
+            "conventional loop, float32": conventional(name, device, steps),
+            "engine, float32": engine(name, "float32", device, steps),
+            "engine, bfloat16": engine(name, "bfloat16", device, steps),
+        }
+        rates: dict[str, list[float]] = {loop: [] for loop in loops}
+        limits: list[float] = []
+        needed = operations(build_model(name, **options).to(device), device)
+        for number in range(rounds + 1):
+            limit = matrix_rate(device, torch.bfloat16) / needed
+            for loop, work in loops.items():
+                rate = BATCH * steps / seconds(work, device)
+                if number:  # the first round warms up
+                    rates[loop].append(rate)
+            if number:
+                limits.append(limit)
+        base = rates["conventional loop, float32"]
+        for loop, found in rates.items():
+            times = statistics.median(a / b for a, b in zip(found, base, strict=True))
+            share = statistics.median(a / b for a, b in zip(found, limits, strict=True))
+            yield loop, name, statistics.median(found), "images/s", f"{times:.2f}", f"{share:.2f}"
+        yield "bfloat16 limit", name, statistics.median(limits), "images/s", "", "1.00"
+
+
+def _in_process(function: Callable, *arguments):
+    """The value of ``function`` in a process of its own, which has nothing else in memory."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)
+
+
+def _peak_megabytes(name: str, path: str) -> float:
+    device = prepare_device("auto", torch.get_num_threads())
+    train, test = load_splits(path, path, device)
+    model = build_model(name, **MODELS[name]).to(device, memory_format=torch.channels_last)
+    run = _Run(model, Training(batch_size=BATCH, precision="bfloat16"), None, None)
+    few = DeviceImages(train.images[: 2 * BATCH], train.labels[: 2 * BATCH], train.mean, train.std)
+    run.train_epoch(few, 0, 0, None)
+    run.evaluate(DeviceImages(test.images[:1000], test.labels[:1000], train.mean, train.std))
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def memory_rows(device: torch.device) -> Iterator[Row]:
+    """Peak memory of a training with all of CIFAR-10 loaded, from its file, as a job does."""
+    splits = (
+        (
+            torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8).numpy(),
+            (torch.arange(count) % 10).numpy(),
+        )
+        for count in (50_000, 10_000)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clean.safetensors"
+        save_data(path, clean_data(*splits, tuple("0123456789")))
+        for name in MODELS:
+            peak = _in_process(_peak_megabytes, name, str(path))
+            yield "peak memory, bfloat16, batch 128", name, peak, "MiB", "", ""
+
+
+def _rate(name: str, threads: int, steps: int, start, done) -> None:
+    device = prepare_device("auto", threads)
+    work = engine(name, "bfloat16", device, steps)
+    work()
+    start.wait()
+    done.put(seconds(work, device))
+
+
+def sharing_rows(device: torch.device, steps: int) -> Iterator[Row]:
+    """Cells an hour with several trainings at once on the device (CUDA) or on the cores."""
+    cores = torch.get_num_threads()
+    together = (1, 2, 4, 8) if device.type == "cuda" else sorted({1, cores})
+    context = multiprocessing.get_context("spawn")
+    for name in MODELS:
+        for jobs in together:
+            start, done = context.Barrier(jobs), context.Queue()
+            arguments = (name, max(1, cores // jobs), steps, start, done)
+            processes = [context.Process(target=_rate, args=arguments) for _ in range(jobs)]
+            for process in processes:
+                process.start()
+            slowest = max(done.get() for _ in processes)
+            for process in processes:
+                process.join()
+            cells = 3600 * jobs * BATCH * steps / slowest / CELL_IMAGES
+            yield f"cells of 160 epochs, {jobs} at once", name, cells, "cells/hour", "", ""

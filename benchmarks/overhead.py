@@ -1,0 +1,151 @@
+"""What is not training: scores, start-up, planning, saving, and the default study as a whole."""
+
+import csv
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+import yaml
+from loops import MODELS, Row, seconds
+
+from jackpot.models import build_model
+from jackpot.pruning.prune import make_masks
+from jackpot.pruning.scores import SCORES
+from jackpot.randomness import generator
+from jackpot.settings import Training
+from jackpot.study.config import Resume
+from jackpot.training.engine import _Run, cpu_state
+from jackpot.training.resume import ResumeFile
+
+ROOT = Path(__file__).parent.parent
+CPU = torch.device("cpu")
+SNAKEMAKE = [sys.executable, "-m", "snakemake"]
+
+
+def score_rows(device: torch.device) -> Iterator[Row]:
+    """Seconds of one call of each score on 100 images, and of SynFlow's 100 rounds."""
+    images = torch.randn(100, 3, 32, 32, device=device)
+    labels = torch.arange(100, device=device) % 10
+    for name, options in MODELS.items():
+        model = build_model(name, **options).to(device)
+        for score in ("snip", "grasp", "synflow", "magnitude"):
+            found = [
+                seconds(lambda s=score, m=model: SCORES[s](m, (images, labels), None), device)
+                for _ in range(3)
+            ]
+            yield f"score {score}", name, statistics.median(found), "s", "", ""
+        pruner = {"score": "synflow", "allocation": "global", "rounds": 100, "sparsities": [0.98]}
+        took = seconds(
+            lambda m=model, p=pruner: make_masks(
+                m, (images, labels), generator=generator(0, "prune"), **p
+            ),
+            device,
+        )
+        yield "pruner synflow, 100 rounds, one sparsity", name, took, "s", "", ""
+
+
+def start_rows() -> Iterator[Row]:
+    """Seconds before a job works: an ordinary process, and a fork of the warm one."""
+    script = ["workflow/scripts/retrain.py", "--help"]
+    imports = "import jackpot.cli, jackpot.training.retrain"
+
+    def run(command: list[str], environment: dict[str, str] | None = None) -> float:
+        return seconds(
+            lambda: subprocess.run(
+                command, cwd=ROOT, check=True, env=environment, stdout=subprocess.DEVNULL
+            ),
+            CPU,
+        )
+
+    ordinary = [run([sys.executable, "-c", imports]) for _ in range(5)]
+    yield "start of a job, ordinary process", "", statistics.median(ordinary), "s", "", ""
+    with tempfile.TemporaryDirectory() as folder:
+        warm = {
+            **os.environ,
+            "JACKPOT_WARM": f"{folder}/w",
+            # The server ends with this process, or a second after the last line below.
+            "JACKPOT_WARM_OWNER": str((owner := subprocess.Popen(["sleep", "600"])).pid),
+        }
+        command = [sys.executable, "-S", "-E", "workflow/scripts/warm.py", *script]
+        try:
+            found = [run(command, warm) for _ in range(21)]
+        finally:
+            owner.kill()
+            owner.wait()
+            time.sleep(2)
+    yield "start of the warm process, once", "", found[0], "s", "", ""
+    yield "start of a job, fork of it", "", statistics.median(found[1:]), "s", "", ""
+
+
+def _snakemake(*arguments: str) -> tuple[float, float]:
+    """Seconds and peak MiB of one Snakemake call."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [*SNAKEMAKE, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"snakemake {' '.join(arguments)} failed; run it by hand to see why")
+    return time.perf_counter() - started, usage.ru_maxrss / 2**10
+
+
+def plan_rows() -> Iterator[Row]:
+    """Seconds and memory of a dry run against the number of cells."""
+    for cells in (1000, 2000, 4000):
+        study = {
+            "name": "cells",
+            "datasets": {"digits": {"kind": "digits"}},
+            "models": {"vgg5": {}},
+            "experiments": [
+                {"tickets": ["snip"], "sparsities": [0.9, 0.95], "seeds": list(range(cells // 2))}
+            ],
+        }
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "cells.yaml"
+            path.write_text(yaml.safe_dump(study))
+            config = ["--config", f"study={path}", f"results_dir={folder}"]
+            took, peak = _snakemake("-n", "-q", "--cores", "1", *config)
+        yield f"dry run of {cells:,} cells", "", took, "s", "", ""
+        yield f"memory of a dry run of {cells:,} cells", "", peak, "MiB", "", ""
+
+
+def study_rows() -> Iterator[Row]:
+    """The default study from nothing to its report, and how much of the cores' time trained."""
+    cores = os.cpu_count() or 1
+    profile = ["--workflow-profile", "workflow/profiles/local"]
+    with tempfile.TemporaryDirectory() as folder:
+        config = ["--config", f"results_dir={folder}/results", f"data_dir={folder}/data"]
+        took, _ = _snakemake("--cores", str(cores), *profile, *config)
+        with open(f"{folder}/results/digits/runs.csv", newline="", encoding="utf-8") as file:
+            trained = sum(float(row["seconds"]) for row in csv.DictReader(file))
+    yield f"default study, {cores} cores", "", took, "s", "", ""
+    # All that is not training: start-up, scores, tables, figures, and Snakemake itself.
+    yield (
+        "default study, time outside training",
+        "",
+        100 * (1 - trained / took / cores),
+        "%",
+        "",
+        "",
+    )
+
+
+def resume_rows(rounds: int, folder: Path) -> Iterator[Row]:
+    """One save of VGG19's whole state, fsync included, and its share at the default interval."""
+    model, interval = build_model("vgg19"), 60 * Resume().minutes
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        resume = ResumeFile(Path(place) / "vgg19.safetensors", "benchmark")
+        run = _Run(model, Training(), None, resume)
+        run.outcome.snapshots[40] = cpu_state(model)
+        took = statistics.median(seconds(run.save, CPU) for _ in range(rounds))
+        size = resume.path.stat().st_size / 2**20
+    yield "resume file", "vgg19", size, "MiB", "", ""
+    yield "save of a resume file", "vgg19", took, "s", "", ""
+    share = 100 * took / (interval + took)
+    yield f"saving every {interval / 60:g} minutes", "vgg19", share, "%", "", ""
