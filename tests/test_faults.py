@@ -251,14 +251,40 @@ def test_a_damaged_result_is_named_and_the_others_stay(tmp_path, study, warm, fi
     assert before == {p: p.read_bytes() for p in before}
 
 
+def judge(warm, runs):
+    """Statistics of a runs.csv; nothing may be written of one that is refused."""
+    out = runs.with_name("verdicts.csv")
+    status, text = run(warm, "verdicts", "--runs", runs, "--out", out)
+    assert out.exists() == (status == 0)
+    return status, text
+
+
 @pytest.mark.parametrize("damage", [cut_the_end, cut, empty])
 def test_a_half_written_table_is_not_judged(tmp_path, study, warm, damage):
     runs = tmp_path / "runs.csv"
     shutil.copy(study.root / "runs.csv", runs)
     damage(runs)
-    out = tmp_path / "verdicts.csv"
-    status, text = run(warm, "verdicts", "--runs", runs, "--out", out)
-    assert status == 1 and text.startswith(f"error: {runs}: damaged") and not out.exists()
+    status, text = judge(warm, runs)
+    assert status == 1 and text.startswith(f"error: {runs}: damaged")
+
+
+def test_a_table_of_ours_is_used_whole_or_with_the_users_word(tmp_path, study, warm):
+    runs, seal = tmp_path / "runs.csv", tmp_path / ".runs.csv.seal"
+    for file in (runs, seal):
+        shutil.copy(study.root / file.name, file)
+    whole = runs.read_text()
+    row = whole.splitlines()[-1].replace(",0,", ",1,", 1)
+    runs.write_text(f"{whole}{row}\n")
+    assert judge(warm, runs)[0] == 0, "rows may be added"
+    (tmp_path / "verdicts.csv").unlink()
+    for damage in (cut_a_line, lambda path: path.write_text(path.read_text().replace("snip", "x"))):
+        runs.write_text(whole)
+        damage(runs)
+        status, text = judge(warm, runs)
+        assert status == 1 and text.startswith(f"error: {runs}: cut short or altered since it was")
+        assert f"delete {seal}: then it is used as it is" in text
+    seal.unlink()
+    assert judge(warm, runs)[0] == 0
 
 
 @pytest.mark.parametrize("damage", [cut, empty, html])

@@ -230,4 +230,4 @@ def test_told_to_stop_orphaned_or_asked_again(tmp_path, whole):
     assert clone.metrics(run)["resumes"] == 1
     same(clone, whole, PRETRAINING)
     same(clone, whole, run)
-    assert not [path for path in clone.root.joinpath(".resume").rglob("*.lock")]
+    assert not list(clone.root.joinpath(".resume").rglob("*.lock"))

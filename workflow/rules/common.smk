@@ -40,7 +40,7 @@ shell.prefix(
     f' || PATH="{os.path.dirname(sys.executable)}:$PATH"; '
     'run() {{ trap "exit 130" INT; local status try; for try in 1 2 3 4; do status=0;'
     ' python -S -E workflow/scripts/warm.py "workflow/scripts/$1.py" "${{@:2}}" || status=$?;'
-    ' [ $status = 75 ] || break; done; return $status; }}; '
+    " [ $status = 75 ] || break; done; return $status; }}; "
 )
 CONDA = "../../envs/environment.yaml"
 
