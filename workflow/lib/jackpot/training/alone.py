@@ -7,6 +7,7 @@ second waits until the first has ended, and goes on from what it left.
 """
 
 import contextlib
+import fcntl
 import os
 import sys
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ def alone(resume_file: str | None) -> Iterator[None]:
         if lock:
             with contextlib.suppress(OSError):
                 path.unlink()
+            # A child that still lives would hold it on: it has the file open as well.
+            fcntl.flock(lock, fcntl.LOCK_UN)
             lock.close()
 
 
