@@ -74,4 +74,4 @@ def test_without_locks_it_is_said_and_the_training_goes_on(tmp_path, capfd, monk
     said = capfd.readouterr().err.splitlines()
     assert reached == [1, 2] and len(said) == 2
     assert "r.lock: cannot be locked (Operation not supported). Training goes on" in said[0]
-    assert "r.lock: cannot be locked (Not a directory). Training goes on" in said[1]
+    assert "r.lock: cannot be locked (File exists). Training goes on" in said[1]

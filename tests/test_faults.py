@@ -197,13 +197,9 @@ def test_a_bad_resume_file_costs_its_interval_and_no_more(tmp_path, ticket, warm
 # Results of a study, damaged before they are collected.
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    experiments = [{"tickets": ["dense", "snip"], "checks": ["rearranged"], "sparsities": [0.8]}]
-    experiments[0]["seeds"] = [0]
-    clone = Clone(tmp_path_factory.mktemp("study"), study={"experiments": experiments})
-    clone.make("runs.csv", "verdicts.csv")
-    return clone
+@pytest.fixture
+def study(small_study):
+    return small_study
 
 
 def collect(warm, clone, results):
