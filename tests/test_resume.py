@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import random
 import runpy
+import shutil
 import signal
 import sys
 import time
@@ -124,3 +125,48 @@ def test_save_intervals_by_epochs_and_by_minutes(tmp_path):
     assert [file.due(epoch, True) for epoch in (0, 1, 2)] == [False, False, True]
     assert not file.due(5, False)
     assert ResumeFile(tmp_path / "r", "x", minutes=1e-9).due(0, False)
+
+
+def die_at(number, log, arguments):
+    """The script, killed before its ``number``-th change of a directory."""
+    left = [number]
+
+    def counted(change):
+        def change_or_die(*args, **kwargs):
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            left[0] -= 1
+            return change(*args, **kwargs)
+
+        return change_or_die
+
+    for name in ("replace", "link", "unlink"):
+        setattr(os, name, counted(getattr(os, name)))
+    become(log, arguments)
+
+
+def test_a_kill_between_any_two_changes_on_disk_loses_nothing(tmp_path):
+    """What Snakemake does next is played: it deletes the outputs, which it holds for half-made."""
+    paths, log = make_ticket(tmp_path), tmp_path / "log"
+    fork = multiprocessing.get_context("fork").Process
+
+    def again(name, *more):
+        files = options(paths, tmp_path / name, tmp_path / f".{name}.safetensors", *more)
+        return [*files, "--epochs", "3", "--fingerprint", "today", "--resume-epochs", "1"]
+
+    train(log, *again("whole"))
+    one, first = results(tmp_path / "whole")
+    for number in range(100):
+        process = fork(target=die_at, args=(number, log, again(str(number))))
+        process.start()
+        process.join(60)
+        shutil.rmtree(tmp_path / str(number), ignore_errors=True)
+        said = train(log, *again(str(number)))
+        two, second = results(tmp_path / str(number))
+        assert (one["weights_sha256"], first) == (two["weights_sha256"], second), number
+        saved = "goes on at epoch" in said or "epochs" not in said
+        assert saved == (number > 0), "the first change is the first save"
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -signal.SIGKILL
+    assert number > 12 and "epochs" not in said
