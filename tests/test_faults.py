@@ -283,6 +283,15 @@ def test_a_table_of_ours_is_used_whole_or_with_the_users_word(tmp_path, study, w
     assert judge(warm, runs)[0] == 0
 
 
+def test_altered_words_about_the_study_are_not_printed(tmp_path, study, warm):
+    about = tmp_path / "about.json"
+    shutil.copy(study.root / about.name, about)
+    about.write_text(about.read_text().replace('"digits"', '"cifar10"', 1))
+    files = ["--runs", study.root / "runs.csv", "--about", about, "--out", tmp_path / "report.html"]
+    status, text = run(warm, "report", *files)
+    assert status == 1 and text.startswith(f"error: {about}: damaged") and "altered" in text
+
+
 @pytest.mark.parametrize("damage", [cut, empty, html])
 def test_a_damaged_source_is_named(tmp_path, study, warm, damage):
     source = tmp_path / "source.json"

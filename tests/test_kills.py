@@ -181,7 +181,7 @@ def test_killed_jobs_and_a_killed_snakemake_change_no_bit(tmp_path, whole):
         assert (clone.root / path).read_bytes() == (whole.root / path).read_bytes()
         assert recorded(str(clone.root / path))
     assert not [p for p in clone.root.rglob("*") if p.suffix == ".part"]
-    assert not list(clone.root.joinpath(".resume").rglob("*.safetensors"))
+    assert not pretraining.exists() and not retraining.exists()
 
 
 def test_told_to_stop_orphaned_or_asked_again(tmp_path, whole):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from jackpot.analysis.frames import read_table, write_table
 from jackpot.errors import JackpotError
-from jackpot.storage import damaged, read_json, read_sealed, sha256_of_file, write_json
+from jackpot.storage import damaged, read_json, read_sealed, sha256_of_file, write_sealed
 from jackpot.study import Plan
 from jackpot.study.model import Run
 
@@ -50,7 +50,7 @@ def collect(plan: Plan, *, partial: bool = False) -> None:
     write_table(root / "runs.csv", pd.DataFrame(results)[RUN_COLUMNS])
     write_table(root / "layers.csv", _layers(runs, results))
     write_table(root / "histories.csv", _histories(runs, results, root))
-    write_json(root / "about.json", about(plan, results))
+    write_sealed(root / "about.json", about(plan, results))
 
 
 def _read_result(run: Run, path: Path) -> dict[str, Any]:
