@@ -1,6 +1,7 @@
 # What to run is a study (studies/*.yaml); where and how is config.yaml. The rules are plumbing
 # around the scripts in workflow/scripts, and jackpot.study knows every path and command line.
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from jackpot.study import (
     load_study,
     recorded,
     require_room,
+    second_names,
 )
 
 min_version("9.10")
@@ -76,6 +78,13 @@ onstart:
         HELD = hold(ROOT)
     except JackpotError as error:
         raise WorkflowError(str(error)) from None
+    # A job's second names of its results are for a Snakemake that was killed before it took note
+    # of them. Those of a job that it knows to have ended would only stand in for what is deleted
+    # or asked for again. (Elsewhere than in Snakemake 9.2x all are kept.)
+    still_open = getattr(workflow.persistence, "_filter_incomplete_keys", set)
+    for job in workflow.dag.needrun_jobs():
+        if "resume" in job.params.keys() and not still_open(map(str, job.output)):
+            shutil.rmtree(second_names(job.params.resume), ignore_errors=True)
     # Snakemake 9's limiter of submissions starts a timer for every finished job, and each timer
     # re-runs the scheduler every second from then on, until that takes a whole core. There is
     # nothing to limit on one machine.

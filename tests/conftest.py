@@ -5,7 +5,19 @@ import os
 import pytest
 import torch
 
+from tests.snake import Clone
+
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def small_study(tmp_path_factory):
+    """A study of three runs, made by one job at a time in forks; tests copy it, none changes it."""
+    experiment = {"tickets": ["dense", "snip"], "checks": ["rearranged"]}
+    study = {"experiments": [{**experiment, "sparsities": [0.8], "seeds": [0]}]}
+    clone = Clone(tmp_path_factory.mktemp("small_study"), study=study)
+    clone.make("runs.csv", "histories.csv", "layers.csv", "verdicts.csv", cores=1)
+    return clone
 
 
 def need(condition: bool, reason: str) -> None:

@@ -135,4 +135,5 @@ def wait_for(condition, seconds=60):
         found = condition()
         if found:
             return found
+        time.sleep(0.001)
     raise AssertionError("it did not happen in time")

@@ -197,13 +197,9 @@ def test_a_bad_resume_file_costs_its_interval_and_no_more(tmp_path, ticket, warm
 # Results of a study, damaged before they are collected.
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    experiments = [{"tickets": ["dense", "snip"], "checks": ["rearranged"], "sparsities": [0.8]}]
-    experiments[0]["seeds"] = [0]
-    clone = Clone(tmp_path_factory.mktemp("study"), study={"experiments": experiments})
-    clone.make("runs.csv", "verdicts.csv")
-    return clone
+@pytest.fixture
+def study(small_study):
+    return small_study
 
 
 def collect(warm, clone, results):
@@ -251,14 +247,49 @@ def test_a_damaged_result_is_named_and_the_others_stay(tmp_path, study, warm, fi
     assert before == {p: p.read_bytes() for p in before}
 
 
+def judge(warm, runs):
+    """Statistics of a runs.csv; nothing may be written of one that is refused."""
+    out = runs.with_name("verdicts.csv")
+    status, text = run(warm, "verdicts", "--runs", runs, "--out", out)
+    assert out.exists() == (status == 0)
+    return status, text
+
+
 @pytest.mark.parametrize("damage", [cut_the_end, cut, empty])
 def test_a_half_written_table_is_not_judged(tmp_path, study, warm, damage):
     runs = tmp_path / "runs.csv"
     shutil.copy(study.root / "runs.csv", runs)
     damage(runs)
-    out = tmp_path / "verdicts.csv"
-    status, text = run(warm, "verdicts", "--runs", runs, "--out", out)
-    assert status == 1 and text.startswith(f"error: {runs}: damaged") and not out.exists()
+    status, text = judge(warm, runs)
+    assert status == 1 and text.startswith(f"error: {runs}: damaged")
+
+
+def test_a_table_of_ours_is_used_whole_or_with_the_users_word(tmp_path, study, warm):
+    runs, seal = tmp_path / "runs.csv", tmp_path / ".runs.csv.seal"
+    for file in (runs, seal):
+        shutil.copy(study.root / file.name, file)
+    whole = runs.read_text()
+    row = whole.splitlines()[-1].replace(",0,", ",1,", 1)
+    runs.write_text(f"{whole}{row}\n")
+    assert judge(warm, runs)[0] == 0, "rows may be added"
+    (tmp_path / "verdicts.csv").unlink()
+    for damage in (cut_a_line, lambda path: path.write_text(path.read_text().replace("snip", "x"))):
+        runs.write_text(whole)
+        damage(runs)
+        status, text = judge(warm, runs)
+        assert status == 1 and text.startswith(f"error: {runs}: cut short or altered since it was")
+        assert f"delete {seal}: then it is used as it is" in text
+    seal.unlink()
+    assert judge(warm, runs)[0] == 0
+
+
+def test_altered_words_about_the_study_are_not_printed(tmp_path, study, warm):
+    about = tmp_path / "about.json"
+    shutil.copy(study.root / about.name, about)
+    about.write_text(about.read_text().replace('"digits"', '"cifar10"', 1))
+    files = ["--runs", study.root / "runs.csv", "--about", about, "--out", tmp_path / "report.html"]
+    status, text = run(warm, "report", *files)
+    assert status == 1 and text.startswith(f"error: {about}: damaged") and "altered" in text
 
 
 @pytest.mark.parametrize("damage", [cut, empty, html])

@@ -1,5 +1,6 @@
 """Trainings that are killed under Snakemake end with the bits of those that were not."""
 
+import contextlib
 import json
 import os
 import random
@@ -114,6 +115,27 @@ def whole(tmp_path_factory):
     return clone
 
 
+def job_of(process, script):
+    """The Python process that runs a script for a Snakemake without warm processes."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            try:
+                words = (folder / "cmdline").read_bytes().split(b"\0")
+                ours = os.getsid(int(folder.name)) == process.pid
+            except OSError:
+                continue
+            if ours and words[1:2] == [f"workflow/scripts/{script}.py".encode()]:
+                return int(folder.name)
+    return None
+
+
+def said(log):
+    """What a job has said; Snakemake removes the log before it starts the job."""
+    with contextlib.suppress(FileNotFoundError):
+        return log.read_text()
+    return ""
+
+
 def same(one, other, run):
     assert one.history(run) == other.history(run)
     a, b = one.metrics(run), other.metrics(run)
@@ -159,4 +181,53 @@ def test_killed_jobs_and_a_killed_snakemake_change_no_bit(tmp_path, whole):
         assert (clone.root / path).read_bytes() == (whole.root / path).read_bytes()
         assert recorded(str(clone.root / path))
     assert not [p for p in clone.root.rglob("*") if p.suffix == ".part"]
-    assert not list(clone.root.joinpath(".resume").rglob("*.safetensors"))
+    assert not pretraining.exists() and not retraining.exists()
+
+
+def test_told_to_stop_orphaned_or_asked_again(tmp_path, whole):
+    """Without warm processes, whose server ends the jobs of a dead Snakemake."""
+    clone = Clone(tmp_path, study=LONG, warm_processes=False, resume={"minutes": 5, "epochs": 1})
+    run = clone.run_of("weight_rewinding")
+    target = f"{run}/metrics.json"
+    log = clone.root / "logs/retrain/digits/vgg5/weight_rewinding/none/sparsity0.8/seed0.log"
+    saves = {
+        "pretrain": clone.root / ".resume/pretrain/digits/vgg5/seed0/clean.safetensors",
+        "retrain": clone.root / f".resume/{run}.safetensors",
+    }
+
+    # A job is told to stop: it goes on by itself, in the same call.
+    process = clone.start(target)
+    wait_for(lambda: saved(saves["pretrain"]))
+    os.kill(job_of(process, "pretrain"), signal.SIGTERM)
+    # Then Snakemake alone dies. Its job lives on, and that of the next call waits for it.
+    wait_for(lambda: saved(saves["retrain"]))
+    orphan = job_of(process, "retrain")
+    kill(process.pid)
+    process.wait()
+    os.kill(orphan, signal.SIGSTOP)
+    process.stdout.close()
+    second = clone.start(target)
+    wait_for(lambda: f"waits: process {orphan} on" in said(log))
+    os.kill(orphan, signal.SIGCONT)
+    text, _ = second.communicate(timeout=300)
+    assert second.returncode == 0, text
+    assert "epochs" not in log.read_text(), "the orphan's result is taken back"
+    assert clone.metrics(PRETRAINING)["resumes"] == 1 and clone.metrics(run)["resumes"] == 0
+
+    # Asked for again, or deleted, a result is made again.
+    (clone.root / target).unlink()
+    clone.make(target)
+    assert "epochs" in log.read_text()
+    process = clone.start(target, options=["--forcerun", "retrain"])
+    wait_for(lambda: saved(saves["retrain"]))
+    # Ctrl-C reaches them all and ends them all.
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 1 and not (clone.root / target).exists()
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    clone.make(target)
+    assert clone.metrics(run)["resumes"] == 1
+    same(clone, whole, PRETRAINING)
+    same(clone, whole, run)
+    assert not list(clone.root.joinpath(".resume").rglob("*.lock"))

@@ -22,12 +22,9 @@ TIMES = ["seconds", "images_per_second"]
 TABLES = ("runs.csv", "histories.csv", "layers.csv", "verdicts.csv")
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    """One job at a time, in forks."""
-    clone = Clone(tmp_path_factory.mktemp("one"), study=STUDY)
-    clone.make(*TABLES, cores=1)
-    return clone
+@pytest.fixture
+def study(small_study):
+    return small_study
 
 
 def test_two_directories_one_or_two_cores_forks_or_not_give_the_same_tables(tmp_path, study):

@@ -31,12 +31,16 @@ def settled(path):
 
 
 # `run NAME` in a rule is workflow/scripts/NAME.py under the Python that runs Snakemake, or under
-# that of the rule's environment where Snakemake has activated one.
+# that of the rule's environment where Snakemake has activated one. A job that was told to stop has
+# saved itself and says so with status 75: it goes on. Ctrl-C and a signal to all are for the shell
+# too, which ends then; four such endings of a job are meant.
 shell.prefix(
     "set -euo pipefail; "
     f'[ "${{{{CONDA_PREFIX-}}}}" != "{os.environ.get("CONDA_PREFIX", "")}" ]'
     f' || PATH="{os.path.dirname(sys.executable)}:$PATH"; '
-    'run() {{ python -S -E workflow/scripts/warm.py "workflow/scripts/$1.py" "${{@:2}}"; }}; '
+    'run() {{ trap "exit 130" INT; local status try; for try in 1 2 3 4; do status=0;'
+    ' python -S -E workflow/scripts/warm.py "workflow/scripts/$1.py" "${{@:2}}" || status=$?;'
+    " [ $status = 75 ] || break; done; return $status; }}; "
 )
 CONDA = "../../envs/environment.yaml"
 
@@ -54,6 +58,7 @@ os.environ.update(
     JACKPOT_STUDY=PLAN.fingerprints.study_digest,
     JACKPOT_RESUME_MINUTES=str(SETTINGS.resume.minutes),
     JACKPOT_RESUME_EPOCHS=str(SETTINGS.resume.epochs or ""),
+    JACKPOT_KEEP_INTERMEDIATE=str(int(SETTINGS.keep_intermediate)),
     JACKPOT_TENSORBOARD="1" if STUDY.logging.tensorboard else "",
 )
 # In a Slurm job every cell has a Snakemake of its own below the job's; they share the job's server.

@@ -15,23 +15,29 @@ def run() -> None:
     args = parser.parse_args()
     settings = settings_from(args, Training)
 
+    from jackpot.training.alone import alone
     from jackpot.training.device import prepare_device
+    from jackpot.training.finished import take_back
     from jackpot.training.lease import lease_device
     from jackpot.training.pretrain import pretrain
     from jackpot.training.results import cell_of, resume_file_of
 
-    pretrain(
-        args.out,
-        cell=cell_of(args),
-        clean=args.clean,
-        data=args.data,
-        initial=args.weights,
-        settings=settings,
-        snapshots=tuple(args.snapshots),
-        device=lease_device(prepare_device(args.device, args.threads)),
-        resume=resume_file_of(args),
-        fingerprint=args.fingerprint,
-    )
+    names = ["trained.safetensors", *(f"epoch{epoch}.safetensors" for epoch in args.snapshots)]
+    with alone(args.resume_file):
+        if take_back(args.out, args.resume_file, args.fingerprint, names):
+            return
+        pretrain(
+            args.out,
+            cell=cell_of(args),
+            clean=args.clean,
+            data=args.data,
+            initial=args.weights,
+            settings=settings,
+            snapshots=tuple(args.snapshots),
+            device=lease_device(prepare_device(args.device, args.threads)),
+            resume=resume_file_of(args),
+            fingerprint=args.fingerprint,
+        )
     if args.tensorboard:
         from jackpot.training.tensorboard import write_events
 

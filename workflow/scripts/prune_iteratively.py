@@ -22,24 +22,27 @@ def run() -> None:
     batch, training = settings_from(args, PruningBatch), settings_from(args, Training)
 
     from jackpot.pruning.iterative import prune_iteratively
+    from jackpot.training.alone import alone
     from jackpot.training.device import prepare_device
+    from jackpot.training.lease import lease_device
     from jackpot.training.results import resume_file_of
 
-    prune_iteratively(
-        args.out,
-        clean=args.clean,
-        data=args.data,
-        initial=args.initial,
-        weights=args.weights,
-        pruner=pruner,
-        batch=batch,
-        training=training,
-        sparsity=args.sparsity,
-        seed=args.seed,
-        device=prepare_device(args.device, args.threads),
-        resume=resume_file_of(args),
-        fingerprint=args.fingerprint,
-    )
+    with alone(args.resume_file):
+        prune_iteratively(
+            args.out,
+            clean=args.clean,
+            data=args.data,
+            initial=args.initial,
+            weights=args.weights,
+            pruner=pruner,
+            batch=batch,
+            training=training,
+            sparsity=args.sparsity,
+            seed=args.seed,
+            device=lease_device(prepare_device(args.device, args.threads)),
+            resume=resume_file_of(args),
+            fingerprint=args.fingerprint,
+        )
 
 
 main(run)

@@ -23,12 +23,13 @@ def run() -> None:
     from jackpot.analysis.report import write_report
     from jackpot.analysis.reported import reported_for
     from jackpot.analysis.tables import write_tables
-    from jackpot.storage import read_json
+    from jackpot.storage import read_sealed
 
     runs = read_table(args.runs)
     verdicts = read_table(args.verdicts) if args.verdicts else None
     histories = read_table(args.histories) if args.histories else None
     layers = read_table(args.layers) if args.layers else None
+    about = read_sealed(args.about) if args.about else None
     reported = reported_for(runs)
     with tempfile.TemporaryDirectory() as folder:
         drawn = [
@@ -47,7 +48,7 @@ def run() -> None:
             claims=evaluate_claims(runs, args.margin, args.alpha),
             histories=histories,
             layers=layers,
-            about=read_json(args.about) if args.about else None,
+            about=about,
             figures=drawn,
             tables_dir=Path(folder) / "tables",
             reported=reported,

@@ -1,15 +1,14 @@
 """From a folder of runs to tidy tables: runs.csv, histories.csv, layers.csv and about.json."""
 
-import io
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from jackpot.analysis.frames import read_table
+from jackpot.analysis.frames import read_table, write_table
 from jackpot.errors import JackpotError
-from jackpot.storage import damaged, read_json, read_sealed, sha256_of_file, write_json, write_text
+from jackpot.storage import damaged, read_json, read_sealed, sha256_of_file, write_sealed
 from jackpot.study import Plan
 from jackpot.study.model import Run
 
@@ -48,10 +47,10 @@ def collect(plan: Plan, *, partial: bool = False) -> None:
         runs.append(run)
     if not runs:
         raise JackpotError(f"{root}/runs: no run has a result yet; there is nothing to report.")
-    _write_csv(root / "runs.csv", pd.DataFrame(results)[RUN_COLUMNS])
-    _write_csv(root / "layers.csv", _layers(runs, results))
-    _write_csv(root / "histories.csv", _histories(runs, results, root))
-    write_json(root / "about.json", about(plan, results))
+    write_table(root / "runs.csv", pd.DataFrame(results)[RUN_COLUMNS])
+    write_table(root / "layers.csv", _layers(runs, results))
+    write_table(root / "histories.csv", _histories(runs, results, root))
+    write_sealed(root / "about.json", about(plan, results))
 
 
 def _read_result(run: Run, path: Path) -> dict[str, Any]:
@@ -91,12 +90,6 @@ def _histories(runs: list[Run], results: list[dict[str, Any]], root: Path) -> pd
 
 def _cell(run: Run) -> list[Any]:
     return [getattr(run, key) for key in CELL]
-
-
-def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    text = io.StringIO()
-    table.to_csv(text, index=False, lineterminator="\n")
-    write_text(path, text.getvalue())
 
 
 def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:

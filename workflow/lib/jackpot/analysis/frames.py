@@ -1,5 +1,7 @@
 """The tables of results as figures, tables and page use them: complete columns, one order."""
 
+import contextlib
+import hashlib
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,7 +12,7 @@ import pandas as pd
 
 from jackpot import checks
 from jackpot.errors import JackpotError
-from jackpot.storage import damaged
+from jackpot.storage import damaged, read_json, write_json, write_text
 
 CELL = ["dataset", "model", "ticket", "check", "sparsity"]
 RUN = [*CELL, "seed"]
@@ -53,21 +55,49 @@ INGREDIENTS = {
 }
 
 
+def write_table(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV, and a seal beside it: how long it is, and its SHA-256."""
+    text = table.to_csv(index=False, lineterminator="\n")
+    # A kill in between leaves a table without a seal, not one with another's.
+    with contextlib.suppress(OSError):
+        _seal_of(path).unlink(missing_ok=True)
+    write_text(path, text)
+    write_json(_seal_of(path), _digest(text.encode()))
+
+
 def read_table(path: str | Path) -> pd.DataFrame:
-    """A CSV file of ours.
+    """A CSV file of ours, or one of the user's own, which has no seal.
+
+    Rows may have been added at the end; what was sealed must be there.
 
     Raises:
-        JackpotError: it is missing, empty, or was cut short.
+        JackpotError: it is missing, empty, or was cut short or altered.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        if text and not text.endswith("\n"):
+        content = Path(path).read_bytes()
+        if content and not content.endswith(b"\n"):
             raise damaged(path, "its last line is cut short")
-        return pd.read_csv(io.StringIO(text))
+        if _seal_of(path).exists():
+            seal = read_json(_seal_of(path))
+            if _digest(content[: seal["bytes"]]) != seal:
+                raise JackpotError(
+                    f"{path}: cut short or altered since it was written. Delete it and start "
+                    "Snakemake again: it is made anew from the results. If you changed it on "
+                    f"purpose, delete {_seal_of(path)}: then it is used as it is."
+                )
+        return pd.read_csv(io.BytesIO(content))
     except FileNotFoundError:
         raise JackpotError(f"{path}: no such file. Ask Snakemake for it by this path.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise damaged(path, str(error)) from error
+
+
+def _seal_of(path: str | Path) -> Path:
+    return Path(path).with_name(f".{Path(path).name}.seal")
+
+
+def _digest(content: bytes) -> dict[str, Any]:
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def words(name: str) -> str:

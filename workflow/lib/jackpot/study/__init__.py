@@ -7,7 +7,7 @@ from jackpot.study.config import Config
 from jackpot.study.fingerprints import recorded
 from jackpot.study.load import load_config, load_study, read_config
 from jackpot.study.model import Run, Study
-from jackpot.study.place import forget_stale_locks, hold, require_room
+from jackpot.study.place import forget_stale_locks, hold, require_room, second_names
 from jackpot.study.plan import Plan
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "read_config",
     "recorded",
     "require_room",
+    "second_names",
 ]

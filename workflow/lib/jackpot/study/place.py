@@ -46,17 +46,14 @@ def hold(root: str | Path) -> IO[str]:
     path = _lock_file(root)
     path.parent.mkdir(parents=True, exist_ok=True)
     file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (the caller keeps it open)
-    if not _lock(file):
-        file.seek(0)
-        holder = file.read().strip() or "unknown"
+    if not _free(file):
+        holder = holder_of(file)
         file.close()
         raise JackpotError(
             f"{root}: another Snakemake is at work here ({holder}). Wait for it to end, or give "
             "another place with --config results_dir=... Nothing was started."
         )
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {socket.gethostname()}")
-    file.flush()
+    sign(file)
     return file
 
 
@@ -67,7 +64,7 @@ def forget_stale_locks(root: str | Path, locks: str | Path = ".snakemake/locks")
     """
     with contextlib.suppress(OSError), open(_lock_file(root), "r+", encoding="utf-8") as file:
         # Of a Snakemake on another machine the file system may know nothing.
-        if not file.read().endswith(f" on {socket.gethostname()}") or not _lock(file):
+        if not file.read().endswith(f" on {socket.gethostname()}") or not _free(file):
             return
         for lock in Path(locks).glob("*.lock"):
             with open(lock, encoding="utf-8") as listed:
@@ -76,16 +73,47 @@ def forget_stale_locks(root: str | Path, locks: str | Path = ".snakemake/locks")
                 lock.unlink(missing_ok=True)
 
 
+def second_names(resume_file: str | Path) -> Path:
+    """Where second names of a finished training's results are: beside its resume file."""
+    return Path(resume_file).with_suffix(".finished")
+
+
 def _lock_file(root: str | Path) -> Path:
     return Path(root) / ".lock"
 
 
-def _lock(file: IO[str]) -> bool:
+def _free(file: IO[str]) -> bool:
+    # A file system without locks: Snakemake's own lock is left.
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return claim(file)
+    except OSError:
+        return True
+
+
+def claim(file: IO[str], *, wait: bool = False) -> bool:
+    """Lock an open file for this process, if need be after its holder has let go.
+
+    Returns:
+        False if another process holds it.
+
+    Raises:
+        OSError: the file system has no locks.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
-    except OSError:
-        # A file system without locks: Snakemake's own lock is left.
-        return True
     return True
+
+
+def sign(file: IO[str]) -> None:
+    """Write into a locked file who holds it."""
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {socket.gethostname()}")
+    file.flush()
+
+
+def holder_of(file: IO[str]) -> str:
+    """Who holds a locked file, as it signed."""
+    file.seek(0)
+    return file.read().strip() or "another process"

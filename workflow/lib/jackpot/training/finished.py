@@ -1,52 +1,67 @@
-"""Finished cells survive a failed group of cells.
+"""A finished training is not lost with a Snakemake that has not taken note of it.
 
-Many cells can share one cluster job. When that job ends early, Snakemake deletes the outputs of
-all its cells, finished ones as well, and runs all of them again. A finished cell therefore leaves
-a second name (a hard link) for each of its result files, which costs no space; a cell that is
-started again with the same fingerprint takes them back at once. The collected study removes them.
+Snakemake deletes the outputs of a job that it does not know to have ended well, and runs it again:
+after a kill at the wrong moment, and when one of the cells that share a cluster job fails. A
+training therefore leaves a second name (a hard link) for each of its result files, which costs no
+space; started again with the same fingerprint it takes them back at once. Snakemake's next start
+removes those of jobs that it knows to have ended, so that what a user deletes or wants made again
+is made again; the collected study removes the rest.
 """
 
 import contextlib
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from jackpot.errors import JackpotError
 from jackpot.storage import read_sealed, sha256_of_file
+from jackpot.study.place import second_names
 
 
-def folder_of(resume_file: str | None) -> Path | None:
-    """Where a cell's second names are: beside its resume file."""
-    return Path(resume_file).with_suffix(".finished") if resume_file else None
-
-
-def keep_finished(out: str | Path, resume_file: str | None) -> None:
-    """Give every file of ``out`` a second name."""
-    folder = folder_of(resume_file)
-    if folder is None:
+def keep_finished(out: str | Path, resume_file: str | Path | None) -> None:
+    """Give every file of ``out`` a second name, metrics.json last: with it they are whole."""
+    if not resume_file:
+        return
+    folder = second_names(resume_file)
+    # Weights that Snakemake will remove must have no name that keeps them on the disk.
+    spared = os.environ.get("JACKPOT_KEEP_INTERMEDIATE") == "0"
+    if spared and Path(out, "trained.safetensors").exists():
         return
     # A full disk, or a file system without hard links, only loses this shortcut.
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        for file in Path(out).iterdir():
+        for file in _metrics_last(Path(out)):
             if file.is_file():
                 (folder / file.name).unlink(missing_ok=True)
                 os.link(file, folder / file.name)
 
 
-def take_back(out: str | Path, resume_file: str | None, fingerprint: str) -> bool:
-    """Put a finished cell's files back; False if there are none of these settings and code."""
-    folder = folder_of(resume_file)
-    if folder is None or not fingerprint:
+def take_back(
+    out: str | Path, resume_file: str | None, fingerprint: str, weights: Iterable[str] = ()
+) -> bool:
+    """Put a finished cell's files back; False if there are none of these settings and code.
+
+    Args:
+        weights: names of files that must be there beside history.csv and metrics.json.
+    """
+    if not resume_file or not fingerprint:
         return False
-    if not _whole(folder, fingerprint):
+    folder = second_names(resume_file)
+    if not _whole(folder, fingerprint) or not all((folder / name).exists() for name in weights):
         return False
     Path(out).mkdir(parents=True, exist_ok=True)
-    # metrics.json last: with it the cell is done.
-    for file in sorted(folder.iterdir(), key=lambda file: file.name == "metrics.json"):
-        with contextlib.suppress(FileExistsError):
-            os.link(file, Path(out) / file.name)
+    for file in _metrics_last(folder):
+        place = Path(out) / file.name
+        place.unlink(missing_ok=True)
+        os.link(file, place)
+        # Not older than its inputs, which may have been made again meanwhile.
+        os.utime(place)
     return True
+
+
+def _metrics_last(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir(), key=lambda file: file.name == "metrics.json")
 
 
 def _whole(folder: Path, fingerprint: str) -> bool:

@@ -83,6 +83,5 @@ def pretrain(
         inputs,
         fingerprint,
         CODE,
+        resume,
     )
-    if resume:
-        resume.remove()

@@ -23,6 +23,7 @@ from jackpot.storage import (
 from jackpot.training.batches import DeviceImages, to_device
 from jackpot.training.device import device_name, versions
 from jackpot.training.engine import Outcome
+from jackpot.training.finished import keep_finished
 from jackpot.training.resume import ResumeFile, fingerprint_of
 
 HISTORY = ("epoch", "lr", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds")
@@ -99,6 +100,7 @@ def write_results(
     inputs: dict[str, str],
     fingerprint: str,
     code: str,
+    resume: ResumeFile | None = None,
 ) -> None:
     """Write ``history.csv`` and then ``metrics.json``, which is what says that a run is done.
 
@@ -108,6 +110,7 @@ def write_results(
         inputs: SHA-256 of the files that the run read, by name.
         fingerprint: of the run, as Snakemake knows it before it starts.
         code: fingerprint of the code that was imported.
+        resume: not needed any more.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, HISTORY, lineterminator="\n")
@@ -149,6 +152,10 @@ def write_results(
         "versions": versions(),
     }
     write_sealed(Path(out) / "metrics.json", metrics)
+    if resume:
+        # In this order: killed in between, the training is still not lost.
+        keep_finished(out, resume.path)
+        resume.remove()
     accuracy = metrics["test_accuracy"]
     shown = "diverged" if accuracy is None else f"{accuracy:.2f} %"
     print(

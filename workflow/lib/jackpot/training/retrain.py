@@ -97,9 +97,8 @@ def retrain(
         inputs,
         fingerprint,
         CODE,
+        resume,
     )
-    if resume:
-        resume.remove()
 
 
 def ticket(
