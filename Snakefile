@@ -1,7 +1,6 @@
 # What to run is a study (studies/*.yaml); where and how is config.yaml. The rules are plumbing
 # around the scripts in workflow/scripts, and jackpot.study knows every path and command line.
 import os
-import subprocess
 import sys
 import tempfile
 

@@ -56,16 +56,24 @@ os.environ.update(
     JACKPOT_RESUME_EPOCHS=str(SETTINGS.resume.epochs or ""),
     JACKPOT_TENSORBOARD="1" if STUDY.logging.tensorboard else "",
 )
-# In a Slurm job every cell has a Snakemake of its own below the job's; they share the job's server.
-SLURM_JOB = os.environ.get("SLURM_JOB_ID", "")
-if SETTINGS.warm_processes and not (SLURM_JOB and os.environ.get("JACKPOT_WARM_JOB") == SLURM_JOB):
+if SETTINGS.warm_processes:
     os.environ.update(
-        JACKPOT_WARM_JOB=SLURM_JOB,
         JACKPOT_WARM=f"{tempfile.gettempdir()}/jackpot-{os.getuid()}-{os.getpid()}",
         JACKPOT_WARM_OWNER=str(os.getpid()),
     )
-    if "--local-groupid" in sys.argv:
-        # Started here, it outlives the job step of the first cell.
-        subprocess.Popen([sys.executable, "-S", "-E", "workflow/scripts/warm.py", "--start"])
+
+# A cluster job is a Snakemake of its own on the node. To it the job's cells are local: it runs
+# their commands itself, where they would each be a job step with yet another Snakemake below.
+if workflow.remote_exec:
+
+    localrules:
+        prepare,
+        corrupt,
+        initialise,
+        pretrain,
+        prune,
+        prune_iteratively,
+        retrain,
+
 
 TABLE_KINDS = ("csv", "md", "tex")
