@@ -5,6 +5,7 @@ import sys
 import tempfile
 
 from snakemake.exceptions import WorkflowError
+from snakemake.scheduling import job_scheduler
 from snakemake.utils import min_version
 
 from jackpot.errors import JackpotError
@@ -75,8 +76,6 @@ onstart:
         HELD = hold(ROOT)
     except JackpotError as error:
         raise WorkflowError(str(error)) from None
-    # Snakemake 9's limiter of submissions starts a timer for every finished job, and each timer
-    # re-runs the scheduler every second from then on, until that takes a whole core. There is
-    # nothing to limit on one machine.
+    # There is nothing to limit on one machine; see workflow/rules/common.smk.
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None

@@ -54,6 +54,7 @@ os.environ.update(
     JACKPOT_STUDY=PLAN.fingerprints.study_digest,
     JACKPOT_RESUME_MINUTES=str(SETTINGS.resume.minutes),
     JACKPOT_RESUME_EPOCHS=str(SETTINGS.resume.epochs or ""),
+    JACKPOT_TEMPORARY="" if SETTINGS.keep_intermediate else "1",
     JACKPOT_TENSORBOARD="1" if STUDY.logging.tensorboard else "",
 )
 if SETTINGS.warm_processes:
@@ -75,5 +76,16 @@ if workflow.remote_exec:
         prune_iteratively,
         retrain,
 
+    # The Slurm plugin says --jobs 1, that is one cell at a time; a job of several slots has the
+    # CPUs of several cells.
+    SLOTS = int(os.environ.get("SLURM_CPUS_PER_TASK") or 1) // SETTINGS.threads
+    workflow.register_resource("_nodes", max(1, SLOTS))
+    # Snakemake 9's limiter of submissions starts a timer for every finished job, and each timer
+    # re-runs the scheduler every second from then on, until that takes a whole core.
+    job_scheduler.JobRateLimiter = lambda limit: None
+
+
+# Cluster jobs inherit it.
+os.environ.setdefault("SNAKEMAKE_PROFILE", f"{workflow.basedir}/workflow/profiles/job")
 
 TABLE_KINDS = ("csv", "md", "tex")

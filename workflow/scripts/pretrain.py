@@ -1,5 +1,7 @@
 """Train a dense network from its initial weights, keeping the epochs that tickets rewind to."""
 
+import os
+
 from jackpot.cli import add_training, main, parser_of, settings_from
 from jackpot.settings import Training
 
@@ -16,26 +18,27 @@ def run() -> None:
     settings = settings_from(args, Training)
 
     from jackpot.training.device import prepare_device
+    from jackpot.training.finished import once
     from jackpot.training.lease import lease_device
     from jackpot.training.pretrain import pretrain
     from jackpot.training.results import cell_of, resume_file_of
 
-    pretrain(
-        args.out,
-        cell=cell_of(args),
-        clean=args.clean,
-        data=args.data,
-        initial=args.weights,
-        settings=settings,
-        snapshots=tuple(args.snapshots),
-        device=lease_device(prepare_device(args.device, args.threads)),
-        resume=resume_file_of(args),
-        fingerprint=args.fingerprint,
+    once(
+        args,
+        lambda: pretrain(
+            args.out,
+            cell=cell_of(args),
+            clean=args.clean,
+            data=args.data,
+            initial=args.weights,
+            settings=settings,
+            snapshots=tuple(args.snapshots),
+            device=lease_device(prepare_device(args.device, args.threads)),
+            resume=resume_file_of(args),
+            fingerprint=args.fingerprint,
+        ),
+        temporary=bool(os.environ.get("JACKPOT_TEMPORARY")),
     )
-    if args.tensorboard:
-        from jackpot.training.tensorboard import write_events
-
-        write_events(args.out)
 
 
 main(run)

@@ -23,33 +23,29 @@ def run() -> None:
     settings = settings_from(args, Training)
 
     from jackpot.training.device import prepare_device
-    from jackpot.training.finished import keep_finished, take_back
+    from jackpot.training.finished import once
     from jackpot.training.lease import lease_device
     from jackpot.training.results import cell_of, resume_file_of
     from jackpot.training.retrain import retrain
 
-    if take_back(args.out, args.resume_file, args.fingerprint):
-        return
-    retrain(
-        args.out,
-        cell=cell_of(args),
-        clean=args.clean,
-        weights=args.weights,
-        mask=args.mask,
-        check_options={"scope": args.scope} if args.scope else {},
-        settings=settings,
-        epochs=args.retrain_epochs or settings.epochs,
-        first_epoch=args.first_epoch,
-        device=lease_device(prepare_device(args.device, args.threads)),
-        keep_weights=args.keep_weights,
-        resume=resume_file_of(args),
-        fingerprint=args.fingerprint,
+    once(
+        args,
+        lambda: retrain(
+            args.out,
+            cell=cell_of(args),
+            clean=args.clean,
+            weights=args.weights,
+            mask=args.mask,
+            check_options={"scope": args.scope} if args.scope else {},
+            settings=settings,
+            epochs=args.retrain_epochs or settings.epochs,
+            first_epoch=args.first_epoch,
+            device=lease_device(prepare_device(args.device, args.threads)),
+            keep_weights=args.keep_weights,
+            resume=resume_file_of(args),
+            fingerprint=args.fingerprint,
+        ),
     )
-    if args.tensorboard:
-        from jackpot.training.tensorboard import write_events
-
-        write_events(args.out)
-    keep_finished(args.out, args.resume_file)
 
 
 main(run)

@@ -1,18 +1,37 @@
 """Finished cells survive a failed group of cells.
 
 Many cells can share one cluster job. When that job ends early, Snakemake deletes the outputs of
-all its cells, finished ones as well, and runs all of them again. A finished cell therefore leaves
-a second name (a hard link) for each of its result files, which costs no space; a cell that is
+all its cells, finished ones as well, and runs all of them again. A finished training therefore
+leaves a second name (a hard link) for each of its files, which costs no space; one that is
 started again with the same fingerprint takes them back at once. The collected study removes them.
 """
 
+import argparse
 import contextlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from jackpot.errors import JackpotError
-from jackpot.storage import read_sealed, sha256_of_file
+from jackpot.storage import load_tensors, read_sealed, sha256_of_file
+
+
+def once(args: argparse.Namespace, training: Callable[[], None], *, temporary: bool = False) -> None:
+    """Run a script's training, unless it has finished before and its files can be taken back.
+
+    Args:
+        temporary: its files go as soon as nothing needs them; a second name would keep them.
+    """
+    if take_back(args.out, args.resume_file, args.fingerprint):
+        return
+    training()
+    if args.tensorboard:
+        from jackpot.training.tensorboard import write_events
+
+        write_events(args.out)
+    if not temporary:
+        keep_finished(args.out, args.resume_file)
 
 
 def folder_of(resume_file: str | None) -> Path | None:
@@ -54,9 +73,11 @@ def _whole(folder: Path, fingerprint: str) -> bool:
     try:
         said = read_sealed(folder / "metrics.json")["fingerprints"]
         history = sha256_of_file(folder / "history.csv")
+        weights = [load_tensors(file)[1] for file in folder.glob("*.safetensors")]
     except (JackpotError, OSError):
         return False
-    return (said["run"], said["history"]) == (fingerprint, history)
+    made = {said["run"], *(metadata["fingerprint"] for metadata in weights)}
+    return made == {fingerprint} and said["history"] == history
 
 
 def forget_finished(root: str | Path) -> None:
