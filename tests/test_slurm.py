@@ -22,7 +22,7 @@ STUDY = """
 name: small
 datasets: {digits: {kind: digits, test_fraction: 0.5}}
 models: {vgg5: {width: 4}}
-training: {epochs: 40, batch_size: 16, crop_padding: 1, flip: false}
+training: {epochs: 25, batch_size: 16, crop_padding: 1, flip: false}
 resources:
   retrain: {runtime: 1, mem_mb: 700, gpu: 1}
   pretrain: {gres: "gpu:1", slurm_partition: gpu}
@@ -181,13 +181,30 @@ def test_a_job_is_cancelled(head, cluster, reference, stage):
         assert file.read_bytes() == same.read_bytes()
 
 
+def test_a_failed_cell_is_reported_and_its_neighbours_are_done(head, cluster, reference):
+    """Two at a time, in one job."""
+    mask = next(head.results.glob("masks/**/seed0/sparsity0.8.safetensors"))
+    mask.write_bytes(mask.read_bytes()[:-1] + b"?")
+    head.start(*TOGETHER, *COLLECTED, "--resources", "slot=2", "--restart-times", "0")
+    head.finish(status=1)
+    failed = f"{TICKETS}/none/sparsity0.8/seed0/metrics.json".replace("*/*", "digits/vgg5")
+    assert reference.digests().items() - head.digests().items() == {
+        (failed, reference.digests()[failed])
+    }
+    assert f"{mask.name}: damaged" in head.log()
+    job = cluster.finished()[-1]
+    assert job["JobState"] == "FAILED" and job["TimeLimit"] == "2" and "cpu=2," in job["Tres"]
+    (said,) = head.folder.glob(".snakemake/slurm_logs/**/*.log")
+    assert "Execute 2 jobs..." in said.read_text()
+
+
 def test_a_job_reaches_its_time_limit(head, cluster, reference):
     head.start(*TOGETHER, *COLLECTED)
     done, job = amid(head)
-    cluster.ask("scontrol", "update", f"JobId={job}", "TimeLimit=1")
-    # It stands still for a minute.
+    cluster.ask("scontrol", "update", f"JobId={job}", "EndTime=now")
+    # Slurm looks at the limits every 30 s.
     with frozen(head.folder):
-        wait_until(lambda: cluster.states(job), "it does not end", 120)
+        wait_until(lambda: cluster.states(job), "it does not end", 60)
     check(head, reference, done)
     assert cluster.states(job) == ["TIMEOUT"]
 
