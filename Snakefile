@@ -4,8 +4,9 @@ import os
 import sys
 import tempfile
 
+import snakemake.workflow
 from snakemake.exceptions import WorkflowError
-from snakemake.scheduling import job_scheduler
+from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.utils import min_version
 
 from jackpot.errors import JackpotError

@@ -80,12 +80,19 @@ if workflow.remote_exec:
     # CPUs of several cells.
     SLOTS = int(os.environ.get("SLURM_CPUS_PER_TASK") or 1) // SETTINGS.threads
     workflow.register_resource("_nodes", max(1, SLOTS))
-    # Snakemake 9's limiter of submissions starts a timer for every finished job, and each timer
-    # re-runs the scheduler every second from then on, until that takes a whole core.
-    job_scheduler.JobRateLimiter = lambda limit: None
 
+    class Cells(JobScheduler):
+        """Goes on to a job's other cells when one has failed."""
 
-# Cluster jobs inherit it.
-os.environ.setdefault("SNAKEMAKE_PROFILE", f"{workflow.basedir}/workflow/profiles/job")
+        def __init__(self, *args):
+            super().__init__(*args)
+            self.keepgoing = True
+            # Snakemake 9's limiter of submissions starts a timer for every finished job, and each
+            # timer re-runs the scheduler every second from then on, until that takes a whole core.
+            self.job_rate_limiter = None
+
+    # Neither keep-going nor a profile is handed on to a cluster job.
+    snakemake.workflow.JobScheduler = Cells
+
 
 TABLE_KINDS = ("csv", "md", "tex")
