@@ -17,7 +17,9 @@ from jackpot.errors import JackpotError
 from jackpot.storage import load_tensors, read_sealed, sha256_of_file
 
 
-def once(args: argparse.Namespace, training: Callable[[], None], *, temporary: bool = False) -> None:
+def once(
+    args: argparse.Namespace, training: Callable[[], None], *, temporary: bool = False
+) -> None:
     """Run a script's training, unless it has finished before and its files can be taken back.
 
     Args:
