@@ -2,11 +2,12 @@
 # around the scripts in workflow/scripts, and jackpot.study knows every path and command line.
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 
+import snakemake.workflow
 from snakemake.exceptions import WorkflowError
+from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.utils import min_version
 
 from jackpot.errors import JackpotError
@@ -85,8 +86,6 @@ onstart:
     for job in workflow.dag.needrun_jobs():
         if "resume" in job.params.keys() and not still_open(map(str, job.output)):
             shutil.rmtree(second_names(job.params.resume), ignore_errors=True)
-    # Snakemake 9's limiter of submissions starts a timer for every finished job, and each timer
-    # re-runs the scheduler every second from then on, until that takes a whole core. There is
-    # nothing to limit on one machine.
+    # There is nothing to limit on one machine; see workflow/rules/common.smk.
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None

@@ -16,7 +16,7 @@ SlurmdPort={ports[1]}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge/socket
+AuthInfo=socket={folder}/munge/socket,cred_expire=5
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -95,10 +95,14 @@ class Cluster:
 
     def stop(self) -> None:
         """Cancel all jobs and stop the daemons."""
-        self.ask("scancel", "--user", "root")
-        wait_until(lambda: not self.ask("squeue", "-h"), "jobs outlive scancel")
+        self.empty()
         for name in ("slurmd.pid", "slurmctld.pid", "munge/pid"):
             stop(self.folder / name)
+
+    def empty(self) -> None:
+        """Cancel all jobs."""
+        self.ask("scancel", "--user", "root")
+        wait_until(lambda: not self.ask("squeue", "-h"), "jobs outlive scancel")
 
     def ask(self, *command: str) -> str:
         """The output of a Slurm command."""
@@ -110,6 +114,10 @@ class Cluster:
         log = self.folder / "jobs.log"
         lines = log.read_text().splitlines() if log.exists() else []
         return [dict(w.split("=", 1) for w in line.split() if "=" in w) for line in lines]
+
+    def states(self, job: str) -> list[str]:
+        """How a job ended, each time that it ran."""
+        return [ended["JobState"] for ended in self.finished() if ended["JobId"] == job]
 
 
 def free_ports(count: int) -> list[int]:

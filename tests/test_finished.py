@@ -1,12 +1,13 @@
 """Finished cells of a failed group are taken back, if they are whole and of today's making."""
 
+import argparse
 import json
 import shutil
 
+import pytest
 import torch
 
-from jackpot.storage import write_text
-from jackpot.training.finished import forget_finished, keep_finished, take_back
+from jackpot.training.finished import forget_finished, keep_finished, once, take_back
 from jackpot.training.retrain import retrain
 from tests.small import make_ticket
 from tests.test_training import CELL, FAST
@@ -25,6 +26,7 @@ def finished(tmp_path):
         epochs=1,
         first_epoch=0,
         device=torch.device("cpu"),
+        keep_weights=True,
         fingerprint="today",
     )
     resume = str(tmp_path / ".resume" / "cell.safetensors")
@@ -41,14 +43,42 @@ def test_a_finished_cell_is_taken_back_byte_for_byte(tmp_path):
     assert json.loads(before["metrics.json"])["fingerprints"]["run"] == "today"
 
 
-def test_one_of_other_settings_or_damaged_is_not(tmp_path):
+def test_one_of_other_settings_is_not(tmp_path):
     out, resume, _ = finished(tmp_path)
     assert not take_back(out, resume, "tomorrow")
     assert not take_back(out, None, "today")
-    history = tmp_path / ".resume" / "cell.finished" / "history.csv"
-    write_text(history, history.read_text().replace("1", "2"))
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "history.csv", "weights.safetensors"])
+def test_a_damaged_one_is_not(tmp_path, name):
+    out, resume, before = finished(tmp_path)
+    file = tmp_path / ".resume" / "cell.finished" / name
+    file.write_bytes(before[name][:-2] + bytes([before[name][-2] ^ 1]) + before[name][-1:])
     assert not take_back(out, resume, "today")
     assert not out.exists()
+
+
+@pytest.mark.parametrize("spared", [False, True])
+def test_a_training_is_done_once_unless_its_weights_are_spared(tmp_path, monkeypatch, spared):
+    monkeypatch.setenv("JACKPOT_KEEP_INTERMEDIATE", str(int(not spared)))
+    out, resume, before = finished(tmp_path)
+    before["trained.safetensors"] = before.pop("weights.safetensors")
+    shutil.rmtree(tmp_path / ".resume")
+    args = argparse.Namespace(out=out, resume_file=resume, fingerprint="today", tensorboard=False)
+    calls = []
+
+    def training():
+        calls.append(out.mkdir(parents=True))
+        for name, content in before.items():
+            (out / name).write_bytes(content)
+        keep_finished(out, resume)
+
+    for _ in range(2):
+        once(args, training, ["trained.safetensors"])
+        assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+        shutil.rmtree(out)
+    assert len(calls) == (2 if spared else 1)
 
 
 def test_a_collected_study_keeps_no_second_names(tmp_path):

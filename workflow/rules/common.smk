@@ -61,16 +61,42 @@ os.environ.update(
     JACKPOT_KEEP_INTERMEDIATE=str(int(SETTINGS.keep_intermediate)),
     JACKPOT_TENSORBOARD="1" if STUDY.logging.tensorboard else "",
 )
-# In a Slurm job every cell has a Snakemake of its own below the job's; they share the job's server.
-SLURM_JOB = os.environ.get("SLURM_JOB_ID", "")
-if SETTINGS.warm_processes and not (SLURM_JOB and os.environ.get("JACKPOT_WARM_JOB") == SLURM_JOB):
+if SETTINGS.warm_processes:
     os.environ.update(
-        JACKPOT_WARM_JOB=SLURM_JOB,
         JACKPOT_WARM=f"{tempfile.gettempdir()}/jackpot-{os.getuid()}-{os.getpid()}",
         JACKPOT_WARM_OWNER=str(os.getpid()),
     )
-    if "--local-groupid" in sys.argv:
-        # Started here, it outlives the job step of the first cell.
-        subprocess.Popen([sys.executable, "-S", "-E", "workflow/scripts/warm.py", "--start"])
+
+# A cluster job is a Snakemake of its own on the node. To it the job's cells are local: it runs
+# their commands itself, where they would each be a job step with yet another Snakemake below.
+if workflow.remote_exec:
+
+    localrules:
+        prepare,
+        corrupt,
+        initialise,
+        pretrain,
+        prune,
+        prune_iteratively,
+        retrain,
+
+    # The Slurm plugin says --jobs 1, that is one cell at a time; a job of several slots has the
+    # CPUs of several cells.
+    SLOTS = int(os.environ.get("SLURM_CPUS_PER_TASK") or 1) // SETTINGS.threads
+    workflow.register_resource("_nodes", max(1, SLOTS))
+
+    class Cells(JobScheduler):
+        """Goes on to a job's other cells when one has failed."""
+
+        def __init__(self, *args):
+            super().__init__(*args)
+            self.keepgoing = True
+            # Snakemake 9's limiter of submissions starts a timer for every finished job, and each
+            # timer re-runs the scheduler every second from then on, until that takes a whole core.
+            self.job_rate_limiter = None
+
+    # Neither keep-going nor a profile is handed on to a cluster job.
+    snakemake.workflow.JobScheduler = Cells
+
 
 TABLE_KINDS = ("csv", "md", "tex")

@@ -106,8 +106,8 @@ rule retrain:
     resources:
         **PLAN.request("retrain"),
     params:
-        out=lambda w, output: os.path.dirname(output.metrics),
-        resume=lambda w: f"{ROOT}/.resume/{PLAN.run_of(w).path}.safetensors",
+        out=RUN,
+        resume=RUN.replace(ROOT, f"{ROOT}/.resume", 1) + ".safetensors",
         options=PLAN.retrain_options,
         fingerprint=lambda w: PLAN.fingerprints.run(PLAN.run_of(w)),
     message:

@@ -15,18 +15,16 @@ def run() -> None:
     args = parser.parse_args()
     settings = settings_from(args, Training)
 
-    from jackpot.training.alone import alone
     from jackpot.training.device import prepare_device
-    from jackpot.training.finished import take_back
+    from jackpot.training.finished import once
     from jackpot.training.lease import lease_device
     from jackpot.training.pretrain import pretrain
     from jackpot.training.results import cell_of, resume_file_of
 
     names = ["trained.safetensors", *(f"epoch{epoch}.safetensors" for epoch in args.snapshots)]
-    with alone(args.resume_file):
-        if take_back(args.out, args.resume_file, args.fingerprint, names):
-            return
-        pretrain(
+    once(
+        args,
+        lambda: pretrain(
             args.out,
             cell=cell_of(args),
             clean=args.clean,
@@ -37,11 +35,9 @@ def run() -> None:
             device=lease_device(prepare_device(args.device, args.threads)),
             resume=resume_file_of(args),
             fingerprint=args.fingerprint,
-        )
-    if args.tensorboard:
-        from jackpot.training.tensorboard import write_events
-
-        write_events(args.out)
+        ),
+        names,
+    )
 
 
 main(run)

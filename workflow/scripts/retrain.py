@@ -22,18 +22,16 @@ def run() -> None:
     args = parser.parse_args()
     settings = settings_from(args, Training)
 
-    from jackpot.training.alone import alone
     from jackpot.training.device import prepare_device
-    from jackpot.training.finished import take_back
+    from jackpot.training.finished import once
     from jackpot.training.lease import lease_device
     from jackpot.training.results import cell_of, resume_file_of
     from jackpot.training.retrain import retrain
 
     names = ["weights.safetensors"] if args.keep_weights else []
-    with alone(args.resume_file):
-        if take_back(args.out, args.resume_file, args.fingerprint, names):
-            return
-        retrain(
+    once(
+        args,
+        lambda: retrain(
             args.out,
             cell=cell_of(args),
             clean=args.clean,
@@ -47,11 +45,9 @@ def run() -> None:
             keep_weights=args.keep_weights,
             resume=resume_file_of(args),
             fingerprint=args.fingerprint,
-        )
-    if args.tensorboard:
-        from jackpot.training.tensorboard import write_events
-
-        write_events(args.out)
+        ),
+        names,
+    )
 
 
 main(run)

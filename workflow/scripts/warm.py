@@ -223,8 +223,6 @@ def become(job: dict, files: array.array, inherited: list[socket.socket]) -> Non
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--serve"]:
         serve(sys.argv[2])
-    elif sys.argv[1:2] == ["--start"]:
-        connect(os.environ["JACKPOT_WARM"]).close()
     elif sys.platform != "linux" or "JACKPOT_WARM" not in os.environ:
         run_ordinarily(sys.argv[1:])
     else:

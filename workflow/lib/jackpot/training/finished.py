@@ -8,15 +8,34 @@ removes those of jobs that it knows to have ended, so that what a user deletes o
 is made again; the collected study removes the rest.
 """
 
+import argparse
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from jackpot.errors import JackpotError
-from jackpot.storage import read_sealed, sha256_of_file
+from jackpot.storage import load_tensors, read_sealed, sha256_of_file
 from jackpot.study.place import second_names
+from jackpot.training.alone import alone
+
+
+def once(args: argparse.Namespace, training: Callable[[], None], weights: Iterable[str]) -> None:
+    """Run a script's training, alone, unless it has finished before and its files can be had back.
+
+    Args:
+        args: the script's options.
+        weights: names of the weights files that it writes.
+    """
+    with alone(args.resume_file):
+        if take_back(args.out, args.resume_file, args.fingerprint, weights):
+            return
+        training()
+    if args.tensorboard:
+        from jackpot.training.tensorboard import write_events
+
+        write_events(args.out)
 
 
 def keep_finished(out: str | Path, resume_file: str | Path | None) -> None:
@@ -69,9 +88,11 @@ def _whole(folder: Path, fingerprint: str) -> bool:
     try:
         said = read_sealed(folder / "metrics.json")["fingerprints"]
         history = sha256_of_file(folder / "history.csv")
+        weights = [load_tensors(file)[1] for file in folder.glob("*.safetensors")]
     except (JackpotError, OSError):
         return False
-    return (said["run"], said["history"]) == (fingerprint, history)
+    made = {said["run"], *(metadata.get("fingerprint") for metadata in weights)}
+    return made == {fingerprint} and said["history"] == history
 
 
 def forget_finished(root: str | Path) -> None:
