@@ -15,7 +15,7 @@ run: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) --workflow-profile workflow/profiles/local $(ARGS)
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(READY)
 	$(VENV)/bin/python benchmarks/bench.py $(ARGS)

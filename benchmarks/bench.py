@@ -27,7 +27,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks.csv"))
     parser.add_argument("--rounds", type=int, default=5, help="of the paired comparisons")
-    parser.add_argument("--steps", type=int, default=4, help="of 128 images in each")
+    parser.add_argument("--steps", type=int, help="of 128 images in each")
     device = prepare_device("auto", torch.get_num_threads())
     groups = {
         "training": lambda: loops.training_rows(device, args.rounds, args.steps),
@@ -41,6 +41,7 @@ def main() -> None:
     }
     parser.add_argument("--only", nargs="+", choices=groups, default=list(groups))
     args = parser.parse_args()
+    args.steps = args.steps or (4 if device.type == "cpu" else 100)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     print(f"{device_name(device)}; torch {torch.__version__}")
     rows = []

@@ -1,6 +1,6 @@
 """What is not training: scores, start-up, planning, saving, and the default study as a whole."""
 
-import csv
+import json
 import os
 import statistics
 import subprocess
@@ -85,14 +85,20 @@ def start_rows() -> Iterator[Row]:
 
 def _snakemake(*arguments: str) -> tuple[float, float]:
     """Seconds and peak MiB of one Snakemake call."""
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [*SNAKEMAKE, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    # A process between: a child's peak begins at its parent's.
+    between = (
+        "import resource, subprocess, sys\n"
+        "quiet = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}\n"
+        "status = subprocess.run(sys.argv[1:], **quiet).returncode\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
+        "sys.exit(status)"
     )
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
+    command = [sys.executable, "-S", "-c", between, *SNAKEMAKE, *arguments]
+    started = time.perf_counter()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
         raise SystemExit(f"snakemake {' '.join(arguments)} failed; run it by hand to see why")
-    return time.perf_counter() - started, usage.ru_maxrss / 2**10
+    return time.perf_counter() - started, int(done.stdout) / 2**10
 
 
 def plan_rows() -> Iterator[Row]:
@@ -122,8 +128,12 @@ def study_rows() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         config = ["--config", f"results_dir={folder}/results", f"data_dir={folder}/data"]
         took, _ = _snakemake("--cores", str(cores), *profile, *config)
-        with open(f"{folder}/results/digits/runs.csv", newline="", encoding="utf-8") as file:
-            trained = sum(float(row["seconds"]) for row in csv.DictReader(file))
+        # A dense row is a copy of its pretraining.
+        trained = sum(
+            json.loads(path.read_text())["seconds"]
+            for path in Path(folder).glob("results/digits/**/metrics.json")
+            if "dense" not in path.parts
+        )
     yield f"default study, {cores} cores", "", took, "s", "", ""
     # All that is not training: start-up, scores, tables, figures, and Snakemake itself.
     yield (

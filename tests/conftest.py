@@ -20,6 +20,11 @@ def small_study(tmp_path_factory):
     return clone
 
 
+def pytest_collection_modifyitems(items):
+    """Slurm first: its tests wait for most of their minutes, while others work."""
+    items.sort(key=lambda item: item.path.name != "test_slurm.py")
+
+
 def need(condition: bool, reason: str) -> None:
     """Skip where a real component is missing; in CI it must be there."""
     if not condition:

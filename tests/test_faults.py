@@ -392,16 +392,17 @@ def test_permission_denied_is_told_too(tmp_path):
     need(os.geteuid() == 0 and hasattr(os, "fork"), "another user is played by root")
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o755)
-    for parent in (tmp_path, *list(tmp_path.parents)[:2]):
-        parent.chmod(0o755)
+    for parent in (tmp_path, *tmp_path.parents):
+        parent.chmod(parent.stat().st_mode | 0o055)
     read, write = os.pipe()
     if os.fork() == 0:
-        os.setuid(65534)
         try:
+            os.setuid(65534)
             require_room(folder / "results")
         except JackpotError as error:
             os.write(write, str(error).encode())
-        os._exit(0)
+        finally:
+            os._exit(0)
     os.wait()
     os.close(write)
     with open(read) as said:

@@ -38,7 +38,7 @@ def finished(tmp_path):
 
 def test_a_finished_cell_is_taken_back_byte_for_byte(tmp_path):
     out, resume, before = finished(tmp_path)
-    assert take_back(out, resume, "today")
+    assert take_back(out, resume, "today", ["weights.safetensors"])
     assert {file.name: file.read_bytes() for file in out.iterdir()} == before
     assert json.loads(before["metrics.json"])["fingerprints"]["run"] == "today"
 
@@ -55,7 +55,7 @@ def test_a_damaged_one_is_not(tmp_path, name):
     out, resume, before = finished(tmp_path)
     file = tmp_path / ".resume" / "cell.finished" / name
     file.write_bytes(before[name][:-2] + bytes([before[name][-2] ^ 1]) + before[name][-1:])
-    assert not take_back(out, resume, "today")
+    assert not take_back(out, resume, "today", ["weights.safetensors"])
     assert not out.exists()
 
 

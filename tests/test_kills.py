@@ -7,6 +7,7 @@ import random
 import signal
 import struct
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -231,3 +232,43 @@ def test_told_to_stop_orphaned_or_asked_again(tmp_path, whole):
     same(clone, whole, PRETRAINING)
     same(clone, whole, run)
     assert not list(clone.root.joinpath(".resume").rglob("*.lock"))
+
+
+def test_the_jobs_of_a_dead_snakemake_save_themselves_and_end(tmp_path):
+    """Those of the warm server; no shell starts its job again."""
+    experiment = {"tickets": ["random"], "sparsities": [0.8], "seeds": [0, 1]}
+    training = {"epochs": 5000, "crop_padding": 1, "flip": False}
+    study = {"training": training, "experiments": [experiment]}
+    clone = Clone(tmp_path, study=study, resume={"minutes": 5, "epochs": 1})
+    runs = [clone.run_of("random"), clone.run_of("random").replace("seed0", "seed1")]
+    process = clone.start(*(f"{run}/metrics.json" for run in runs), cores=2)
+    saves = [clone.root / f".resume/{run}.safetensors" for run in runs]
+
+    def at_work():
+        """Processes whose command names this study's results."""
+        found = [p for p in Path("/proc").iterdir() if p.name.isdigit()]
+        return [p for p in found if str(clone.root) in _command(p)]
+
+    wait_for(lambda: all(map(saved, saves)))
+    assert len(at_work()) > 2
+    owner = f"JACKPOT_WARM_OWNER={process.pid}\0".encode()
+    server = next(
+        p
+        for p in Path("/proc").iterdir()
+        if p.name.isdigit() and "--serve" in _command(p) and owner in (p / "environ").read_bytes()
+    )
+    slow = int((server / "task" / server.name / "children").read_text().split()[0])
+    # One is slow to save itself; the other's shell has the time to ask the server once more.
+    os.kill(slow, signal.SIGSTOP)
+    kill(process.pid)
+    process.wait()
+    time.sleep(4)
+    os.kill(slow, signal.SIGCONT)
+    wait_for(lambda: not at_work(), 20)
+    assert all(map(saved, saves)) and not list(clone.root.rglob("runs/**/metrics.json"))
+
+
+def _command(process):
+    with contextlib.suppress(OSError):
+        return (process / "cmdline").read_text(errors="replace")
+    return ""

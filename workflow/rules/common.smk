@@ -32,15 +32,15 @@ def settled(path):
 
 # `run NAME` in a rule is workflow/scripts/NAME.py under the Python that runs Snakemake, or under
 # that of the rule's environment where Snakemake has activated one. A job that was told to stop has
-# saved itself and says so with status 75: it goes on. Ctrl-C and a signal to all are for the shell
-# too, which ends then; four such endings of a job are meant.
+# saved itself and says so with status 75: it goes on, three times at most and while Snakemake is
+# there. Ctrl-C and a signal to all are for the shell too, which ends then.
 shell.prefix(
     "set -euo pipefail; "
     f'[ "${{{{CONDA_PREFIX-}}}}" != "{os.environ.get("CONDA_PREFIX", "")}" ]'
     f' || PATH="{os.path.dirname(sys.executable)}:$PATH"; '
     'run() {{ trap "exit 130" INT; local status try; for try in 1 2 3 4; do status=0;'
     ' python -S -E workflow/scripts/warm.py "workflow/scripts/$1.py" "${{@:2}}" || status=$?;'
-    " [ $status = 75 ] || break; done; return $status; }}; "
+    " [ $status = 75 ] && kill -0 $PPID 2>/dev/null || break; done; return $status; }}; "
 )
 CONDA = "../../envs/environment.yaml"
 
@@ -67,6 +67,9 @@ if SETTINGS.warm_processes:
         JACKPOT_WARM_OWNER=str(os.getpid()),
     )
 
+if not workflow.remote_exec and "slot" in workflow.global_resources:
+    os.environ.update(JACKPOT_SLOTS=str(workflow.global_resources["slot"].value))
+
 # A cluster job is a Snakemake of its own on the node. To it the job's cells are local: it runs
 # their commands itself, where they would each be a job step with yet another Snakemake below.
 if workflow.remote_exec:
@@ -80,10 +83,9 @@ if workflow.remote_exec:
         prune_iteratively,
         retrain,
 
-    # The Slurm plugin says --jobs 1, that is one cell at a time; a job of several slots has the
-    # CPUs of several cells.
-    SLOTS = int(os.environ.get("SLURM_CPUS_PER_TASK") or 1) // SETTINGS.threads
-    workflow.register_resource("_nodes", max(1, SLOTS))
+    # The Slurm plugin says --jobs 1, that is one cell at a time; a job of several slots has asked
+    # for what several cells need.
+    workflow.register_resource("_nodes", int(os.environ.get("JACKPOT_SLOTS", "1")))
 
     class Cells(JobScheduler):
         """Goes on to a job's other cells when one has failed."""

@@ -55,6 +55,8 @@ rule prune_iteratively:
     conda:
         CONDA
     threads: SETTINGS.threads
+    resources:
+        **PLAN.request("prune_iteratively"),
     params:
         out=lambda w, output: os.path.dirname(output[0]),
         resume=f"{ROOT}/.resume/prune/{{dataset}}/{{model}}/{{pruner}}/{{data}}/seed{{seed}}/sparsity{{sparsity}}.safetensors",

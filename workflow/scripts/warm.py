@@ -125,7 +125,8 @@ def serve(folder: str) -> None:
             abandoned = True
             for child in jobs:
                 os.kill(child, signal.SIGTERM)
-        waiting = [listener, wake, *jobs.values()]
+        # What an abandoned job's shell may still ask for is not begun.
+        waiting = [wake, *jobs.values(), *([] if abandoned else [listener])]
         ready, _, _ = select.select(waiting, [], [], 1)
         if listener in ready:
             start(listener, jobs)

@@ -139,6 +139,7 @@ class Requests(Settings):
     initialise: Request = Field({}, description="drawing initial weights")
     pretrain: Request = Field({}, description="training a dense network")
     prune: Request = Field({}, description="scoring and cutting masks")
+    prune_iteratively: Request = Field({}, description="training between cuts, again and again")
     retrain: Request = Field({}, description="training a ticket")
 
     def of(self, rule: str) -> Request:

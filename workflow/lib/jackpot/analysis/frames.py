@@ -77,19 +77,25 @@ def read_table(path: str | Path) -> pd.DataFrame:
         content = Path(path).read_bytes()
         if content and not content.endswith(b"\n"):
             raise damaged(path, "its last line is cut short")
-        if _seal_of(path).exists():
-            seal = read_json(_seal_of(path))
-            if _digest(content[: seal["bytes"]]) != seal:
-                raise JackpotError(
-                    f"{path}: cut short or altered since it was written. Delete it and start "
-                    "Snakemake again: it is made anew from the results. If you changed it on "
-                    f"purpose, delete {_seal_of(path)}: then it is used as it is."
-                )
+        if _seal_of(path).exists() and not _as_sealed(content, _seal_of(path)):
+            raise JackpotError(
+                f"{path}: cut short or altered since it was written. Delete it and start "
+                "Snakemake again: it is made anew from the results. If you changed it on "
+                f"purpose, delete {_seal_of(path)}: then it is used as it is."
+            )
         return pd.read_csv(io.BytesIO(content))
     except FileNotFoundError:
         raise JackpotError(f"{path}: no such file. Ask Snakemake for it by this path.") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise damaged(path, str(error)) from error
+
+
+def _as_sealed(content: bytes, seal: Path) -> bool:
+    try:
+        said = read_json(seal)
+        return _digest(content[: said["bytes"]]) == said
+    except (JackpotError, KeyError, TypeError):
+        return False  # a damaged seal vouches for nothing
 
 
 def _seal_of(path: str | Path) -> Path:

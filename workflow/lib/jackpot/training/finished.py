@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -29,13 +30,16 @@ def once(args: argparse.Namespace, training: Callable[[], None], weights: Iterab
         weights: names of the weights files that it writes.
     """
     with alone(args.resume_file):
-        if take_back(args.out, args.resume_file, args.fingerprint, weights):
-            return
-        training()
+        if not take_back(args.out, args.resume_file, args.fingerprint, weights):
+            training()
     if args.tensorboard:
         from jackpot.training.tensorboard import write_events
 
-        write_events(args.out)
+        # A copy of the history is no reason to lose the training.
+        try:
+            write_events(args.out)
+        except Exception as error:
+            print(f"warning: {args.out}: no TensorBoard events ({error})", file=sys.stderr)
 
 
 def keep_finished(out: str | Path, resume_file: str | Path | None) -> None:
@@ -49,11 +53,11 @@ def keep_finished(out: str | Path, resume_file: str | Path | None) -> None:
         return
     # A full disk, or a file system without hard links, only loses this shortcut.
     with contextlib.suppress(OSError):
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
-        for file in _metrics_last(Path(out)):
-            if file.is_file():
-                (folder / file.name).unlink(missing_ok=True)
-                os.link(file, folder / file.name)
+        files = [file for file in Path(out).iterdir() if file.is_file()]
+        for file in sorted(files, key=lambda file: file.name == "metrics.json"):
+            os.link(file, folder / file.name)
 
 
 def take_back(
@@ -66,32 +70,28 @@ def take_back(
     """
     if not resume_file or not fingerprint:
         return False
-    folder = second_names(resume_file)
-    if not _whole(folder, fingerprint) or not all((folder / name).exists() for name in weights):
+    folder, weights = second_names(resume_file), list(weights)
+    if not _whole(folder, fingerprint, weights):
         return False
     Path(out).mkdir(parents=True, exist_ok=True)
-    for file in _metrics_last(folder):
-        place = Path(out) / file.name
+    for name in (*weights, "history.csv", "metrics.json"):
+        place = Path(out) / name
         place.unlink(missing_ok=True)
-        os.link(file, place)
+        os.link(folder / name, place)
         # Not older than its inputs, which may have been made again meanwhile.
         os.utime(place)
     return True
 
 
-def _metrics_last(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir(), key=lambda file: file.name == "metrics.json")
-
-
-def _whole(folder: Path, fingerprint: str) -> bool:
+def _whole(folder: Path, fingerprint: str, weights: list[str]) -> bool:
     """Whether a cell's files are those that were written: damage reaches both of their names."""
     try:
         said = read_sealed(folder / "metrics.json")["fingerprints"]
         history = sha256_of_file(folder / "history.csv")
-        weights = [load_tensors(file)[1] for file in folder.glob("*.safetensors")]
+        headers = [load_tensors(folder / name)[1] for name in weights]
     except (JackpotError, OSError):
         return False
-    made = {said["run"], *(metadata.get("fingerprint") for metadata in weights)}
+    made = {said["run"], *(metadata.get("fingerprint") for metadata in headers)}
     return made == {fingerprint} and said["history"] == history
 
 
