@@ -221,8 +221,11 @@ def test_told_to_stop_orphaned_or_asked_again(tmp_path, whole):
     assert "epochs" in log.read_text()
     process = clone.start(target, options=["--forcerun", "retrain"])
     wait_for(lambda: saved(saves["retrain"]))
-    # Ctrl-C reaches them all and ends them all.
+    # Held in the middle of its training. Ctrl-C reaches them all and ends them all.
+    job = job_of(process, "retrain")
+    os.kill(job, signal.SIGSTOP)
     os.killpg(process.pid, signal.SIGINT)
+    os.kill(job, signal.SIGCONT)
     process.communicate(timeout=60)
     assert process.returncode == 1 and not (clone.root / target).exists()
     with pytest.raises(ProcessLookupError):

@@ -217,7 +217,7 @@ def test_slurmd_is_stopped_and_started(head, cluster, reference):
     assert len(head.jobs("PD")) == 1
     cluster.stop_slurmd()
     time.sleep(2)
-    assert head.jobs("R") == [job] and head.process.poll() is None
+    assert head.jobs("R,CG") == [job] and head.process.poll() is None
     cluster.start_slurmd()
     check(head, reference, done, resumed=False)
     assert cluster.states(job) == ["COMPLETED"]

@@ -85,7 +85,9 @@ rule dense:
     message:
         "dense {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "cp {input.metrics} {output.metrics} 2> {log} && cp {input.history} {output.history} 2>> {log}"
+        "exec 2> {log}; from=$(dirname {input.history}) to=$(dirname {output.history});"
+        " rm -rf $to/tensorboard; [ ! -d $from/tensorboard ] || cp -r $from/tensorboard $to;"
+        " cp {input.history} {output.history}; cp {input.metrics} {output.metrics}"
 
 
 rule retrain:
