@@ -91,7 +91,9 @@ def test_ten_kills_at_random_moments_change_no_bit(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_asked_to_stop_it_saves_and_asks_to_be_started_again(tmp_path, number):
     paths, resume, log = make_ticket(tmp_path), tmp_path / "r.resume", tmp_path / "log"
-    command = options(paths, tmp_path / "out", resume)
+    # Long enough to be told before its end, however busy the machine is.
+    longer = ("--epochs", "400")
+    command = options(paths, tmp_path / "out", resume, *longer)
     process = start(log, *command)
     wait_for(lambda: log.exists() and "epoch" in log.read_text())
     os.kill(process.pid, number)
@@ -99,7 +101,7 @@ def test_asked_to_stop_it_saves_and_asks_to_be_started_again(tmp_path, number):
     assert process.exitcode == 75
     assert resume.exists() and not (tmp_path / "out" / "metrics.json").exists()
     train(log, *command)
-    train(log, *options(paths, tmp_path / "whole", tmp_path / "whole.resume"))
+    train(log, *options(paths, tmp_path / "whole", tmp_path / "whole.resume", *longer))
     (one, first), (two, second) = results(tmp_path / "whole"), results(tmp_path / "out")
     assert (one["weights_sha256"], first) == (two["weights_sha256"], second)
 
