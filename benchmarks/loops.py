@@ -18,7 +18,7 @@ from jackpot.models import build_model
 from jackpot.settings import Training
 from jackpot.training.batches import DeviceImages
 from jackpot.training.device import prepare_device
-from jackpot.training.engine import _Run
+from jackpot.training.engine import TrainingLoop
 from jackpot.training.results import load_splits
 
 MODELS = {"resnet32": {"width": 32}, "vgg19": {}}
@@ -69,7 +69,7 @@ def engine(name: str, precision: str, device: torch.device, steps: int) -> Calla
         torch.full((3,), 0.47, device=device),
         torch.full((3,), 0.25, device=device),
     )
-    run = _Run(model, settings, mask, None)
+    run = TrainingLoop(model, settings, mask, None)
 
     def work() -> None:
         run.step = 0
@@ -160,7 +160,7 @@ def _peak_megabytes(name: str, path: str) -> float:
     device = prepare_device("auto", torch.get_num_threads())
     train, test = load_splits(path, path, device)
     model = build_model(name, **MODELS[name]).to(device, memory_format=torch.channels_last)
-    run = _Run(model, Training(batch_size=BATCH, precision="bfloat16"), None, None)
+    run = TrainingLoop(model, Training(batch_size=BATCH, precision="bfloat16"), None, None)
     few = DeviceImages(train.images[: 2 * BATCH], train.labels[: 2 * BATCH], train.mean, train.std)
     run.train_epoch(few, 0, 0, None)
     run.evaluate(DeviceImages(test.images[:1000], test.labels[:1000], train.mean, train.std))

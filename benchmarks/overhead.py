@@ -20,7 +20,7 @@ from jackpot.pruning.scores import SCORES
 from jackpot.randomness import generator
 from jackpot.settings import Training
 from jackpot.study.config import Resume
-from jackpot.training.engine import _Run, cpu_state
+from jackpot.training.engine import TrainingLoop, cpu_state
 from jackpot.training.resume import ResumeFile
 
 ROOT = Path(__file__).parent.parent
@@ -151,7 +151,7 @@ def resume_rows(rounds: int, folder: Path) -> Iterator[Row]:
     model, interval = build_model("vgg19"), 60 * Resume().minutes
     with tempfile.TemporaryDirectory(dir=folder) as place:
         resume = ResumeFile(Path(place) / "vgg19.safetensors", "benchmark")
-        run = _Run(model, Training(), None, resume)
+        run = TrainingLoop(model, Training(), None, resume)
         run.outcome.snapshots[40] = cpu_state(model)
         took = statistics.median(seconds(run.save, CPU) for _ in range(rounds))
         size = resume.path.stat().st_size / 2**20

@@ -28,7 +28,7 @@ from jackpot.randomness import generator
 from jackpot.settings import Training
 from jackpot.training.batches import to_device
 from jackpot.training.device import device_name, prepare_device, versions
-from jackpot.training.engine import _Run, train
+from jackpot.training.engine import TrainingLoop, train
 
 COLUMNS = ("dataset", "model", "seed", "precision", "test_accuracy", "seconds", "device", "torch")
 MARGIN = 0.5
@@ -85,7 +85,7 @@ def accuracy(case: Case, seed: int, precision: str, device: torch.device) -> tup
     # The whole test split once, at the end, rather than after every short epoch.
     few = replace(test, images=test.images[:100], labels=test.labels[:100])
     done = train(model, images, few, settings, seed=seed, epochs=settings.epochs, mask=mask)
-    return _Run(model, settings, None, None).evaluate(test)[1], done.seconds
+    return TrainingLoop(model, settings, None, None).evaluate(test)[1], done.seconds
 
 
 def report(path: Path) -> None:

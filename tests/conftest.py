@@ -1,10 +1,15 @@
 """What tests share."""
 
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
 
+from tests.small import make_ticket
 from tests.snake import Clone
 
 torch.set_num_threads(1)
@@ -18,6 +23,28 @@ def small_study(tmp_path_factory):
     clone = Clone(tmp_path_factory.mktemp("small_study"), study=study)
     clone.make("runs.csv", "histories.csv", "layers.csv", "verdicts.csv", cores=1)
     return clone
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory):
+    """The environment of a warm server: a script costs milliseconds."""
+    need(sys.platform == "linux", "warm processes need Linux")
+    owner = subprocess.Popen(["sleep", "600"])
+    folder = Path(os.environ.get("TMPDIR", "/tmp")) / f"jackpot-faults-{owner.pid}"
+    yield {**os.environ, "JACKPOT_WARM": str(folder), "JACKPOT_WARM_OWNER": str(owner.pid)}
+    owner.kill()
+    owner.wait()
+    deadline = time.monotonic() + 10
+    while folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def ticket(tmp_path_factory):
+    """A folder with the inputs of one small training."""
+    folder = tmp_path_factory.mktemp("ticket")
+    make_ticket(folder)
+    return folder
 
 
 def pytest_collection_modifyitems(items):

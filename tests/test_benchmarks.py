@@ -42,14 +42,14 @@ def test_operations_are_those_of_a_count_by_hand(loops):
 def test_every_call_of_the_engine_trains(loops, monkeypatch):
     monkeypatch.setattr(loops, "BATCH", 4)
     seen = []
-    step = loops._Run.train_epoch
+    step = loops.TrainingLoop.train_epoch
 
     def counted(run, *arguments):
         before = run.step
         step(run, *arguments)
         seen.append(run.step - before)
 
-    monkeypatch.setattr(loops._Run, "train_epoch", counted)
+    monkeypatch.setattr(loops.TrainingLoop, "train_epoch", counted)
     work = loops.engine("resnet32", "float32", CPU, 2)
     work()
     work()

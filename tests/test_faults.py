@@ -1,123 +1,33 @@
 """Damage, inflicted for real: each ends in one message that names the file and the way out.
 
-Nothing good is deleted and nothing bad is used. What a server may send (HTML in place of an
-archive, cut files) is in test_download.py, archives with other contents in test_archives.py.
+Nothing good is deleted and nothing bad is used. Full and closed disks are in test_disks.py, what a
+server may send (HTML in place of an archive, cut files) in test_download.py, archives with other
+contents in test_archives.py.
 """
 
 import csv
 import json
 import os
-import pickle
 import shutil
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 import torch
 
 from jackpot.errors import JackpotError
 from jackpot.storage import load_mask, load_tensors, save_tensors, write_json
-from jackpot.study import hold, require_room
-from tests.conftest import need
-from tests.small import make_ticket
-from tests.snake import ROOT, Clone
-
-SCRIPTS = ROOT / "workflow" / "scripts"
-HTML = b"<!DOCTYPE html><html><body>503 Service Unavailable</body></html>"
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory):
-    """The environment of a warm server: a script costs milliseconds."""
-    need(sys.platform == "linux", "warm processes need Linux")
-    owner = subprocess.Popen(["sleep", "600"])
-    folder = Path(os.environ.get("TMPDIR", "/tmp")) / f"jackpot-faults-{owner.pid}"
-    yield {**os.environ, "JACKPOT_WARM": str(folder), "JACKPOT_WARM_OWNER": str(owner.pid)}
-    owner.kill()
-    owner.wait()
-    deadline = time.monotonic() + 10
-    while folder.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-
-
-def run(warm, name, *arguments):
-    """A script's exit status and what it said; never a traceback."""
-    command = [sys.executable, "-S", "-E", SCRIPTS / "warm.py", SCRIPTS / f"{name}.py", *arguments]
-    done = subprocess.run(list(map(str, command)), env=warm, capture_output=True, text=True)
-    text = done.stdout + done.stderr
-    assert "Traceback" not in text, text
-    return done.returncode, text
-
-
-def retrain(warm, folder, out="out", *more):
-    """Train the small ticket of ``make_ticket``."""
-    files = {name: folder / f"{name}.safetensors" for name in ("clean", "init", "mask")}
-    inputs = ["--clean", files["clean"], "--weights", files["init"], "--mask", files["mask"]]
-    settings = ["--ticket", "snip", "--epochs", "3", "--batch-size", "32", "--crop-padding", "1"]
-    return run(warm, "retrain", *inputs, "--out", folder / out, *settings, *more)
-
-
-@pytest.fixture(scope="module")
-def ticket(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("ticket")
-    make_ticket(folder)
-    return folder
-
-
-def cut(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def cut_the_end(path):
-    path.write_bytes(path.read_bytes()[:-1])
-
-
-def flip(at):
-    """A damage that flips one bit; ``at`` is a fraction of the file."""
-
-    def damage(path):
-        content = bytearray(path.read_bytes())
-        content[int(at * (len(content) - 1))] ^= 4
-        path.write_bytes(content)
-
-    return damage
-
-
-def empty(path):
-    path.write_bytes(b"")
-
-
-def html(path):
-    path.write_bytes(HTML)
-
-
-class Payload:
-    """Unpickling this makes a file: loading must never run code."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (Path(self.path),)
-
-
-def pickled(path):
-    path.write_bytes(pickle.dumps(Payload(path.parent / "executed")))
-
-
-def folder_instead(path):
-    path.unlink()
-    path.mkdir()
-
-
-def something_else(path):
-    save_tensors(path, {"x": torch.rand(3)}, {"fingerprint": "x"})
-
-
-BYTES = [cut, cut_the_end, flip(0.02), flip(0.5), flip(1), empty, html, pickled, folder_instead]
-NAMES = ["cut", "end", "bit0.02", "bit0.5", "bit1", "empty", "html", "pickle", "folder"]
+from tests.damage import (
+    BYTES,
+    NAMES,
+    cut,
+    cut_the_end,
+    empty,
+    flip,
+    html,
+    retrain,
+    run,
+    something_else,
+)
+from tests.snake import Clone
 
 
 @pytest.mark.parametrize("damage", [*BYTES, something_else], ids=[*NAMES, "other"])
@@ -316,116 +226,6 @@ def test_an_archive_that_changed_since_it_was_fetched_is_refused(tmp_path, warm)
     status, text = run(warm, "prepare", "--source", source, "--out", out)
     assert status == 1 and text.startswith(f"error: {archive}: has changed since")
     assert f"Delete {source}" in text and not out.exists()
-
-
-# Disks.
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 160 KiB."""
-    need(os.geteuid() == 0 and shutil.which("mount") is not None, "mounting needs root")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160k", "jackpot", folder])
-    need(done.returncode == 0, "mounting is not allowed here")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
-
-
-def fill(folder):
-    with open(folder / "filler", "wb", buffering=0) as file:
-        try:
-            while file.write(bytes(4096)):
-                pass
-        except OSError:
-            pass
-
-
-def read_only(folder):
-    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
-
-
-DISKS = {
-    "full": (fill, "No space left on device"),
-    "read-only": (read_only, "Read-only file system"),
-}
-
-
-@pytest.mark.parametrize("kind", DISKS)
-def test_a_result_that_cannot_be_written_says_so(small_disk, ticket, warm, kind):
-    inflict, reason = DISKS[kind]
-    (small_disk / "good.txt").write_text("good")
-    inflict(small_disk)
-    status, text = retrain(warm, ticket, small_disk / "out", "--keep-weights")
-    assert status == 1 and f"error: {small_disk}/out/weights.safetensors: could not be" in text
-    assert reason in text and "Free space or mend the permissions, then start again" in text
-    assert (small_disk / "good.txt").read_text() == "good"
-    assert not list(small_disk.rglob("*.part")) and not list(small_disk.rglob("*.safetensors"))
-
-
-@pytest.mark.parametrize("kind", DISKS)
-def test_a_resume_file_that_cannot_be_written_does_not_stop_the_training(
-    tmp_path, small_disk, ticket, warm, kind
-):
-    inflict, reason = DISKS[kind]
-    inflict(small_disk)
-    resume = ["--resume-file", small_disk / "r.safetensors", "--resume-epochs", "1"]
-    status, text = retrain(warm, ticket, tmp_path / "out", *resume)
-    assert status == 0 and f"warning: {small_disk}/r.safetensors" in text and reason in text
-    assert (tmp_path / "out" / "metrics.json").exists()
-
-
-@pytest.mark.parametrize("kind", DISKS)
-def test_snakemake_starts_nothing_on_a_disk_it_cannot_write_to(tmp_path, small_disk, kind):
-    inflict, reason = DISKS[kind]
-    clone = Clone(tmp_path / "clone", results=small_disk / "results", study=ONE)
-    inflict(small_disk)
-    status, text = clone.snakemake("runs.csv")
-    assert status == 1 and "Traceback" not in text
-    assert f"{clone.root}: cannot be written to ({reason})" in text
-    assert "--config results_dir=" in text and "Nothing was started." in text
-    assert "Finished jobid" not in text
-
-
-def test_permission_denied_is_told_too(tmp_path):
-    need(os.geteuid() == 0 and hasattr(os, "fork"), "another user is played by root")
-    folder = tmp_path / "closed"
-    folder.mkdir(mode=0o755)
-    for parent in (tmp_path, *tmp_path.parents):
-        parent.chmod(parent.stat().st_mode | 0o055)
-    read, write = os.pipe()
-    if os.fork() == 0:
-        try:
-            os.setuid(65534)
-            require_room(folder / "results")
-        except JackpotError as error:
-            os.write(write, str(error).encode())
-        finally:
-            os._exit(0)
-    os.wait()
-    os.close(write)
-    with open(read) as said:
-        text = said.read()
-    assert text.startswith(f"{folder}/results: cannot be written to (Permission denied)")
-
-
-# Snakemake.
-
-ONE = {"experiments": [{"tickets": ["random"], "sparsities": [0.8], "seeds": [0]}]}
-
-
-def test_two_at_work_in_one_directory(tmp_path):
-    """From two clones, of which Snakemake's own lock knows nothing."""
-    clone = Clone(tmp_path / "one", results=tmp_path / "shared", study=ONE)
-    with hold(clone.root):
-        with pytest.raises(JackpotError, match=rf"another Snakemake .*process {os.getpid()} on"):
-            hold(clone.root)
-        status, text = clone.snakemake("runs.csv")
-        assert status == 1 and "Traceback" not in text
-        assert f"{clone.root}: another Snakemake is at work here (process {os.getpid()}" in text
-        assert "Wait for it to end" in text and not (clone.root / "weights").exists()
-        assert clone.snakemake("runs.csv", options=["-n"])[0] == 0, "to look is allowed"
 
 
 def test_a_damaged_mask_is_mended_alone(tmp_path, study):

@@ -8,21 +8,18 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import yaml
 
+from tests import snake
+
 pytestmark = pytest.mark.workflow
 
-ROOT = Path(__file__).parent.parent
+ROOT = snake.ROOT
 PARTS = ("Snakefile", "config.yaml", "workflow", "studies", "envs")
 STUDY = {
-    "name": "small",
-    "datasets": {"digits": {"kind": "digits"}},
-    "models": {"vgg5": {"width": 4}},
-    "training": {"epochs": 2, "crop_padding": 1, "flip": False},
-    "rewind_epoch": 1,
+    **snake.STUDY,
     "experiments": [
         {"tickets": ["dense", "random"], "sparsities": [0.5, 0.9], "seeds": [0, 1]},
         {

@@ -28,7 +28,6 @@ _DAMAGE = (
     OSError,
     # A zip with a password or a compression method that Python lacks.
     RuntimeError,
-    NotImplementedError,
 )
 
 

@@ -75,7 +75,7 @@ def train(
         snapshots: epochs (number of epochs trained) whose state is wanted.
         resume: where to save, and to go on from.
     """
-    run = _Run(model, settings, mask, resume)
+    run = TrainingLoop(model, settings, mask, resume)
     run.start(snapshots)
     bar = tqdm(
         total=epochs, initial=run.epoch, desc="epochs", unit="epoch", mininterval=1, file=sys.stderr
@@ -96,8 +96,11 @@ def train(
     return run.outcome
 
 
-class _Run:
-    """The state of one training, all of which goes into its resume file."""
+class TrainingLoop:
+    """The state of one training, all of which goes into its resume file.
+
+    ``train`` is the way in; benchmarks time single epochs, evaluations and saves.
+    """
 
     def __init__(self, model, settings, mask, resume):
         self.model, self.settings, self.resume = model, settings, resume

@@ -1,22 +1,15 @@
 """The stage before pruning: train dense networks from their initial weights."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 
 from jackpot.models import load_weights, model_with_state, prunable
 from jackpot.settings import Training
-from jackpot.storage import save_tensors, sha256_of_file
+from jackpot.storage import save_tensors
 from jackpot.study.fingerprints import code_of
 from jackpot.training.engine import cpu_state, train
-from jackpot.training.results import (
-    Cell,
-    load_splits,
-    placed,
-    tie,
-    write_results,
-)
+from jackpot.training.results import Cell, Job, digests, load_splits, placed, write_results
 from jackpot.training.resume import ResumeFile
 
 # Taken at import, so that it is of the code that runs even if a file is edited meanwhile.
@@ -44,13 +37,12 @@ def pretrain(
         clean: the clean dataset; its test split and normalisation are used.
         data: the dataset to train on; may be the same file.
     """
-    started = datetime.now(UTC)
     state, metadata = load_weights(initial)
+    inputs = digests(clean=clean, data=data, weights=initial)
+    job = Job(cell, settings, device, inputs, fingerprint, CODE, resume)
     model = placed(model_with_state(metadata["model"], state), settings, device)
-    files = {"clean": clean, "data": data, "weights": initial}
-    inputs = {name: sha256_of_file(path) for name, path in files.items()}
     train_data, test_data = load_splits(clean, data, device)
-    tie(resume, cell, settings, inputs, fingerprint, epochs=settings.epochs, first_epoch=0)
+    job.tie(epochs=settings.epochs, first_epoch=0)
     outcome = train(
         model,
         train_data,
@@ -71,17 +63,4 @@ def pretrain(
     about = {**header, "epoch": trained, "diverged": outcome.diverged}
     save_tensors(out / "trained.safetensors", final, about)
     layers = [(name, w.numel(), w.numel()) for name, w in prunable(model).items()]
-    write_results(
-        out,
-        cell,
-        outcome,
-        layers,
-        final,
-        settings,
-        device,
-        started,
-        inputs,
-        fingerprint,
-        CODE,
-        resume,
-    )
+    write_results(out, job, outcome, layers, final)

@@ -4,7 +4,7 @@ import argparse
 import csv
 import io
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -72,46 +72,61 @@ def placed(model: torch.nn.Module, settings: Training, device: torch.device):
     return model.to(device=device, memory_format=layout)
 
 
-def tie(resume: ResumeFile | None, cell, settings, inputs, fingerprint, **schedule) -> None:
-    """Tie a resume file to everything that decides the bits of this training."""
-    if resume:
-        resume.fingerprint = fingerprint_of(
-            {
-                "cell": vars(cell),
-                "settings": settings.model_dump(mode="json"),
-                "inputs": inputs,
-                "run": fingerprint,
-                "versions": versions(),
-                "threads": torch.get_num_threads(),
-                **schedule,
-            }
-        )
+@dataclass
+class Job:
+    """One training as its result records it: which run, of what, by which code, on what.
+
+    Attributes:
+        inputs: SHA-256 of the files that are read, by name.
+        fingerprint: of the run, as Snakemake knows it before it starts.
+        code: fingerprint of the code that was imported.
+        resume: where the training saves itself; not needed any more once the result is written.
+    """
+
+    cell: Cell
+    settings: Training
+    device: torch.device
+    inputs: dict[str, str]
+    fingerprint: str
+    code: str
+    resume: ResumeFile | None
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def tie(self, **schedule: int) -> None:
+        """Tie the resume file to everything that decides the bits of this training."""
+        if self.resume:
+            self.resume.fingerprint = fingerprint_of(
+                {
+                    "cell": vars(self.cell),
+                    "settings": self.settings.model_dump(mode="json"),
+                    "inputs": self.inputs,
+                    "run": self.fingerprint,
+                    "versions": versions(),
+                    "threads": torch.get_num_threads(),
+                    **schedule,
+                }
+            )
+
+
+def digests(**files: str | Path) -> dict[str, str]:
+    """SHA-256 of files, by what they are."""
+    return {name: sha256_of_file(path) for name, path in files.items()}
 
 
 def write_results(
     out: str | Path,
-    cell: Cell,
+    job: Job,
     outcome: Outcome,
     layers: list[tuple[str, int, int]],
     final: Tensors,
-    settings: Training,
-    device: torch.device,
-    started: datetime,
-    inputs: dict[str, str],
-    fingerprint: str,
-    code: str,
-    resume: ResumeFile | None = None,
 ) -> None:
     """Write ``history.csv`` and then ``metrics.json``, which is what says that a run is done.
 
     Args:
         layers: name, total and kept weights of every prunable layer.
         final: the last weights, whose hash is recorded.
-        inputs: SHA-256 of the files that the run read, by name.
-        fingerprint: of the run, as Snakemake knows it before it starts.
-        code: fingerprint of the code that was imported.
-        resume: not needed any more.
     """
+    cell = job.cell
     text = io.StringIO()
     writer = csv.DictWriter(text, HISTORY, lineterminator="\n")
     writer.writeheader()
@@ -132,30 +147,30 @@ def write_results(
         "epochs": len(outcome.history),
         "seconds": round(outcome.seconds, 3),
         "images_per_second": round(outcome.images / max(outcome.seconds, 1e-9), 1),
-        "device": device_name(device),
-        "precision": settings.precision,
+        "device": device_name(job.device),
+        "precision": job.settings.precision,
         "weights_sha256": sha256_of_tensors(final),
         "layers": [{"name": n, "total": total, "kept": kept} for n, total, kept in layers],
         "fingerprints": {
-            "run": fingerprint,
+            "run": job.fingerprint,
             # Not part of what the run is: another cell of the study may change.
             "study": os.environ.get("JACKPOT_STUDY", ""),
-            "code": code,
-            "inputs": inputs,
+            "code": job.code,
+            "inputs": job.inputs,
             "environment": fingerprint_of(versions()),
             "history": sha256_of_file(Path(out) / "history.csv"),
         },
-        "settings": settings.model_dump(mode="json"),
+        "settings": job.settings.model_dump(mode="json"),
         "resumes": outcome.resumes,
-        "started": started.isoformat(timespec="seconds"),
+        "started": job.started.isoformat(timespec="seconds"),
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
     }
     write_sealed(Path(out) / "metrics.json", metrics)
-    if resume:
+    if job.resume:
         # In this order: killed in between, the training is still not lost.
-        keep_finished(out, resume.path)
-        resume.remove()
+        keep_finished(out, job.resume.path)
+        job.resume.remove()
     accuracy = metrics["test_accuracy"]
     shown = "diverged" if accuracy is None else f"{accuracy:.2f} %"
     print(

@@ -1,6 +1,5 @@
 """The stage after pruning: train a ticket, edited as its check says."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -11,16 +10,10 @@ from jackpot.models import load_weights, model_with_state, prunable
 from jackpot.pruning.masks import layer_counts, validate
 from jackpot.randomness import generator
 from jackpot.settings import Training
-from jackpot.storage import Mask, Tensors, load_mask, save_tensors, sha256_of_file
+from jackpot.storage import Mask, Tensors, load_mask, save_tensors
 from jackpot.study.fingerprints import code_of
 from jackpot.training.engine import Outcome, cpu_state, train
-from jackpot.training.results import (
-    Cell,
-    load_splits,
-    placed,
-    tie,
-    write_results,
-)
+from jackpot.training.results import Cell, Job, digests, load_splits, placed, write_results
 from jackpot.training.resume import ResumeFile
 
 # Taken at import, so that it is of the code that runs even if a file is edited meanwhile.
@@ -51,11 +44,10 @@ def retrain(
         mask: the pruner's mask.
         epochs, first_epoch: how long, and where the learning-rate schedule starts.
     """
-    started = datetime.now(UTC)
     start, metadata = load_weights(weights)
     kept, about_mask = load_mask(mask)
-    files = {"clean": clean, "weights": weights, "mask": mask}
-    inputs = {name: sha256_of_file(path) for name, path in files.items()}
+    inputs = digests(clean=clean, weights=weights, mask=mask)
+    job = Job(cell, settings, device, inputs, fingerprint, CODE, resume)
     model = model_with_state(metadata["model"], start)
     try:
         validate(kept, prunable(model))
@@ -69,7 +61,7 @@ def retrain(
         outcome = Outcome(diverged=True)
     else:
         train_data, test_data = load_splits(clean, clean, device)
-        tie(resume, cell, settings, inputs, fingerprint, epochs=epochs, first_epoch=first_epoch)
+        job.tie(epochs=epochs, first_epoch=first_epoch)
         outcome = train(
             model,
             train_data,
@@ -85,20 +77,7 @@ def retrain(
     if keep_weights:
         header = {"model": metadata["model"], "fingerprint": fingerprint}
         save_tensors(Path(out) / "weights.safetensors", final, header)
-    write_results(
-        out,
-        cell,
-        outcome,
-        layer_counts(edited),
-        final,
-        settings,
-        device,
-        started,
-        inputs,
-        fingerprint,
-        CODE,
-        resume,
-    )
+    write_results(out, job, outcome, layer_counts(edited), final)
 
 
 def ticket(
