@@ -70,6 +70,9 @@ rule all:
         rules.figures.input,
         # Snakemake makes a lost result again only if it is asked for by name.
         RESULTS,
+    # Without one, Snakemake would end by listing every input.
+    message:
+        "{STUDY.name} is complete: {ROOT}/report.html"
 
 
 # Runs before the first job, and only if there is one.

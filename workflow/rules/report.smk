@@ -132,6 +132,8 @@ rule figures:
     input:
         expand(f"{ROOT}/figures/{{figure}}.{{kind}}", figure=FIGURES, kind=("svg", "pdf", "png")),
         TABLES,
+    message:
+        "figures and tables of {STUDY.name} are in {ROOT}"
 
 
 rule report:
