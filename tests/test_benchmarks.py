@@ -35,8 +35,7 @@ def test_operations_are_those_of_a_count_by_hand(loops):
     layers += 128 * 10
     # No gradient is taken with respect to the images.
     expected = 2 * (3 * layers - first)
-    model = loops.build_model("resnet32", **loops.MODELS["resnet32"])
-    assert loops.operations(model, CPU) == expected
+    assert loops.operations("resnet32") == expected
 
 
 def test_every_call_of_the_engine_trains(loops, monkeypatch):

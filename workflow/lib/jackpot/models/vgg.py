@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from jackpot.architectures import VGG_LAYOUTS
+from jackpot.models.batch_norm import BatchNorm2d
+from jackpot.models.convolution import Conv2d
 
 
 class VGG(nn.Module):
@@ -26,9 +28,10 @@ class VGG(nn.Module):
                 continue
             out = item * width
             layers += [
-                nn.Conv2d(channels, out, 3, padding=1, bias=False),
-                nn.BatchNorm2d(out),
-                nn.ReLU(inplace=True),
+                Conv2d(channels, out, 3, padding=1, bias=False),
+                BatchNorm2d(out, relu=True),
+                # Where others have the ReLU: a layer's number is its name in every weights file.
+                nn.Identity(),
             ]
             channels = out
         self.features = nn.Sequential(*layers)

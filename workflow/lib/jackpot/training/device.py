@@ -1,5 +1,6 @@
 """Choosing the device and making it give the same bits every time."""
 
+import ctypes
 import os
 import platform
 from importlib.metadata import version
@@ -7,6 +8,7 @@ from importlib.metadata import version
 import torch
 
 from jackpot.errors import JackpotError
+from jackpot.models.batch_norm import compiled
 
 
 def prepare_device(device: str = "auto", threads: int = 1) -> torch.device:
@@ -24,11 +26,25 @@ def prepare_device(device: str = "auto", threads: int = 1) -> torch.device:
     # Filling fresh memory with NaN finds bugs, and costs a pass over every new tensor.
     torch.utils.deterministic.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark = False
+    _keep_freed_memory()
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise JackpotError("device cuda: no GPU is visible here. Set device: cpu in config.yaml.")
     return torch.device(device)
+
+
+def _keep_freed_memory() -> None:
+    """Have the C library keep what is freed, for the next step's activations.
+
+    By default glibc gives large blocks back to the kernel, which then clears every page of them
+    again, in every step. Other C libraries have no such call, and are left as they are.
+    """
+    trim_threshold, mmap_threshold = -1, -3  # <malloc.h>
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:
+        mallopt(mmap_threshold, 2**30)
+        mallopt(trim_threshold, 2**31 - 1)
 
 
 def device_name(device: torch.device) -> str:
@@ -56,5 +72,6 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "cuda": torch.version.cuda or "none",
+        "batch_norm": "compiled" if compiled() else "torch",
         "platform": platform.platform(),
     }
