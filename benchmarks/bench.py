@@ -41,7 +41,7 @@ def main() -> None:
     }
     parser.add_argument("--only", nargs="+", choices=groups, default=list(groups))
     args = parser.parse_args()
-    args.steps = args.steps or (4 if device.type == "cpu" else 100)
+    args.steps = args.steps or (12 if device.type == "cpu" else 100)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     print(f"{device_name(device)}; torch {torch.__version__}")
     rows = []

@@ -22,7 +22,7 @@ def keep_filters(scores: Tensors, count: int) -> Mask:
     refuse_nan(scores)
     filters = torch.cat([_filter_scores(layer) for layer in scores.values()])
     sizes = torch.cat(
-        [torch.full((len(s),), s[0].numel(), device=filters.device) for s in scores.values()]
+        [torch.full((len(s),), s.shape[1:].numel(), device=filters.device) for s in scores.values()]
     )
     order = torch.sort(filters, descending=True, stable=True).indices
     reached = torch.cat([sizes.new_zeros(1), sizes[order].cumsum(0)])

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils import prune
@@ -50,17 +51,25 @@ def keep_number(scores: Tensors, count: int) -> Mask:
         raise JackpotError(f"cannot keep {count} of {total} weights ({', '.join(scores)})")
     kept = torch.zeros(total, dtype=torch.bool, device=flat.device)
     if count:
-        # Selection by threshold is four times quicker than a stable sort, and as exact: all
-        # above the threshold stay, and of those that equal it the first ones.
-        threshold = torch.kthvalue(flat, total - count + 1).values
+        # Selection by threshold is far quicker than a stable sort, and as exact: all above the
+        # threshold stay, and of those that equal it the first ones.
+        threshold = _ascending(flat, total - count)
         kept = flat > threshold
         ties = (flat == threshold).nonzero().squeeze(1)
-        kept[ties[: count - int(kept.sum())]] = True
+        kept[ties[: count - int(kept.count_nonzero())]] = True
     parts = kept.split([layer.numel() for layer in scores.values()])
     return {
         name: part.reshape(layer.shape).clone()
         for (name, layer), part in zip(scores.items(), parts, strict=True)
     }
+
+
+def _ascending(values: torch.Tensor, index: int) -> float:
+    """What would be at ``index`` of the sorted values."""
+    if values.device.type == "cpu":
+        # Several times as fast as torch.kthvalue.
+        return float(np.partition(values.numpy(), index)[index])
+    return float(torch.kthvalue(values, index + 1).values)
 
 
 def refuse_nan(scores: Tensors) -> None:

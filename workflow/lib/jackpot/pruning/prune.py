@@ -79,17 +79,16 @@ def make_masks(
         )
         for sparsity in sparsities
     }
-    keep = keep_filters if structured else keep_number
     if rounds == 1:
         scores = _only(alive, compute()) if alive else compute()
-        return {sparsity: _cut(scores, pools[sparsity], progress, keep) for sparsity in sparsities}
+        return {s: _cut(scores, pools[s], progress, structured) for s in sparsities}
     start = generator.get_state()
     masks = {}
     for sparsity in sparsities:
         # Each sparsity starts afresh, so that its mask does not depend on the others asked for.
         generator.set_state(start)
         network.load_state_dict(model.state_dict())
-        masks[sparsity] = _iterate(network, compute, pools[sparsity], rounds, keep)
+        masks[sparsity] = _iterate(network, compute, pools[sparsity], rounds, structured)
     return masks
 
 
@@ -157,10 +156,8 @@ def _classifier_too_large(sparsity: float, budget: int, size: int) -> JackpotErr
     )
 
 
-Keep = Callable[[Tensors, int], Mask]
-
-
-def _cut(scores: Tensors, pools: Sequence[_Pool], progress: float, keep: Keep) -> Mask:
+def _cut(scores: Tensors, pools: Sequence[_Pool], progress: float, structured: bool) -> Mask:
+    keep = keep_filters if structured else keep_number
     mask: Mask = {}
     for pool in pools:
         mask |= keep({name: scores[name] for name in pool.names}, pool.count_at(progress))
@@ -172,16 +169,30 @@ def _iterate(
     compute: Callable[[], Tensors],
     pools: Sequence[_Pool],
     rounds: int,
-    keep: Keep,
+    structured: bool,
 ) -> Mask:
     """Prune ``network`` (which is changed) round by round, never reviving a weight."""
+
+    def rows(tensor: torch.Tensor) -> torch.Tensor:
+        # A row is what is pruned as one: a filter, or a weight.
+        return tensor.reshape(len(tensor), -1) if structured else tensor.reshape(-1, 1)
+
     weights = prunable(network)
-    alive = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in weights.items()}
+    # Numbers of the rows that are left. Only they are ranked, so a pruned one cannot come back,
+    # and the sparser the network, the less there is to do.
+    left = {n: torch.arange(len(rows(w)), device=w.device) for n, w in weights.items()}
     for done in range(1, rounds + 1):
-        alive = _cut(_only(alive, compute()), pools, done / rounds, keep)
+        scores = {name: rows(score)[left[name]] for name, score in compute().items()}
+        kept = _cut(scores, pools, done / rounds, structured)
         for name, weight in weights.items():
-            weight.data.masked_fill_(~alive[name], 0)
-    return alive
+            stays = kept[name][:, 0]
+            weight.data = weight.data.contiguous()  # so that its rows are a view
+            rows(weight.data)[left[name][~stays]] = 0
+            left[name] = left[name][stays]
+    mask = {n: torch.zeros(w.shape, dtype=torch.bool, device=w.device) for n, w in weights.items()}
+    for name, numbers in left.items():
+        rows(mask[name])[numbers] = True
+    return mask
 
 
 def _only(alive: Mask, scores: Tensors) -> Tensors:
@@ -201,6 +212,9 @@ def _scorer(
 ) -> Callable[[], Tensors]:
     function = SCORES[name]
     _check_options(name, function, options)
+    if "inplace" in inspect.signature(function).parameters:
+        # The network is a copy already, so the score need not make one in every round.
+        options = {**options, "inplace": True}
 
     def compute() -> Tensors:
         scores = function(network, data, generator, **options)

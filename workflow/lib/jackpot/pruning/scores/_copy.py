@@ -13,10 +13,15 @@ from jackpot.models import prunable
 Batch = tuple[torch.Tensor, torch.Tensor]
 
 
-def scoring_copy(model: nn.Module, dtype: torch.dtype, train: bool) -> nn.Module:
-    """A copy that may be changed at will: gradients on, one dtype, train or eval mode."""
-    duplicate = copy.deepcopy(model).to(dtype).requires_grad_(True)
-    return duplicate.train(train)
+def scoring_copy(
+    model: nn.Module, dtype: torch.dtype, train: bool, inplace: bool = False
+) -> nn.Module:
+    """A copy that may be changed at will: gradients on, one dtype, train or eval mode.
+
+    With ``inplace`` no copy: the model itself in that form, for a caller that made one already.
+    """
+    duplicate = model if inplace else copy.deepcopy(model)
+    return duplicate.to(dtype).requires_grad_(True).train(train)
 
 
 @contextlib.contextmanager

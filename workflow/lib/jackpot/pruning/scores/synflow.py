@@ -19,6 +19,7 @@ def synflow(
     generator: torch.Generator,
     *,
     input_shape: tuple[int, int, int] | None = None,
+    inplace: bool = False,
 ) -> dict[str, torch.Tensor]:
     """|w * dR/dw|, R the sum of outputs for an all-ones input (their eq. 1 and algorithm 1).
 
@@ -26,10 +27,12 @@ def synflow(
     absolute values; float32 over- or underflows in deep networks. One call is one round.
 
     Args:
-        model: network to score; untouched.
+        model: network to score; untouched unless ``inplace``.
         data: ``(images (N, C, H, W), labels)``; only (C, H, W) is read.
         generator: unused; SynFlow draws nothing.
         input_shape: (C, H, W), for a caller without data.
+        inplace: bring the model itself, not a copy, into that form, which is then there already
+            in the next round. For a caller whose own copy it is.
 
     Returns:
         float64 scores, each shaped like its weight.
@@ -38,12 +41,13 @@ def synflow(
         if data is None:
             raise JackpotError("synflow needs the images' shape: pass data or input_shape=(C,H,W)")
         input_shape = data[0].shape[1:]
-    network = scoring_copy(model, torch.float64, train=False)
+    network = scoring_copy(model, torch.float64, train=False, inplace=inplace)
     for tensor in chain(network.parameters(), network.buffers()):
         tensor.data.abs_()
     weights = list(prunable(network).values())
     with plain_arithmetic(network):
         ones = torch.ones((1, *input_shape), dtype=torch.float64, device=weights[0].device)
-        gradients = torch.autograd.grad(network(ones).sum(), weights)
-    scores = [(w.detach() * g).abs() for w, g in zip(weights, gradients, strict=True)]
+        gradients = list(torch.autograd.grad(network(ones).sum(), weights))
+    # A gradient taken off the list frees its memory for the next product.
+    scores = [(w.detach() * gradients.pop(0)).abs_() for w in weights]
     return named(network, scores)
