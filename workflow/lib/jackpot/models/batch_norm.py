@@ -160,12 +160,12 @@ def compiled() -> tuple[ctypes.CDLL, int | None, int | None] | None:
 
 
 def _openmp_of_pytorch() -> str:
-    """Path of the OpenMP library that this process has loaded.
+    """Path of the OpenMP library that this process has loaded, PyTorch's own if there are several.
 
     Raises:
         OSError: there is none.
     """
-    found = re.search(r"/\S*/lib[gi]omp\S*", Path("/proc/self/maps").read_text())
+    found = re.findall(r"/\S*/lib[gi]?omp\S*", Path("/proc/self/maps").read_text())
     if not found:
         raise OSError("no OpenMP library is loaded")
-    return found[0]
+    return min(found, key=lambda path: "torch" not in Path(path).parts)
