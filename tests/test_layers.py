@@ -108,11 +108,13 @@ def test_gradients_of_a_convolution_of_few_pixels_in_bfloat16(image, kernel, pad
         assert (a - c).norm() < 1.2 * (b - c).norm() + 1e-6 * c.norm()
 
 
-def test_the_layout_of_the_images_is_kept():
+def test_the_layout_and_type_of_the_images_are_kept():
     layer = Conv2d(3, 5, 3, padding=1)
     x = draw(4, 3, 2, 2, dtype=torch.float32)
     assert layer(x).is_contiguous(memory_format=LAST)
     assert layer(x.contiguous()).is_contiguous()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(x).dtype == nn.Conv2d.forward(layer, x).dtype == torch.bfloat16
 
 
 def normalised(layer, x, shortcut, gradient):

@@ -38,10 +38,9 @@ class Conv2d(nn.Conv2d):
         # By channels_last, which is how the weights lie: whole rows of input channels are moved.
         blocks = self.weight.permute(0, 2, 3, 1).flatten(1, 2).index_select(1, taps)
         dense = blocks.reshape(self.out_channels * height * width, -1)
-        y = F.linear(x.permute(0, 2, 3, 1).flatten(1), dense)
+        bias = None if self.bias is None else self.bias.repeat_interleave(height * width)
+        y = F.linear(x.permute(0, 2, 3, 1).flatten(1), dense, bias)
         y = y.view(len(x), self.out_channels, height, width)
-        if self.bias is not None:
-            y = y + self.bias[:, None, None]
         last = x.is_contiguous(memory_format=torch.channels_last)
         return y.contiguous(memory_format=torch.channels_last) if last else y
 
