@@ -127,23 +127,28 @@ def test_synflow_in_100_rounds_collapses_no_layer():
     assert all(kept for _, _, kept in layer_counts(masks_of(model, "synflow", rounds=100)[0.98]))
 
 
-SEEN = []
+SEEN, LAYOUTS = [], set()
 
 
 def _watch(model, data, g):
     """Random scores that note which weights were zero when they were asked for."""
     SEEN.append(flat(prunable(model)) == 0)
+    LAYOUTS.add(model.conv.weight.stride())
     return {n: torch.rand(w.shape, generator=g) for n, w in prunable(model).items()}
 
 
 @pytest.mark.parametrize("allocation", ["global", "smart", "erk"])
 @pytest.mark.parametrize("structured", [False, True])
-def test_no_round_revives_a_weight(allocation, structured, monkeypatch):
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_no_round_revives_a_weight_or_moves_one(allocation, structured, layout, monkeypatch):
     monkeypatch.setattr("jackpot.pruning.prune.SCORES", {"watch": _watch})
     SEEN.clear()
-    model = network()
+    LAYOUTS.clear()
+    model = network(in_channels=3).to(memory_format=layout)
     found = masks_of(model, "watch", allocation, [0.9], rounds=7, structured=structured)[0.9]
     assert len(SEEN) == 7 and not SEEN[0].any()
+    # Another layout would be another order of sums in the next round's scores.
+    assert {model.conv.weight.stride()} == LAYOUTS
     for earlier, later in zip(SEEN, [*SEEN[1:], ~flat(found)], strict=True):
         assert bool((later | ~earlier).all()) and later.sum() > earlier.sum()
     if not structured:

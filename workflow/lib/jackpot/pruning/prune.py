@@ -186,8 +186,9 @@ def _iterate(
         kept = _cut(scores, pools, done / rounds, structured)
         for name, weight in weights.items():
             stays = kept[name][:, 0]
-            weight.data = weight.data.contiguous()  # so that its rows are a view
-            rows(weight.data)[left[name][~stays]] = 0
+            # Not by rows(), which copies where a weight's memory format is another.
+            shape = weight.shape[:1] if structured else weight.shape
+            weight.data[torch.unravel_index(left[name][~stays], shape)] = 0
             left[name] = left[name][stays]
     mask = {n: torch.zeros(w.shape, dtype=torch.bool, device=w.device) for n, w in weights.items()}
     for name, numbers in left.items():
