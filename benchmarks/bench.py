@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="of 128 images in each")
     device = prepare_device("auto", torch.get_num_threads())
     groups = {
-        "training": lambda: loops.training_rows(device, args.rounds, args.steps),
+        "training": lambda: loops.training_rows(args.rounds, args.steps),
         "sharing": lambda: loops.sharing_rows(device, args.steps),
         "memory": lambda: loops.memory_rows(device),
         "scores": lambda: overhead.score_rows(device),

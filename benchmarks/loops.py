@@ -138,47 +138,45 @@ def conventional(name: str, device: torch.device, steps: int) -> Callable[[], ob
 LOOPS = ("conventional loop, float32", "engine, float32", "engine, bfloat16", "bfloat16 limit")
 
 
-def _loop(loop: str, name: str, threads: int, steps: int, pipe) -> None:
-    """A process that does its work once for every message, and answers with images a second."""
+def _rate_of(loop: str, name: str, threads: int, steps: int) -> Callable[[], float]:
+    """What measures the images a second of one of ``LOOPS``, in this process."""
     if loop == LOOPS[0]:
         torch.set_num_threads(threads)  # and nothing else: a plain script
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         work = conventional(name, device, steps)
     else:
         device = prepare_device("auto", threads)
+        if loop == LOOPS[-1]:
+            needed = operations(name)
+            return lambda: matrix_rate(device, torch.bfloat16) / needed
         work = engine(name, loop.removeprefix("engine, "), device, steps)
-    work()
+    return lambda: BATCH * steps / seconds(work, device)
+
+
+def _answer(pipe, *arguments) -> None:
+    """Measure once for every message, and once before the first, to warm up."""
+    rate = _rate_of(*arguments)
+    rate()
+    pipe.send("ready")
     while pipe.recv():
-        pipe.send(BATCH * steps / seconds(work, device))
+        pipe.send(rate())
 
 
-def _limit(name: str, threads: int, pipe) -> None:
-    device = prepare_device("auto", threads)
-    needed = operations(name)
-    while pipe.recv():
-        pipe.send(matrix_rate(device, torch.bfloat16) / needed)
-
-
-def training_rows(device: torch.device, rounds: int, steps: int) -> Iterator[Row]:
+def training_rows(rounds: int, steps: int) -> Iterator[Row]:
     """Images a second of both loops and of the limit, paired.
 
     Each is a process of its own, as it would be in use: what one sets up in PyTorch and the C
     library is not the others'. They take turns; those that wait, wait for a message.
     """
     context = multiprocessing.get_context("spawn")
-    threads = torch.get_num_threads()
     for name in MODELS:
         pipes, processes = {}, []
         for loop in LOOPS:
             pipes[loop], theirs = context.Pipe()
-            arguments = (name, threads, theirs) if loop == LOOPS[-1] else ()
-            target = _limit if arguments else _loop
-            arguments = arguments or (loop, name, threads, steps, theirs)
-            processes.append(context.Process(target=target, args=arguments))
+            arguments = (theirs, loop, name, torch.get_num_threads(), steps)
+            processes.append(context.Process(target=_answer, args=arguments))
             processes[-1].start()
-            theirs.close()
-            # One at a time: a start beside another's first round would slow that down.
-            pipes[loop].send(True)
+            theirs.close()  # so that a process that dies is noticed
             pipes[loop].recv()
         rates: dict[str, list[float]] = {loop: [] for loop in LOOPS}
         for _ in range(rounds):

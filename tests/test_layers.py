@@ -13,7 +13,6 @@ from jackpot.models.batch_norm import BatchNorm2d
 from jackpot.models.convolution import Conv2d
 from jackpot.randomness import generator
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*kernel size.*")
 LAST = torch.channels_last
 needs_library = pytest.mark.skipif(
     batch_norm.compiled() is None and shutil.which("cc") is None,

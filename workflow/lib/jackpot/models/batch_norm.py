@@ -59,52 +59,35 @@ class BatchNorm2d(nn.BatchNorm2d):
         )
 
 
+# What the way back needs of the way there.
+_SAVED = ("x", "y", "weight", "mean", "inverse_std")
+
+
 class _Compiled(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, shortcut, weight, bias, layer):
-        y = torch.empty_like(x)
-        mean, inverse_std = (torch.empty_like(weight) for _ in range(2))
-        _run(
-            "forward",
-            x=x,
-            y=y,
-            shortcut=shortcut,
-            weight=weight,
-            bias=bias,
-            running_mean=layer.running_mean,
-            running_var=layer.running_var,
-            mean=mean,
-            inverse_std=inverse_std,
-            momentum=layer.momentum,
-            eps=layer.eps,
-            relu=layer.relu,
-        )
-        ctx.save_for_backward(x, y, weight, mean, inverse_std)
+        y, mean, inverse_std = (torch.empty_like(like) for like in (x, weight, weight))
+        saved = (x, y, weight, mean, inverse_std)
+        rates = {"momentum": layer.momentum, "eps": layer.eps, "relu": layer.relu}
+        running = {"running_mean": layer.running_mean, "running_var": layer.running_var}
+        values = dict(zip(_SAVED, saved, strict=True)) | rates | running
+        _run("forward", shortcut=shortcut, bias=bias, **values)
+        ctx.save_for_backward(*saved)
         ctx.relu, ctx.adds = layer.relu, shortcut is not None
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        x, y, weight, mean, inverse_std = ctx.saved_tensors
+        x, _, weight, *_ = ctx.saved_tensors
+        made = {"to_x": torch.empty_like(x), "to_shortcut": None}
+        if ctx.adds:
+            made["to_shortcut"] = torch.empty_like(x)
+        made |= {name: torch.empty_like(weight) for name in ("to_weight", "to_bias")}
+        values = dict(zip(_SAVED, ctx.saved_tensors, strict=True)) | made
         gradient = gradient.contiguous(memory_format=torch.channels_last)
-        to_x, to_shortcut = torch.empty_like(x), torch.empty_like(x) if ctx.adds else None
-        to_weight, to_bias = (torch.empty_like(weight) for _ in range(2))
-        _run(
-            "backward",
-            x=x,
-            y=y,
-            gradient=gradient,
-            weight=weight,
-            mean=mean,
-            inverse_std=inverse_std,
-            to_x=to_x,
-            to_shortcut=to_shortcut,
-            to_weight=to_weight,
-            to_bias=to_bias,
-            relu=ctx.relu,
-        )
-        return to_x, to_shortcut, to_weight, to_bias, None
+        _run("backward", gradient=gradient, relu=ctx.relu, **values)
+        return *made.values(), None
 
 
 # In the order of `task` in batch_norm.c.

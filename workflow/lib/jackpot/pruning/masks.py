@@ -53,7 +53,7 @@ def keep_number(scores: Tensors, count: int) -> Mask:
     if count:
         # Selection by threshold is far quicker than a stable sort, and as exact: all above the
         # threshold stay, and of those that equal it the first ones.
-        threshold = _ascending(flat, total - count)
+        threshold = _order_statistic(flat, total - count)
         kept = flat > threshold
         ties = (flat == threshold).nonzero().squeeze(1)
         kept[ties[: count - int(kept.count_nonzero())]] = True
@@ -64,8 +64,8 @@ def keep_number(scores: Tensors, count: int) -> Mask:
     }
 
 
-def _ascending(values: torch.Tensor, index: int) -> float:
-    """What would be at ``index`` of the sorted values."""
+def _order_statistic(values: torch.Tensor, index: int) -> float:
+    """The value at ``index``, counted from 0, in ascending order."""
     if values.device.type == "cpu":
         # Several times as fast as torch.kthvalue.
         return float(np.partition(values.numpy(), index)[index])
