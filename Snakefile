@@ -6,21 +6,17 @@ import sys
 import tempfile
 
 import snakemake.workflow
+from snakemake.cli import parse_args
 from snakemake.exceptions import WorkflowError
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.utils import min_version
 
+from jackpot.checks import CHECKS
+from jackpot.cli import command_options
 from jackpot.errors import JackpotError
-from jackpot.study import (
-    Plan,
-    forget_stale_locks,
-    hold,
-    load_config,
-    load_study,
-    recorded,
-    require_room,
-    second_names,
-)
+from jackpot.fingerprints import code_of, recorded
+from jackpot.running.place import forget_stale_locks, hold, require_room, second_names
+from jackpot.study import Plan, load_config, load_study
 
 min_version("9.10")
 
@@ -28,7 +24,7 @@ min_version("9.10")
 configfile: "config.yaml"
 
 
-report: "workflow/report/workflow.rst"
+report: "workflow/lib/jackpot/report/templates/workflow.rst"
 
 
 try:
@@ -69,7 +65,7 @@ rule all:
         f"{ROOT}/report.html",
         rules.figures.input,
         # Snakemake makes a lost result again only if it is asked for by name.
-        RESULTS,
+        [file.path for file in RESULTS],
     # Without one, Snakemake would end by listing every input.
     message:
         "{STUDY.name} is complete: {ROOT}/report.html"

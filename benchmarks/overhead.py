@@ -53,7 +53,7 @@ def score_rows(device: torch.device) -> Iterator[Row]:
 def start_rows() -> Iterator[Row]:
     """Seconds before a job works: an ordinary process, and a fork of the warm one."""
     script = ["workflow/scripts/retrain.py", "--help"]
-    imports = "import jackpot.cli, jackpot.training.retrain"
+    imports = "import jackpot.cli, jackpot.stages.retrain"
 
     def run(command: list[str], environment: dict[str, str] | None = None) -> float:
         return seconds(

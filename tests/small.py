@@ -4,8 +4,8 @@ import torch
 
 from jackpot.data.files import ImageData, channel_statistics, save_data
 from jackpot.models import load_model, prunable
-from jackpot.models.initial import initialise
 from jackpot.pruning.masks import keep_top
+from jackpot.stages.initialise import initialise
 from jackpot.storage import save_mask
 
 

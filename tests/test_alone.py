@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from jackpot.training.alone import alone
+from jackpot.running.alone import alone
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="plays two processes")
 
@@ -64,7 +64,7 @@ def test_without_locks_it_is_said_and_the_training_goes_on(tmp_path, capfd, monk
     def refuse(*_):
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
 
-    monkeypatch.setattr("jackpot.study.place.fcntl.flock", refuse)
+    monkeypatch.setattr("jackpot.running.place.fcntl.flock", refuse)
     reached = []
     with alone(str(tmp_path / "r.safetensors")):
         reached.append(1)

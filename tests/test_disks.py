@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from jackpot.errors import JackpotError
-from jackpot.study import hold, require_room
+from jackpot.running.place import hold, require_room
 from tests.conftest import need
 from tests.damage import retrain
 from tests.snake import Clone

@@ -205,7 +205,7 @@ def test_altered_words_about_the_study_are_not_printed(tmp_path, study, warm):
 @pytest.mark.parametrize("damage", [cut, empty, html])
 def test_a_damaged_source_is_named(tmp_path, study, warm, damage):
     source = tmp_path / "source.json"
-    shutil.copy(study.folder / "data" / "digits" / "source.json", source)
+    shutil.copy(next((study.folder / "data" / "digits").glob("source-*.json")), source)
     damage(source)
     out = tmp_path / "clean.safetensors"
     status, text = run(warm, "prepare", "--source", source, "--out", out)
@@ -216,7 +216,7 @@ def test_an_archive_that_changed_since_it_was_fetched_is_refused(tmp_path, warm)
     archive = tmp_path / "images.tar"
     archive.write_bytes(os.urandom(4000))
     folder = tmp_path / "d"
-    options = ["--dataset", "x", "--data-dir", folder, "--kind", "image_folder", "--path", archive]
+    options = ["--dataset", "x", "--out", folder / "x" / "source.json", "--kind", "image_folder", "--path", archive]
     status, text = run(warm, "download", *options)
     assert status == 0, text
     source, out = folder / "x" / "source.json", tmp_path / "clean.safetensors"

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
-from jackpot.analysis import figures, style
 from jackpot.analysis.frames import mask_densities, prepare_runs
-from jackpot.analysis.panels import Block, lay_out
 from jackpot.errors import JackpotError
+from jackpot.report import figures, style
+from jackpot.report.panels import Block, lay_out
 from tests.synthetic import make_study
 
 SMALL = {"tickets": ("snip", "lottery", "random", "mine"), "epochs": 6, "layers": 5}

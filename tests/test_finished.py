@@ -7,8 +7,8 @@ import shutil
 import pytest
 import torch
 
-from jackpot.training.finished import forget_finished, keep_finished, once, take_back
-from jackpot.training.retrain import retrain
+from jackpot.running.finished import forget_finished, keep_finished, once, take_back
+from jackpot.stages.retrain import retrain
 from tests.small import make_ticket
 from tests.test_training import CELL, FAST
 

@@ -17,6 +17,6 @@ def test_masks_and_weights_go_and_nothing_is_left_to_do(tmp_path):
     assert (clone.root / "report.html").exists()
     left = sorted(path for path in results if path.endswith(".safetensors"))
     # Data are kept: they are few, and every run's input.
-    assert left == ["data/digits/clean.safetensors", "data/digits/corrupted.safetensors"]
+    assert left == ["data/digits/clean.safetensors", "data/digits/corrupted_data.safetensors"]
     assert "Nothing to be done" in clone.make(cores=2)
     assert clone.digests() == results

@@ -10,14 +10,14 @@ import yaml
 
 from jackpot.errors import JackpotError
 from jackpot.models import build_model, load_model, model_with_state, prunable
-from jackpot.pruning.iterative import prune_iteratively
 from jackpot.pruning.prune import make_masks
-from jackpot.pruning.stage import prune
 from jackpot.settings import Pruner, PruningBatch, Training
+from jackpot.stages.pretrain import pretrain
+from jackpot.stages.prune import prune
+from jackpot.stages.prune_iteratively import prune_iteratively
 from jackpot.storage import load_mask, load_tensors
 from jackpot.study import load_study
 from jackpot.training.engine import train
-from jackpot.training.pretrain import pretrain
 from jackpot.training.results import Cell, load_splits
 from jackpot.training.resume import ResumeFile
 from tests.reduced import ROOT, SNAKEMAKE
@@ -144,14 +144,14 @@ def test_an_interrupted_pruning_goes_on_to_the_same_mask(paths, tmp_path, monkey
             raise KeyboardInterrupt
         return train(*args, **options)
 
-    monkeypatch.setattr("jackpot.pruning.iterative.train", interrupted)
+    monkeypatch.setattr("jackpot.stages.prune_iteratively.train", interrupted)
     resume = tmp_path / "resume" / "file.safetensors"
     with pytest.raises(KeyboardInterrupt):
         iterate(paths, tmp_path / "parts", resume=ResumeFile(resume, ""))
     assert resume.with_suffix(".mask").exists()
     again = []
     monkeypatch.setattr(
-        "jackpot.pruning.iterative.train", lambda *a, **k: again.append(1) or train(*a, **k)
+        "jackpot.stages.prune_iteratively.train", lambda *a, **k: again.append(1) or train(*a, **k)
     )
     parts = iterate(paths, tmp_path / "parts", resume=ResumeFile(resume, ""))
     assert len(again) == 4 - stop_in
@@ -161,10 +161,10 @@ def test_an_interrupted_pruning_goes_on_to_the_same_mask(paths, tmp_path, monkey
 
 def test_cuts_of_other_settings_are_not_gone_on_from(paths, tmp_path, monkeypatch):
     resume = tmp_path / "resume" / "file.safetensors"
-    monkeypatch.setattr("jackpot.pruning.iterative.train", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr("jackpot.stages.prune_iteratively.train", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         iterate(paths, tmp_path / "a", resume=ResumeFile(resume, ""))
-    monkeypatch.setattr("jackpot.pruning.iterative.train", train)
+    monkeypatch.setattr("jackpot.stages.prune_iteratively.train", train)
     other = iterate(paths, tmp_path / "b", sparsity=0.5, resume=ResumeFile(resume, ""))
     plain = iterate(paths, tmp_path / "c", sparsity=0.5)
     assert all(torch.equal(other[name], plain[name]) for name in plain)

@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from jackpot.errors import JackpotError
-from jackpot.training import lease
+from jackpot.running import lease
 
 TAKER = """
 import os, random, sys, time
 sys.path.insert(0, sys.argv[1])
-from jackpot.training.lease import take
+from jackpot.running.lease import take
 places, folder, seed = int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 draws = random.Random(seed)
 parent = os.getppid()

@@ -7,8 +7,9 @@ from importlib.util import find_spec
 
 import pytest
 
-from jackpot.analysis import figures, tables
-from jackpot.analysis.report import write_report
+from jackpot.analysis import tables
+from jackpot.report import figures
+from jackpot.report.page import write_report
 from tests.conftest import need
 from tests.synthetic import make_study
 

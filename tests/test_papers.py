@@ -139,24 +139,19 @@ def test_pixels_are_permuted_as_each_of_their_programs_does(studies):
     plan = Plan(studies["mlrc2020"], load_config({}))
     seen = {}
     for ticket in ("snip", "grasp"):
-        w = cell(ticket=ticket, check="corrupted_data")
-        seen[ticket] = Path(plan.mask_to_train(w)[0]).parts[6]
-        w.data = seen[ticket]
-        assert f"--scope {'rows' if ticket == 'snip' else 'rows_and_columns'}" in (
-            plan.corrupt_options(w)
-        )
-        assert "--check corrupted_data" in plan.corrupt_options(w)
-        assert plan.seen_data(w)[0].endswith(f"cifar10/{seen[ticket]}.safetensors")
-    assert seen == {"snip": "corrupted", "grasp": "corrupted-rows_and_columns"}
-    prints = {plan.fingerprints.data("cifar10", data) for data in seen.values()}
+        job = plan.retrain("cifar10", "vgg19", ticket, "corrupted_data", "0.98", "0")
+        assert "scope" not in job.options
+        data = job.inputs["mask"].job.inputs["data"]
+        seen[ticket] = Path(data.path).stem
+        assert data.job.options["check"] == "corrupted_data"
+        assert data.job.options["scope"] == ("rows" if ticket == "snip" else "rows_and_columns")
+        # What is listed as the study's is what its jobs make.
+        assert data.path in plan.files()
+    assert seen == {"snip": "corrupted_data", "grasp": "corrupted_data-rows_and_columns"}
+    prints = {plan.corrupt("cifar10", data).fingerprint for data in seen.values()}
     assert len(prints) == 2
-    w = cell(ticket="grasp", check="rearranged")
-    assert Path(plan.mask_to_train(w)[0]).parts[6] == "clean"
-
-
-def cell(**values):
-    usual = {"dataset": "cifar10", "model": "vgg19", "sparsity": "0.98", "seed": "0"}
-    return type("Wildcards", (), {**usual, **values})()
+    job = plan.retrain("cifar10", "vgg19", "grasp", "rearranged", "0.98", "0")
+    assert Path(job.inputs["mask"].path).parts[6] == "clean"
 
 
 @pytest.mark.parametrize(

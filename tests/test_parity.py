@@ -98,7 +98,7 @@ def files(tmp_path_factory):
     files = ("--data", clean, "--weights", known["INIT"], "--out", out)
     run(folder, "prune", *files, "--score", "random", "--sparsities", 0.6)
     run(
-        folder, "download", "--dataset", "digits", "--kind", "digits", "--data-dir", folder / "data"
+        folder, "download", "--dataset", "digits", "--kind", "digits", "--out", folder / "data/digits/source.json"
     )
     return known
 

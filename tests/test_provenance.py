@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from jackpot.analysis.provenance import findings
+from jackpot.fingerprints import code_of, differences, recorded
 from jackpot.storage import sha256_of_file, write_sealed
-from jackpot.study import Plan, load_study, read_config, recorded
-from jackpot.study.fingerprints import Fingerprints, code_of, differences
+from jackpot.study import Plan, load_config, load_study, read_config
+from jackpot.study.stale import findings
 from tests.snake import Clone
 
 STUDY = {
@@ -51,7 +51,7 @@ def test_a_result_says_what_it_was_made_from(study):
     run = study.run_of("snip", "rearranged")
     found = study.metrics(run)["fingerprints"]
     todays = load_study(study.folder / "study.yaml")
-    prints = Fingerprints(todays)
+    plan = Plan(todays, load_config({}))
     mine = next(r for r in todays.runs() if r.path == run)
     files = {
         "clean": "data/digits/clean.safetensors",
@@ -59,24 +59,24 @@ def test_a_result_says_what_it_was_made_from(study):
         "mask": "masks/digits/vgg5/snip/clean/seed0/sparsity0.8.safetensors",
     }
     assert found["inputs"] == {k: sha256_of_file(study.root / v) for k, v in files.items()}
-    assert found["code"] == code_of("jackpot.training.retrain")
-    assert found["study"] == prints.study_digest and found["run"] == prints.run(mine)
+    assert found["code"] == code_of("jackpot.stages.retrain")
+    assert found["study"] == plan.study_digest and found["run"] == plan.job_of(mine).fingerprint
     assert found["history"] == sha256_of_file(study.root / run / "history.csv")
     assert len(found["environment"]) == 64
     dense = study.metrics(study.run_of("dense", sparsity="0"))["fingerprints"]
     assert dense["environment"] == found["environment"]
-    assert dense["code"] == code_of("jackpot.training.pretrain") != found["code"]
+    assert dense["code"] == code_of("jackpot.stages.pretrain") != found["code"]
 
 
 def test_another_seed_in_the_study_is_no_other_run(study, tmp_path):
-    before = Fingerprints(load_study(study.folder / "study.yaml"))
+    before = Plan(load_study(study.folder / "study.yaml"), load_config({}))
     values = yaml.safe_load((study.folder / "study.yaml").read_text())
     values["experiments"][0]["seeds"] = [0, 1]
     (tmp_path / "s.yaml").write_text(yaml.safe_dump(values))
-    after = Fingerprints(load_study(tmp_path / "s.yaml"))
+    after = Plan(load_study(tmp_path / "s.yaml"), load_config({}))
     assert before.study_digest != after.study_digest
     for run in before.study.runs():
-        assert before.run(run) == after.run(run)
+        assert before.job_of(run).fingerprint == after.job_of(run).fingerprint
 
 
 def listed(clone):

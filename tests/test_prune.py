@@ -263,8 +263,8 @@ def test_scores_of_the_wrong_form_are_refused(tmp_path):
 def test_unknown_names_options_and_values_are_refused():
     model = network()
     for message, options in {
-        "unknown score 'snipp'": {"score": "snipp"},
-        "unknown allocation 'layerwise'": {"allocation": "layerwise"},
+        "score 'snipp' does not exist": {"score": "snipp"},
+        "allocation 'layerwise' does not exist": {"allocation": "layerwise"},
         "snip has no option temperature": {
             "score": "snip",
             "score_options": {"temperature": 1},

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jackpot.analysis import answer, evidence, figures, tables
+from jackpot.analysis import tables
 from jackpot.analysis.frames import prepare_runs
-from jackpot.analysis.report import TEMPLATES, write_report
 from jackpot.errors import JackpotError
+from jackpot.report import answer, evidence, figures
+from jackpot.report.page import TEMPLATES, write_report
 from tests.synthetic import make_study
 
 CLAIMS = [

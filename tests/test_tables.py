@@ -9,7 +9,7 @@ import pytest
 
 from jackpot.analysis import tables
 from jackpot.analysis.frames import CELL
-from jackpot.families import families, family_of
+from jackpot.vocabulary import families, family_of
 from tests.synthetic import make_study
 
 

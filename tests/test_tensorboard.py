@@ -10,8 +10,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from jackpot.cli import add_training, parser_of
+from jackpot.running.tensorboard import write_events
 from jackpot.study import Plan, load_config, load_study
-from jackpot.training.tensorboard import write_events
 from tests.small import make_ticket
 from tests.test_study import written
 
@@ -70,7 +70,6 @@ def test_the_environment_asks_for_it_so_that_asking_reruns_nothing(tmp_path, mon
     assert parser.parse_args([]).tensorboard == asked
     study = load_study(written(tmp_path, logging={"tensorboard": asked}))
     plan = Plan(study, load_config({}))
-    cell = {"dataset": "digits", "model": "vgg5", "ticket": "snip", "check": "none"}
-    w = type("Wildcards", (), cell | {"sparsity": "0.9", "seed": "0", "data": "clean"})
-    for options in (plan.retrain_options(w), plan.pretrain_options(w)):
-        assert "tensorboard" not in options
+    ticket = plan.retrain("digits", "vgg5", "snip", "none", "0.9", "0")
+    for job in (ticket, plan.pretrain("digits", "vgg5", "0", "clean")):
+        assert "tensorboard" not in job.options

@@ -15,11 +15,11 @@ from jackpot.models import build_model, load_model, prunable
 from jackpot.models.initial import initial_state
 from jackpot.randomness import generator
 from jackpot.settings import Training
+from jackpot.stages.pretrain import pretrain
+from jackpot.stages.retrain import retrain
 from jackpot.storage import load_mask, load_tensors, save_mask
 from jackpot.training.batches import DeviceImages, to_device, training_batches
-from jackpot.training.pretrain import pretrain
 from jackpot.training.results import Cell
-from jackpot.training.retrain import retrain
 from jackpot.training.schedule import learning_rate
 from jackpot.training.sgd import SGD
 from tests.small import make_data, make_ticket

@@ -1,28 +1,59 @@
 # What the rules share.
 
 
-def cached(pair, beside=None):
+def cached(file):
     """An input whose time stamp says nothing, if today's settings and code made it.
 
     A copied or cloned results folder has arbitrary time stamps; the fingerprint in each file is
     what tells. Where it differs, the input is an ordinary one, and changes travel downstream.
-    ``beside`` names another file of the same job, one that has no place for a fingerprint.
     """
-    path, today = pair
-    chosen = os.path.join(os.path.dirname(path), beside) if beside else path
-    return ancient(chosen) if recorded(path) == today else chosen
+    # A history has no place for a fingerprint; that of the metrics beside it is its own.
+    witness = os.path.join(os.path.dirname(file.path), "metrics.json")
+    made_by = recorded(witness if file.path.endswith(".csv") else file.path)
+    return ancient(file.path) if made_by == file.fingerprint else file.path
+
+
+def inputs(rule):
+    """The inputs of a rule's jobs, by name."""
+    return lambda w: {name: cached(file) for name, file in PLAN.of(rule, w).inputs.items()}
+
+
+def options(rule):
+    """What a study decides of a rule's command line."""
+    return lambda w: command_options(PLAN.of(rule, w).options)
+
+
+def fingerprint(rule):
+    """What a rule's jobs store in the files that they make."""
+    return lambda w: PLAN.of(rule, w).fingerprint
+
+
+def source_of(w):
+    """A dataset's source, whose time stamp says nothing while what was read of it is today's."""
+    job = PLAN.prepare(w.dataset)
+    path = job.inputs["source"].path
+    return ancient(path) if recorded(job.outputs[0]) == job.fingerprint else path
+
+
+def pretrained(file):
+    return PLAN.weights("{dataset}", "{model}", "{seed}", f"{{data}}/{file}")
+
+
+def only_target():
+    """What Snakemake was asked for, if that is one thing by name; its rules are read before."""
+    try:
+        _, arguments = parse_args(sys.argv[1:])
+    except SystemExit:  # another program's command line
+        return None
+    return arguments.targets.pop() if len(arguments.targets) == 1 else None
 
 
 # `snakemake figures` beside a runs.csv draws from it alone: nothing is collected or trained.
-# Snakemake knows its targets only after the rules are read, so the command line is asked.
-FROM_TABLES = "figures" in sys.argv and os.path.exists(f"{ROOT}/runs.csv")
+FROM_TABLES = only_target() == "figures" and os.path.exists(f"{ROOT}/runs.csv")
 SETTLED = not FROM_TABLES and PLAN.is_settled()
 
 
-RESULTS_AND_FINGERPRINTS = [
-    pair for pair in PLAN.results() if not SETTINGS.partial or os.path.exists(pair[0])
-]
-RESULTS = [path for path, _ in RESULTS_AND_FINGERPRINTS]
+RESULTS = [file for file in PLAN.results() if not SETTINGS.partial or os.path.exists(file.path)]
 
 
 def settled(path):
@@ -55,7 +86,7 @@ def spare(files):
 os.environ.update(
     JACKPOT_DEVICE=SETTINGS.device,
     JACKPOT_JOBS_PER_DEVICE=str(SETTINGS.jobs_per_device),
-    JACKPOT_STUDY=PLAN.fingerprints.study_digest,
+    JACKPOT_STUDY=PLAN.study_digest,
     JACKPOT_RESUME_MINUTES=str(SETTINGS.resume.minutes),
     JACKPOT_RESUME_EPOCHS=str(SETTINGS.resume.epochs or ""),
     JACKPOT_KEEP_INTERMEDIATE=str(int(SETTINGS.keep_intermediate)),

@@ -7,25 +7,25 @@ localrules:
 
 rule download:
     output:
-        f"{SETTINGS.data_dir}/{{dataset}}/source.json",
+        f"{SETTINGS.data_dir}/{{dataset}}/{{source}}.json",
     log:
-        f"{ROOT}/logs/download/{{dataset}}.log",
+        f"{ROOT}/logs/download/{{dataset}}-{{source}}.log",
+    wildcard_constraints:
+        source="source-[0-9a-f]+",
     retries: 1
     conda:
         CONDA
     params:
-        options=PLAN.download_options,
-        data_dir=lambda w, output: os.path.dirname(os.path.dirname(output[0])),
+        options=options("download"),
     message:
         "download {wildcards.dataset}"
     shell:
-        "run download --dataset {wildcards.dataset}"
-        " --data-dir {params.data_dir} {params.options} 2> {log}"
+        "run download --out {output} {params.options} 2> {log}"
 
 
 rule prepare:
     input:
-        source=ancient(f"{SETTINGS.data_dir}/{{dataset}}/source.json"),
+        source=source_of,
     output:
         PLAN.data("{dataset}", "clean"),
     log:
@@ -35,7 +35,7 @@ rule prepare:
     resources:
         **PLAN.request("prepare"),
     params:
-        fingerprint=lambda w: PLAN.fingerprints.data(w.dataset, "clean"),
+        fingerprint=fingerprint("prepare"),
     message:
         "prepare {wildcards.dataset}"
     shell:
@@ -45,20 +45,20 @@ rule prepare:
 
 rule corrupt:
     input:
-        clean=lambda w: cached(PLAN.clean_data(w)),
+        unpack(inputs("corrupt")),
     output:
         PLAN.data("{dataset}", "{data}"),
     log:
         f"{ROOT}/logs/corrupt/{{dataset}}/{{data}}.log",
     wildcard_constraints:
-        data="random_labels|(random_pixels|corrupted)(-[a-z_]+)?|half",
+        data="(" + "|".join(n for n, c in CHECKS.items() if c.spoils == "data") + ")(-[a-z_]+)?",
     conda:
         CONDA
     resources:
         **PLAN.request("corrupt"),
     params:
-        options=PLAN.corrupt_options,
-        fingerprint=lambda w: PLAN.fingerprints.data(w.dataset, w.data),
+        options=options("corrupt"),
+        fingerprint=fingerprint("corrupt"),
     message:
         "corrupt {wildcards.dataset}: {wildcards.data}"
     shell:

@@ -11,8 +11,7 @@ ITERATIVE = PLAN.iterative_pruners()
 
 rule prune:
     input:
-        data=lambda w: cached(PLAN.seen_data(w)),
-        weights=lambda w: cached(PLAN.weights_to_score(w)),
+        unpack(inputs("prune")),
     output:
         spare(MASKS),
     log:
@@ -26,10 +25,8 @@ rule prune:
         **PLAN.request("prune"),
     params:
         out=lambda w, output: os.path.dirname(output[0]),
-        options=PLAN.prune_options,
-        fingerprint=lambda w: PLAN.fingerprints.masks(
-            w.dataset, w.model, w.pruner, w.data, int(w.seed)
-        ),
+        options=options("prune"),
+        fingerprint=fingerprint("prune"),
     message:
         "prune {wildcards.model} on {wildcards.dataset} ({wildcards.data}): {wildcards.pruner},"
         " seed {wildcards.seed}"
@@ -42,10 +39,7 @@ rule prune:
 rule prune_iteratively:
     # Trains between its cuts, so a sparsity is a job of its own.
     input:
-        clean=lambda w: cached(PLAN.clean_data(w)),
-        data=lambda w: cached(PLAN.seen_data(w)),
-        initial=lambda w: cached(PLAN.weights_to_pretrain(w)),
-        weights=lambda w: cached(PLAN.weights_to_score(w)),
+        unpack(inputs("prune_iteratively")),
     output:
         PLAN.mask("{dataset}", "{model}", "{pruner}", "{data}", "{seed}", "{sparsity}"),
     log:
@@ -60,10 +54,8 @@ rule prune_iteratively:
     params:
         out=lambda w, output: os.path.dirname(output[0]),
         resume=f"{ROOT}/.resume/prune/{{dataset}}/{{model}}/{{pruner}}/{{data}}/seed{{seed}}/sparsity{{sparsity}}.safetensors",
-        options=PLAN.prune_iteratively_options,
-        fingerprint=lambda w: PLAN.fingerprints.masks(
-            w.dataset, w.model, w.pruner, w.data, int(w.seed)
-        ),
+        options=options("prune_iteratively"),
+        fingerprint=fingerprint("prune_iteratively"),
     message:
         "prune {wildcards.model} on {wildcards.dataset} ({wildcards.data}): {wildcards.pruner},"
         " sparsity {wildcards.sparsity}, seed {wildcards.seed}"

@@ -25,7 +25,7 @@ if not FROM_TABLES:
 
     rule collect:
         input:
-            [cached(pair) for pair in RESULTS_AND_FINGERPRINTS],
+            [cached(file) for file in RESULTS],
         output:
             [f"{ROOT}/{name}" for name in ("runs.csv", "layers.csv", "histories.csv", "about.json")],
         log:
@@ -35,7 +35,7 @@ if not FROM_TABLES:
         params:
             study=PLAN.study_options(),
             partial="--partial" if SETTINGS.partial else "",
-            fingerprint=PLAN.fingerprint_of_results(),
+            fingerprint=PLAN.collected(),
         message:
             "collect the results of {STUDY.name}"
         shell:
@@ -48,7 +48,7 @@ rule verdicts:
     output:
         report(
             f"{ROOT}/verdicts.csv",
-            caption="../report/verdicts.rst",
+            caption="../lib/jackpot/report/templates/verdicts.rst",
             category="Verdicts",
             labels={"table": "verdict of every check"},
         ),
@@ -58,7 +58,7 @@ rule verdicts:
         CONDA
     params:
         options=PLAN.verdict_options(),
-        code=PLAN.code_of("jackpot.analysis.statistics"),
+        code=code_of("jackpot.stages.verdicts"),
     message:
         "verdicts of {STUDY.name}"
     shell:
@@ -76,7 +76,7 @@ for FIGURE, TABLE in SOURCE_OF.items():
         output:
             report(
                 f"{ROOT}/figures/{FIGURE}.svg",
-                caption=f"../report/{FIGURE}.rst",
+                caption=f"../lib/jackpot/report/templates/{FIGURE}.rst",
                 category="Figures",
                 labels={"figure": FIGURE.replace("_", " ")},
             ),
@@ -90,11 +90,11 @@ for FIGURE, TABLE in SOURCE_OF.items():
         params:
             figure=FIGURE,
             stem=lambda w, output: os.path.splitext(output[0])[0],
-            code=PLAN.code_of("jackpot.analysis.figures"),
+            code=code_of("jackpot.stages.draw"),
         message:
             "draw {params.figure}"
         shell:
-            "run figure --figure {params.figure} --table {input} --out {params.stem} 2> {log}"
+            "run draw --figure {params.figure} --table {input} --out {params.stem} 2> {log}"
 
 
 rule tables:
@@ -105,7 +105,7 @@ rule tables:
             (
                 report(
                     path,
-                    caption="../report/tables.rst",
+                    caption="../lib/jackpot/report/templates/tables.rst",
                     category="Tables",
                     labels={"tickets": os.path.basename(path)[:-4].replace("_", " ")},
                 )
@@ -121,7 +121,7 @@ rule tables:
     params:
         out=lambda w, output: os.path.dirname(output[0]),
         options=PLAN.verdict_options(),
-        code=PLAN.code_of("jackpot.analysis.tables", "jackpot.analysis.statistics"),
+        code=code_of("jackpot.stages.tables"),
     message:
         "tables of {STUDY.name}"
     shell:
@@ -147,7 +147,7 @@ rule report:
     output:
         report(
             f"{ROOT}/report.html",
-            caption="../report/page.rst",
+            caption="../lib/jackpot/report/templates/page.rst",
             category="Verdicts",
             labels={"table": "the whole page"},
         ),
@@ -157,7 +157,7 @@ rule report:
         CONDA
     params:
         options=PLAN.verdict_options(),
-        code=PLAN.code_of("jackpot.analysis.report", "jackpot.analysis.figures"),
+        code=code_of("jackpot.stages.report"),
     message:
         "report of {STUDY.name}: {output}"
     shell:

@@ -3,9 +3,9 @@
 
 rule initialise:
     input:
-        data=lambda w: cached(PLAN.clean_data(w)),
+        unpack(inputs("initialise")),
     output:
-        spare(PLAN.initial("{dataset}", "{model}", "{seed}")),
+        spare(PLAN.weights("{dataset}", "{model}", "{seed}", "init.safetensors")),
     log:
         f"{ROOT}/logs/initialise/{{dataset}}/{{model}}/seed{{seed}}.log",
     conda:
@@ -13,8 +13,8 @@ rule initialise:
     resources:
         **PLAN.request("initialise"),
     params:
-        options=PLAN.initialise_options,
-        fingerprint=lambda w: PLAN.fingerprints.initial(w.dataset, w.model, int(w.seed)),
+        options=options("initialise"),
+        fingerprint=fingerprint("initialise"),
     message:
         "initialise {wildcards.model} for {wildcards.dataset}, seed {wildcards.seed}"
     shell:
@@ -23,19 +23,17 @@ rule initialise:
 
 
 PRETRAINED = [
-    PLAN.pretrained("{dataset}", "{model}", "{seed}", "{data}", f"{file}.safetensors")
+    pretrained(f"{file}.safetensors")
     for file in ("trained", *(f"epoch{epoch}" for epoch in STUDY.rewind_epochs))
 ]
 
 
 rule pretrain:
     input:
-        clean=lambda w: cached(PLAN.clean_data(w)),
-        data=lambda w: cached(PLAN.seen_data(w)),
-        weights=lambda w: cached(PLAN.weights_to_pretrain(w)),
+        unpack(inputs("pretrain")),
     output:
-        PLAN.pretrained("{dataset}", "{model}", "{seed}", "{data}", "metrics.json"),
-        PLAN.pretrained("{dataset}", "{model}", "{seed}", "{data}", "history.csv"),
+        pretrained("metrics.json"),
+        pretrained("history.csv"),
         spare(PRETRAINED),
     log:
         f"{ROOT}/logs/pretrain/{{dataset}}/{{model}}/seed{{seed}}/{{data}}.log",
@@ -47,8 +45,8 @@ rule pretrain:
     params:
         out=lambda w, output: os.path.dirname(output[0]),
         resume=f"{ROOT}/.resume/pretrain/{{dataset}}/{{model}}/seed{{seed}}/{{data}}.safetensors",
-        options=PLAN.pretrain_options,
-        fingerprint=lambda w: PLAN.fingerprints.pretrained(w.dataset, w.model, int(w.seed), w.data),
+        options=options("pretrain"),
+        fingerprint=fingerprint("pretrain"),
     message:
         "pretrain {wildcards.model} on {wildcards.dataset} ({wildcards.data}), seed {wildcards.seed}"
     shell:
@@ -58,7 +56,7 @@ rule pretrain:
         " 2> {log}"
 
 
-RUN = f"{ROOT}/runs/{{dataset}}/{{model}}/{{ticket}}/{{check}}/sparsity{{sparsity}}/seed{{seed}}"
+RUN = PLAN.run("{dataset}", "{model}", "{ticket}", "{check}", "{sparsity}", "{seed}")
 DENSE = [name for name, ticket in STUDY.all_tickets.items() if ticket.pruner is None]
 
 
@@ -69,8 +67,7 @@ localrules:
 rule dense:
     # The dense network was trained before pruning; its row is that training.
     input:
-        metrics=lambda w: cached(PLAN.pretraining_results(w)),
-        history=lambda w: cached(PLAN.pretraining_results(w), "history.csv"),
+        unpack(inputs("dense")),
     output:
         metrics=f"{RUN}/metrics.json",
         history=f"{RUN}/history.csv",
@@ -82,19 +79,23 @@ rule dense:
         sparsity="0",
     conda:
         CONDA
+    params:
+        weights=(
+            "cp $from/trained.safetensors $to/weights.safetensors;"
+            if SETTINGS.keep_weights
+            else ""
+        ),
     message:
         "dense {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
         "exec 2> {log}; from=$(dirname {input.history}) to=$(dirname {output.history});"
         " rm -rf $to/tensorboard; [ ! -d $from/tensorboard ] || cp -r $from/tensorboard $to;"
-        " cp {input.history} {output.history}; cp {input.metrics} {output.metrics}"
+        " {params.weights} cp {input.history} {output.history}; cp {input.metrics} {output.metrics}"
 
 
 rule retrain:
     input:
-        clean=lambda w: cached(PLAN.clean_data(w)),
-        weights=lambda w: cached(PLAN.weights_to_start(w)),
-        mask=lambda w: cached(PLAN.mask_to_train(w)),
+        unpack(inputs("retrain")),
     output:
         metrics=f"{RUN}/metrics.json",
         history=f"{RUN}/history.csv",
@@ -110,8 +111,8 @@ rule retrain:
     params:
         out=RUN,
         resume=RUN.replace(ROOT, f"{ROOT}/.resume", 1) + ".safetensors",
-        options=PLAN.retrain_options,
-        fingerprint=lambda w: PLAN.fingerprints.run(PLAN.run_of(w)),
+        options=options("retrain"),
+        fingerprint=fingerprint("retrain"),
     message:
         "retrain {wildcards.ticket} ({wildcards.check}) at sparsity {wildcards.sparsity}:"
         " {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"

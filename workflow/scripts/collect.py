@@ -17,8 +17,8 @@ def run() -> None:
     partial = values.pop("partial")
     config = load_config(values, "the command line")
 
-    from jackpot.analysis.collect import collect
-    from jackpot.training.finished import forget_finished
+    from jackpot.running.finished import forget_finished
+    from jackpot.stages.collect import collect
 
     plan = Plan(load_study(config.study, config.datasets), config)
     collect(plan, partial=partial)

@@ -15,7 +15,7 @@ def run() -> None:
     parser.add_argument("--fingerprint", default="", help="given by Snakemake, stored in the file")
     args = parser.parse_args()
 
-    from jackpot.data.corrupt import corrupt
+    from jackpot.stages.corrupt import corrupt
 
     corrupt(
         args.out,

@@ -5,8 +5,8 @@ from jackpot.cli import main, parser_of
 
 def run() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--dataset", required=True, help="its name; the folder's name too")
-    parser.add_argument("--data-dir", required=True, help="writes <data-dir>/<dataset>/source.json")
+    parser.add_argument("--dataset", required=True, help="its name")
+    parser.add_argument("--out", required=True, help="<data folder>/<dataset>/source-<...>.json")
     parser.add_argument("--kind", required=True, help="digits, cifar10, image_folder, ...")
     parser.add_argument("--path", help="a local archive or folder, used where it lies")
     parser.add_argument("--url", nargs="*", help="addresses, tried in order")
@@ -17,11 +17,11 @@ def run() -> None:
     parser.add_argument("--size", type=int, help="image_folder: side in pixels")
     parser.add_argument("--channels", type=int, help="image_folder: 1 or 3")
     values = vars(parser.parse_args())
-    dataset, data_dir, mirrors = (values.pop(key) for key in ("dataset", "data_dir", "mirrors"))
+    dataset, out, mirrors = (values.pop(key) for key in ("dataset", "out", "mirrors"))
 
     from jackpot.data.sources import fetch
 
-    record = fetch(dataset, values, data_dir, mirrors=mirrors)
+    record = fetch(dataset, values, out, mirrors=mirrors)
     print(f"{dataset}: {record['path'] or 'bundled'}, {record['digest'] or 'no digest needed'}")
 
 

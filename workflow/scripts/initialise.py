@@ -14,7 +14,7 @@ def run() -> None:
     parser.add_argument("--fingerprint", default="", help="given by Snakemake, stored in the file")
     args = parser.parse_args()
 
-    from jackpot.models.initial import initialise
+    from jackpot.stages.initialise import initialise
 
     initialise(**vars(args))
 

@@ -5,7 +5,7 @@ from jackpot.cli import main, parser_of
 
 def run() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--source", required=True, help="source.json, as download.py writes it")
+    parser.add_argument("--source", required=True, help="what download.py wrote")
     parser.add_argument("--out", required=True, help="clean.safetensors")
     parser.add_argument("--fingerprint", default="", help="given by Snakemake, stored in the file")
     args = parser.parse_args()

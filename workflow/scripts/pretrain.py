@@ -15,10 +15,10 @@ def run() -> None:
     args = parser.parse_args()
     settings = settings_from(args, Training)
 
+    from jackpot.running.finished import once
+    from jackpot.running.lease import lease_device
+    from jackpot.stages.pretrain import pretrain
     from jackpot.training.device import prepare_device
-    from jackpot.training.finished import once
-    from jackpot.training.lease import lease_device
-    from jackpot.training.pretrain import pretrain
     from jackpot.training.results import cell_of, resume_file_of
 
     names = ["trained.safetensors", *(f"epoch{epoch}.safetensors" for epoch in args.snapshots)]

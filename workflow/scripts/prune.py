@@ -18,9 +18,9 @@ def run() -> None:
     pruner = settings_from(args, Pruner, without=("weights", "iterations"))
     batch = settings_from(args, PruningBatch)
 
-    from jackpot.pruning.stage import prune
+    from jackpot.running.lease import lease_device
+    from jackpot.stages.prune import prune
     from jackpot.training.device import prepare_device
-    from jackpot.training.lease import lease_device
 
     prune(
         args.out,

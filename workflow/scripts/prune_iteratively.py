@@ -21,10 +21,10 @@ def run() -> None:
     pruner = settings_from(args, Pruner, without=("weights",), weights="trained")
     batch, training = settings_from(args, PruningBatch), settings_from(args, Training)
 
-    from jackpot.pruning.iterative import prune_iteratively
-    from jackpot.training.alone import alone
+    from jackpot.running.alone import alone
+    from jackpot.running.lease import lease_device
+    from jackpot.stages.prune_iteratively import prune_iteratively
     from jackpot.training.device import prepare_device
-    from jackpot.training.lease import lease_device
     from jackpot.training.results import resume_file_of
 
     with alone(args.resume_file):

@@ -22,22 +22,23 @@ def run() -> None:
     args = parser.parse_args()
     settings = settings_from(args, Training)
 
+    from jackpot.running.finished import once
+    from jackpot.running.lease import lease_device
+    from jackpot.stages.retrain import retrain
+    from jackpot.storage import load_mask
     from jackpot.training.device import prepare_device
-    from jackpot.training.finished import once
-    from jackpot.training.lease import lease_device
     from jackpot.training.results import cell_of, resume_file_of
-    from jackpot.training.retrain import retrain
 
     names = ["weights.safetensors"] if args.keep_weights else []
     once(
         args,
         lambda: retrain(
             args.out,
-            cell=cell_of(args),
+            cell=cell_of(args, load_mask(args.mask)[1].get("sparsity", 0.0)),
             clean=args.clean,
             weights=args.weights,
             mask=args.mask,
-            check_options={"scope": args.scope} if args.scope else {},
+            scope=args.scope,
             settings=settings,
             epochs=args.retrain_epochs or settings.epochs,
             first_epoch=args.first_epoch,

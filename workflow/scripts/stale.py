@@ -14,13 +14,13 @@ def run() -> None:
     add_place(parser)
     config = read_config(**vars(parser.parse_args()))
 
-    from jackpot.analysis.provenance import expected, findings
+    from jackpot.study.stale import findings
 
     plan = Plan(load_study(config.study, config.datasets), config)
     found = list(findings(plan))
     for finding in found:
         print(f"{finding.path}: {finding.why}")
-    print(f"{plan.root}: {len(found)} files are not today's, of {len(expected(plan))} in the study")
+    print(f"{plan.root}: {len(found)} files are not today's, of {len(plan.files())} in the study")
     sys.exit(1 if found else 0)
 
 

@@ -10,14 +10,9 @@ def run() -> None:
     add_statistics(parser)
     args = parser.parse_args()
 
-    from jackpot.analysis.frames import read_table
-    from jackpot.analysis.reported import reported_for
-    from jackpot.analysis.statistics import verdicts
-    from jackpot.analysis.tables import write_tables
+    from jackpot.stages.tables import tabulate
 
-    runs = read_table(args.runs)
-    judged = verdicts(runs, args.margin, args.alpha)
-    write_tables(runs, args.out, verdicts=judged, reported=reported_for(runs))
+    tabulate(**vars(args))
 
 
 main(run)

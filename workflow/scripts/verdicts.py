@@ -10,12 +10,9 @@ def run() -> None:
     add_statistics(parser)
     args = parser.parse_args()
 
-    from jackpot.analysis.frames import read_table, write_table
-    from jackpot.analysis.statistics import verdicts
+    from jackpot.stages.verdicts import judge
 
-    table = verdicts(read_table(args.runs), args.margin, args.alpha)
-    write_table(args.out, table)
-    print(f"verdicts: {', '.join(f'{n} {v}' for v, n in table.verdict.value_counts().items())}")
+    judge(**vars(args))
 
 
 main(run)

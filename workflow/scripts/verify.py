@@ -22,7 +22,7 @@ def run() -> None:
     number, seed, cores = (values.pop(name) for name in ("sample", "sample_seed", "cores"))
     config = read_config(**values)
 
-    from jackpot.analysis.verify import choose, verify
+    from jackpot.running.verify import choose, verify
 
     plan = Plan(load_study(config.study, config.datasets), config)
     seed = random.randrange(2**31) if seed is None else seed

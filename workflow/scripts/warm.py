@@ -24,9 +24,9 @@ import time
 
 SLOW = (
     "jackpot.cli",
-    "jackpot.pruning.stage",
-    "jackpot.training.pretrain",
-    "jackpot.training.retrain",
+    "jackpot.stages.prune",
+    "jackpot.stages.pretrain",
+    "jackpot.stages.retrain",
 )
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 BROKEN = 70  # EX_SOFTWARE: the server died under the job

@@ -96,7 +96,7 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     for name, default in (("study", "by-hand"), ("dataset", ""), ("model", ""), ("ticket", "")):
         cell.add_argument(f"--{name}", default=default)
     cell.add_argument("--check", choices=tuple(CHECKS), default="none")
-    cell.add_argument("--sparsity", type=float, default=0.0)
+    cell.add_argument("--sparsity", type=float, help="(default: that of the mask, or 0)")
     cell.add_argument("--seed", type=int, default=0)
     add_settings(parser, Training)
     add_machine(parser)

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import io
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pandas as pd
 from jackpot import checks
 from jackpot.errors import JackpotError
 from jackpot.storage import damaged, read_json, write_json, write_text
+from jackpot.vocabulary import CHECKS, TICKETS, in_order
 
 CELL = ["dataset", "model", "ticket", "check", "sparsity"]
 RUN = [*CELL, "seed"]
@@ -27,28 +27,6 @@ _NUMBERS = [
     "images_per_second",
 ]
 
-TICKETS = {
-    "dense": "dense",
-    "snip": "SNIP",
-    "grasp": "GraSP",
-    "synflow": "SynFlow",
-    "lottery": "lottery",
-    "random": "random",
-    "random_uniform": "random uniform",
-    "weight_rewinding": "weight rewinding",
-    "lr_rewinding": "lr rewinding",
-    "hybrid": "hybrid",
-}
-CHECKS = {
-    "none": "no check",
-    "random_labels": "random labels",
-    "random_pixels": "random pixels",
-    "corrupted_data": "corrupted data",
-    "half_dataset": "half dataset",
-    "rearranged": "rearranged",
-    "shuffled_weights": "shuffled weights",
-    "reinitialized": "reinitialized",
-}
 # What each check spoils; a user's own check is named under "another part".
 INGREDIENTS = {
     name: check.spoils for name, check in checks.CHECKS.items() if check.spoils != "nothing"
@@ -106,20 +84,9 @@ def _digest(content: bytes) -> dict[str, Any]:
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def words(name: str) -> str:
-    """A ticket or check in words: the field's spelling where there is one."""
-    return TICKETS.get(name) or CHECKS.get(name) or str(name).replace("_", " ")
-
-
 def percent(share: float) -> str:
     """``0.995`` -> ``"99.5 %"``."""
     return f"{100 * share:g} %"
-
-
-def in_order(names: Iterable[str], known: Mapping[str, str]) -> list[str]:
-    """The distinct ``names``: known ones in their fixed order, then the others by name."""
-    present = set(names)
-    return [name for name in known if name in present] + sorted(present - set(known))
 
 
 def prepare_runs(runs: pd.DataFrame) -> pd.DataFrame:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from jackpot.analysis.frames import CELL, percent, prepare_runs, sort_cells, summarise
-from jackpot.families import families, family_of
 from jackpot.storage import write_text
+from jackpot.vocabulary import families, family_of
 
 DASH = "–"
 ROW = ["dataset", "model", "ticket", "check"]

@@ -23,18 +23,18 @@ _PLACES = ("kind", "path", "url", "sha256", "md5")
 def fetch(
     name: str,
     definition: Mapping[str, Any],
-    data_dir: str | Path,
+    out: str | Path,
     *,
     mirrors: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Have a dataset's source at hand, verified, and describe it in ``<name>/source.json``.
+    """Have a dataset's source at hand, verified, and describe it in the file ``out``.
 
     Args:
         name: the dataset's name in the study.
         definition: ``kind``; optionally ``path`` (an archive or directory, used where it lies),
             ``url`` (one or several), ``sha256`` or ``md5``; and the kind's own options. None
             stands for "not given". A kind that is published needs none of them.
-        data_dir: downloads go to ``<data_dir>/<name>/``.
+        out: the record to write, e.g. ``source.json``; downloads go to its folder.
         mirrors: folders on other servers (``https://host/folder/``), tried before the home server
             for the same file name.
 
@@ -50,7 +50,7 @@ def fetch(
     options = {k: v for k, v in definition.items() if k not in _PLACES and v is not None}
     check_options(kind, options)
     module = load_kind(kind)
-    folder = Path(data_dir) / name
+    folder = Path(out).parent
     path, digest, size = None, None, 0
     if getattr(module, "BUNDLED", False):
         if definition.get("path") or definition.get("url"):
@@ -67,7 +67,7 @@ def fetch(
         "bytes": size,
         "options": options,
     }
-    write_json(folder / "source.json", record)
+    write_json(Path(out), record)
     return record
 
 
@@ -91,7 +91,7 @@ def _find(
             "to be what was meant."
         )
     file = unquote(urlsplit(urls[0]).path).rpartition("/")[2]
-    if file in ("", ".", "..", "source.json"):
+    if file in ("", ".", ".."):
         raise JackpotError(f"dataset {name}: the url {urls[0]} does not end in a file name.")
     mirrored = [f"{mirror.rstrip('/')}/{file}" for mirror in mirrors]
     return download([*mirrored, *urls], folder / file, digest=digest, dataset=name)

@@ -41,7 +41,7 @@ def build_model(name: str, num_classes: int = 10, in_channels: int = 3, **option
 
 
 def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Prunable weights by parameter name: every Conv2d and Linear weight (DESIGN section 5)."""
+    """Prunable weights by parameter name: every Conv2d and Linear weight."""
     chosen = {
         id(module.weight) for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)
     }

@@ -22,7 +22,7 @@ def pruning_batch(
     size: int = 128,
     classes: int | None = None,
 ) -> Batch:
-    """Choose and normalise a pruning batch (DESIGN.md, section 5); no augmentation.
+    """Choose and normalise a pruning batch; no augmentation.
 
     Args:
         images_uint8: (N, C, H, W), 0..255.

@@ -4,10 +4,8 @@ Never imports torch.
 """
 
 from jackpot.study.config import Config
-from jackpot.study.fingerprints import recorded
 from jackpot.study.load import load_config, load_study, read_config
 from jackpot.study.model import Run, Study
-from jackpot.study.place import forget_stale_locks, hold, require_room, second_names
 from jackpot.study.plan import Plan
 
 __all__ = [
@@ -15,12 +13,7 @@ __all__ = [
     "Plan",
     "Run",
     "Study",
-    "forget_stale_locks",
-    "hold",
     "load_config",
     "load_study",
     "read_config",
-    "recorded",
-    "require_room",
-    "second_names",
 ]

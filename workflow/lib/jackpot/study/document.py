@@ -11,7 +11,7 @@ from typing import get_args, get_origin
 from jackpot.checks import CHECKS
 from jackpot.data.kinds import kind_names
 from jackpot.pruning.allocation import allocation_names
-from jackpot.pruning.scores import score_names
+from jackpot.pruning.scores import SCORES
 from jackpot.settings import Pruner, PruningBatch, Settings, Statistics, Ticket, Training
 from jackpot.storage import write_text
 from jackpot.study.config import Config, Resume
@@ -110,7 +110,7 @@ def _type(annotation) -> str:
 def _names() -> str:
     lines = ["## Built-in names", ""]
     lines.append(f"Kinds of dataset: {_code(kind_names())}.\n")
-    lines.append(f"Scores: {_code(score_names())}, or your own `file.py:function`.\n")
+    lines.append(f"Scores: {_code(SCORES.names())}, or your own `file.py:function`.\n")
     allocations = list(dict.fromkeys(["global", *allocation_names()]))
     lines.append(f"Allocations: {_code(allocations)}.\n")
     lines += ["| check | spoils | question |", "| --- | --- | --- |"]

@@ -9,7 +9,6 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from jackpot.architectures import architecture_names
 from jackpot.checks import CHECKS
 from jackpot.data.kinds import kind_names
-from jackpot.families import families
 from jackpot.settings import (
     PathName,
     Pruner,
@@ -25,6 +24,7 @@ from jackpot.settings import (
 from jackpot.study.scopes import check_scopes, data_of, options_of_data
 from jackpot.study.scopes import one_of as _one_of
 from jackpot.study.tickets import PRUNERS, TICKETS, applicable_checks, check_pruner, pretrains
+from jackpot.vocabulary import families
 
 
 def _short(sparsity: float) -> float:
@@ -64,6 +64,15 @@ class Dataset(Settings):
         if self.url and self.kind == "image_folder" and not self.sha256:
             raise ValueError("an image_folder with a url needs the archive's sha256")
         return self
+
+    @property
+    def has_digest(self) -> bool:
+        """Whether a digest says what the images are, wherever they come from."""
+        return bool(self.sha256 or self.md5)
+
+    def identity(self) -> dict:
+        """What tells the source from another one: not its place, where it has a digest."""
+        return self.model_dump(exclude={"path", "url"} if self.has_digest else None)
 
 
 class Model(Settings):

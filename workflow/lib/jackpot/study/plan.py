@@ -1,44 +1,54 @@
-"""From a study to files: paths, inputs and command lines of every job.
+"""From a study to jobs: the one description of every job that the study is made of.
 
-The rules in workflow/rules are plumbing around this; ``jackpot`` words only, no Snakemake, no
-torch.
+The rules in workflow/rules take paths, inputs, command lines and fingerprints from here; so do the
+list of what is stale and the test of whether a study is complete. No Snakemake, no torch.
 """
 
 import json
+from collections.abc import Callable
 from typing import Any
 
+from jackpot.checks import CHECKS
 from jackpot.cli import command_options
+from jackpot.fingerprints import code_of, digest, recorded
+from jackpot.pruning.allocation import ALLOCATIONS, GLOBAL
+from jackpot.pruning.scores import SCORES
 from jackpot.study.config import Config
-from jackpot.study.fingerprints import Fingerprints, code_of, digest, recorded
+from jackpot.study.jobs import File, Job
 from jackpot.study.model import Run, Study
-from jackpot.study.tickets import check_of_data
+from jackpot.study.scopes import check_of_data
 
 
 class Plan:
     """The jobs of one study on one machine.
 
-    Methods that answer for a job take its wildcards: ``dataset``, ``model``, ``ticket`` and so on
-    as attributes.
+    A method that is named like a rule describes a job of it; its arguments are the rule's
+    wildcards.
     """
 
     def __init__(self, study: Study, config: Config):
         self.study, self.config = study, config
         self.root = f"{config.results_dir}/{study.name}"
-        self.fingerprints = Fingerprints(study)
+        self._jobs: dict[tuple, Job] = {}
 
-    # Where files are. Every path tells which rule made the file.
+    def of(self, rule: str, wildcards) -> Job:
+        """The job that Snakemake's wildcards name."""
+        return getattr(self, rule)(**dict(wildcards.items()))
+
+    # Where files are: a path tells which rule made the file. Wildcards in braces give a pattern.
 
     def data(self, dataset: str, data: str) -> str:
         """A version of a dataset."""
         return f"{self.root}/data/{dataset}/{data}.safetensors"
 
-    def initial(self, dataset: str, model: str, seed: int | str) -> str:
-        """Initial weights."""
-        return f"{self.root}/weights/{dataset}/{model}/seed{seed}/init.safetensors"
+    def source(self, dataset: str) -> str:
+        """The record of a dataset's source; another definition has another one."""
+        job = digest([self.study.datasets[dataset].identity()])[:8]
+        return f"{self.config.data_dir}/{dataset}/source-{job}.json"
 
-    def pretrained(self, dataset: str, model: str, seed: int | str, data: str, file: str) -> str:
-        """A file of a pretraining: ``trained``, ``epoch<k>``, with its ending."""
-        return f"{self.root}/weights/{dataset}/{model}/seed{seed}/{data}/{file}"
+    def weights(self, dataset: str, model: str, seed: int | str, file: str) -> str:
+        """A file of weights: ``init.safetensors``, or ``<data>/trained.safetensors``."""
+        return f"{self.root}/weights/{dataset}/{model}/seed{seed}/{file}"
 
     def mask(
         self, dataset: str, model: str, pruner: str, data: str, seed: int | str, sparsity: Any
@@ -47,136 +57,284 @@ class Plan:
         folder = f"{self.root}/masks/{dataset}/{model}/{pruner}/{data}/seed{seed}"
         return f"{folder}/sparsity{sparsity}.safetensors"
 
-    def metrics(self) -> list[str]:
-        """The results of every run of the study."""
-        return [f"{self.root}/{run.path}/metrics.json" for run in self.study.runs()]
+    def run(self, dataset, model, ticket, check, sparsity, seed) -> str:
+        """The folder of a run's results."""
+        cell = f"{dataset}/{model}/{ticket}/{check}/sparsity{sparsity}/seed{seed}"
+        return f"{self.root}/runs/{cell}"
 
-    # What a job needs: pairs of path and the fingerprint that the file should have.
+    # The jobs.
 
-    def weights_to_score(self, w) -> tuple[str, str]:
-        """The weights that a pruner looks at."""
-        if self.study.all_pruners[w.pruner].weights == "initial":
-            return self._initial(w)
-        return self._pretrained(w, w.data, "trained.safetensors")
-
-    def weights_to_pretrain(self, w) -> tuple[str, str]:
-        """The initial weights of a pretraining."""
-        return self._initial(w)
-
-    def weights_to_start(self, w) -> tuple[str, str]:
-        """The weights that a ticket starts from."""
-        start = self.study.all_tickets[w.ticket].weights
-        if start == "initial":
-            return self._initial(w)
-        epoch = self.study.rewind_epoch_of(w.dataset, w.model, w.ticket)
-        file = "trained.safetensors" if start == "trained" else f"epoch{epoch}.safetensors"
-        return self._pretrained(w, self._data_of(w), file)
-
-    def mask_to_train(self, w) -> tuple[str, str]:
-        """The mask of a ticket."""
-        pruner = self.study.all_tickets[w.ticket].pruner
-        cell = (w.dataset, w.model, pruner, self._data_of(w), int(w.seed))
-        return self.mask(*cell, w.sparsity), self.fingerprints.masks(*cell)
-
-    def _data_of(self, w) -> str:
-        pruner = self.study.all_tickets[w.ticket].pruner
-        return self.study.data_of(w.dataset, w.model, pruner, w.check)
-
-    def seen_data(self, w) -> tuple[str, str]:
-        """The version of the dataset that a job reads."""
-        return self.data(w.dataset, w.data), self.fingerprints.data(w.dataset, w.data)
-
-    def clean_data(self, w) -> tuple[str, str]:
-        """The clean dataset."""
-        return self.data(w.dataset, "clean"), self.fingerprints.data(w.dataset, "clean")
-
-    def _initial(self, w) -> tuple[str, str]:
-        cell = (w.dataset, w.model, int(w.seed))
-        return self.initial(*cell), self.fingerprints.initial(*cell)
-
-    def _pretrained(self, w, data: str, file: str) -> tuple[str, str]:
-        cell = (w.dataset, w.model, int(w.seed), data)
-        return self.pretrained(*cell, file), self.fingerprints.pretrained(*cell)
-
-    def pretraining_results(self, w) -> tuple[str, str]:
-        """The metrics of a clean pretraining, which are those of the dense run."""
-        return self._pretrained(w, "clean", "metrics.json")
-
-    def results(self) -> list[tuple[str, str]]:
-        """The metrics of every run and the fingerprints that they should have."""
-        runs = self.study.runs()
-        return list(zip(self.metrics(), map(self.fingerprints.run, runs), strict=True))
-
-    def is_settled(self) -> bool:
-        """Whether every result is there, made by today's settings and code."""
-        return all(recorded(path) == today for path, today in self.results())
-
-    # Command lines, without inputs, outputs and logs.
-
-    def download_options(self, w) -> str:
-        """Options of download.py."""
-        definition = self.study.datasets[w.dataset].model_dump()
-        mirrors = self.config.mirrors.get(w.dataset)
-        return command_options({**definition, "mirrors": mirrors})
-
-    def corrupt_options(self, w) -> str:
-        """Options of corrupt.py."""
-        options = self.study.options_of_data(w.data)
-        values = {"check": check_of_data(w.data), "seed": self.study.data_seed}
-        return command_options({**values, **options})
-
-    def initialise_options(self, w) -> str:
-        """Options of initialise.py."""
-        spec = self.study.models[w.model]
-        values = {"architecture": spec.architecture or w.model, "width": spec.width}
-        return command_options({**values, "seed": w.seed})
-
-    def pretrain_options(self, w) -> str:
-        """Options of pretrain.py."""
-        cell = {"ticket": "dense", "check": check_of_data(w.data), "sparsity": 0}
-        settings = self.study.pretraining_of(w.dataset, w.model).model_dump()
-        snapshots = self.study.rewind_epochs or None
-        return self._training_options(w, cell, settings, snapshots=snapshots)
-
-    def retrain_options(self, w) -> str:
-        """Options of retrain.py."""
-        where = (w.dataset, w.model, w.ticket)
-        cell = {"ticket": w.ticket, "check": w.check, "sparsity": w.sparsity}
-        rewound = self.study.all_tickets[w.ticket].schedule == "rewound"
-        return self._training_options(
-            w,
-            cell,
-            self.study.retraining_of(*where).model_dump(),
-            retrain_epochs=self.study.retrain_epochs_of(*where),
-            first_epoch=self.study.rewind_epoch_of(*where) if rewound else 0,
-            keep_weights=self.config.keep_weights,
-            **self.study.check_options.get(w.check, {}),
+    def download(self, dataset: str, source: str = "") -> Job:
+        """Have a dataset's source at hand."""
+        definition = self.study.datasets[dataset]
+        mirrors = self.config.mirrors.get(dataset)
+        return Job(
+            "download",
+            (self.source(dataset),),
+            options={"dataset": dataset, **definition.model_dump(), "mirrors": mirrors},
+            where_only=("path", "url") if definition.has_digest else (),
         )
 
-    def _training_options(self, w, cell: dict, settings: dict, **more) -> str:
-        names = {"study": self.study.name, "dataset": w.dataset, "model": w.model, **cell}
-        return command_options({**names, "seed": w.seed, **settings, **more})
+    def prepare(self, dataset: str) -> Job:
+        """Read a dataset into one file of tensors."""
+        return self._once(
+            ("prepare", dataset),
+            lambda: Job(
+                "prepare",
+                (self.data(dataset, "clean"),),
+                inputs={"source": File(self.source(dataset), self.download(dataset))},
+                code=(code_of(f"jackpot.data.kinds.{self.study.datasets[dataset].kind}"),),
+            ),
+        )
 
-    def prune_options(self, w) -> str:
-        """Options of prune.py."""
+    def corrupt(self, dataset: str, data: str) -> Job:
+        """Spoil a dataset as a data check says."""
+        check = check_of_data(data)
+        return self._once(
+            ("corrupt", dataset, data),
+            lambda: Job(
+                "corrupt",
+                (self.data(dataset, data),),
+                inputs={"clean": self._data(dataset, "clean")},
+                options={
+                    "check": check,
+                    "seed": self.study.data_seed,
+                    **self.study.options_of_data(data),
+                },
+                code=(code_of("jackpot.stages.corrupt"), CHECKS.code(check)),
+            ),
+        )
+
+    def initialise(self, dataset: str, model: str, seed: int | str) -> Job:
+        """Draw initial weights."""
+        spec = self.study.models[model]
+        return self._once(
+            ("initialise", dataset, model, int(seed)),
+            lambda: Job(
+                "initialise",
+                (self.weights(dataset, model, seed, "init.safetensors"),),
+                inputs={"data": self._data(dataset, "clean")},
+                options={
+                    "architecture": spec.architecture or model,
+                    "width": spec.width,
+                    "seed": int(seed),
+                },
+                code=(code_of("jackpot.stages.initialise"),),
+            ),
+        )
+
+    def pretrain(self, dataset: str, model: str, seed: int | str, data: str) -> Job:
+        """Train a dense network."""
+        names = ["metrics.json", "history.csv", "trained.safetensors"]
+        names += [f"epoch{epoch}.safetensors" for epoch in self.study.rewind_epochs]
+        cell = {"ticket": "dense", "check": check_of_data(data), "sparsity": 0}
+        return self._once(
+            ("pretrain", dataset, model, int(seed), data),
+            lambda: Job(
+                "pretrain",
+                tuple(self.weights(dataset, model, seed, f"{data}/{name}") for name in names),
+                inputs={
+                    "clean": self._data(dataset, "clean"),
+                    "data": self._data(dataset, data),
+                    "weights": self._initial(dataset, model, seed),
+                },
+                options={
+                    **self._cell(dataset, model, seed, cell),
+                    **self.study.pretraining_of(dataset, model).model_dump(),
+                    "snapshots": self.study.rewind_epochs or None,
+                },
+                code=(code_of("jackpot.stages.pretrain"),),
+            ),
+        )
+
+    def prune(self, dataset: str, model: str, pruner: str, data: str, seed: int | str) -> Job:
+        """Score once and cut at every sparsity of the study."""
+        cell = (dataset, model, pruner, data, int(seed))
         sparsities = [f"{s:g}" for s in self.study.sparsities]
-        return command_options({**self._pruner_options(w), "sparsities": sparsities})
+        return self._once(
+            ("prune", *cell),
+            lambda: Job(
+                "prune",
+                tuple(self.mask(*cell, sparsity) for sparsity in sparsities),
+                inputs={
+                    "data": self._data(dataset, data),
+                    "weights": self._scored(dataset, model, pruner, data, seed),
+                },
+                options={**self._pruner(dataset, model, pruner, seed), "sparsities": sparsities},
+                code=(code_of("jackpot.stages.prune"), *self._method(pruner)),
+            ),
+        )
 
-    def prune_iteratively_options(self, w) -> str:
-        """Options of prune_iteratively.py."""
-        pruner = self.study.all_pruners[w.pruner]
-        training = self.study.pretraining_of(w.dataset, w.model).model_dump()
-        values = {**self._pruner_options(w), "iterations": pruner.iterations, **training}
-        return command_options({**values, "sparsity": w.sparsity})
+    def prune_iteratively(
+        self, dataset: str, model: str, pruner: str, data: str, seed: int | str, sparsity: Any
+    ) -> Job:
+        """Train, cut and restart, several times over; a job for each sparsity."""
+        cell, sparsity = (dataset, model, pruner, data, int(seed)), f"{float(sparsity):g}"
+        return self._once(
+            ("prune_iteratively", *cell, sparsity),
+            lambda: Job(
+                "prune_iteratively",
+                (self.mask(*cell, sparsity),),
+                inputs={
+                    "clean": self._data(dataset, "clean"),
+                    "data": self._data(dataset, data),
+                    "initial": self._initial(dataset, model, seed),
+                    "weights": self._scored(dataset, model, pruner, data, seed),
+                },
+                options={
+                    **self._pruner(dataset, model, pruner, seed),
+                    "iterations": self.study.all_pruners[pruner].iterations,
+                    **self.study.pretraining_of(dataset, model).model_dump(),
+                    "sparsity": sparsity,
+                },
+                code=(code_of("jackpot.stages.prune_iteratively"), *self._method(pruner)),
+            ),
+        )
 
-    def _pruner_options(self, w) -> dict[str, Any]:
-        pruner = self.study.all_pruners[w.pruner].model_dump(exclude={"weights", "iterations"})
-        batch = self.study.pruning_batch_of(w.dataset, w.model, w.pruner).model_dump()
-        return {**pruner, **batch, "seed": w.seed}
+    def dense(self, dataset, model, ticket, check, sparsity, seed) -> Job:
+        """The row of the dense network, which is that of its pretraining."""
+        folder = self.run(dataset, model, ticket, check, f"{float(sparsity):g}", seed)
+        pretraining = self.pretrain(dataset, model, seed, "clean")
+        names = {"metrics": "metrics.json", "history": "history.csv"}
+        if self.config.keep_weights:
+            names["weights"] = "trained.safetensors"
+        return Job(
+            "dense",
+            (f"{folder}/metrics.json", f"{folder}/history.csv"),
+            inputs={option: pretraining.output(name) for option, name in names.items()},
+            copies="metrics",
+        )
+
+    def retrain(self, dataset, model, ticket, check, sparsity, seed) -> Job:
+        """Train a ticket."""
+        cell, sparsity = (dataset, model, ticket), f"{float(sparsity):g}"
+        settings = self.study.all_tickets[ticket]
+        rewound = settings.schedule == "rewound"
+        data = self.study.data_of(dataset, model, settings.pruner, check)
+        folder = self.run(*cell, check, sparsity, seed)
+        names = {"ticket": ticket, "check": check, "sparsity": sparsity}
+        edits_ticket = CHECKS[check].spoils in ("mask", "weights")
+        options = self.study.check_options.get(check, {}) if edits_ticket else {}
+        return self._once(
+            ("retrain", *cell, check, sparsity, int(seed)),
+            lambda: Job(
+                "retrain",
+                (f"{folder}/metrics.json", f"{folder}/history.csv"),
+                inputs={
+                    "clean": self._data(dataset, "clean"),
+                    "weights": self._start(*cell, data, seed),
+                    "mask": self._mask(dataset, model, settings.pruner, data, seed, sparsity),
+                },
+                options={
+                    **self._cell(dataset, model, seed, names),
+                    **self.study.retraining_of(*cell).model_dump(),
+                    "retrain_epochs": self.study.retrain_epochs_of(*cell),
+                    "first_epoch": self.study.rewind_epoch_of(*cell) if rewound else 0,
+                    "keep_weights": self.config.keep_weights,
+                    **options,
+                },
+                code=(
+                    code_of("jackpot.stages.retrain"),
+                    *([CHECKS.code(check)] if edits_ticket else []),
+                ),
+            ),
+        )
+
+    # What the jobs are described with.
+
+    def _once(self, key: tuple, make: Callable[[], Job]) -> Job:
+        if key not in self._jobs:
+            self._jobs[key] = make()
+        return self._jobs[key]
+
+    def _data(self, dataset: str, data: str) -> File:
+        job = self.prepare(dataset) if data == "clean" else self.corrupt(dataset, data)
+        return File(job.outputs[0], job)
+
+    def _initial(self, dataset: str, model: str, seed: int | str) -> File:
+        job = self.initialise(dataset, model, seed)
+        return File(job.outputs[0], job)
+
+    def _scored(self, dataset, model, pruner, data, seed) -> File:
+        if self.study.all_pruners[pruner].weights == "initial":
+            return self._initial(dataset, model, seed)
+        return self.pretrain(dataset, model, seed, data).output("trained.safetensors")
+
+    def _start(self, dataset, model, ticket, data, seed) -> File:
+        start = self.study.all_tickets[ticket].weights
+        if start == "initial":
+            return self._initial(dataset, model, seed)
+        epoch = self.study.rewind_epoch_of(dataset, model, ticket)
+        name = "trained" if start == "trained" else f"epoch{epoch}"
+        return self.pretrain(dataset, model, seed, data).output(f"{name}.safetensors")
+
+    def _mask(self, dataset, model, pruner, data, seed, sparsity) -> File:
+        if pruner in self.iterative_pruners():
+            job = self.prune_iteratively(dataset, model, pruner, data, seed, sparsity)
+        else:
+            job = self.prune(dataset, model, pruner, data, seed)
+        return job.output(f"sparsity{sparsity}.safetensors")
+
+    def _method(self, pruner: str) -> tuple[str, ...]:
+        settings = self.study.all_pruners[pruner]
+        is_global = settings.allocation == GLOBAL
+        allocation = GLOBAL if is_global else ALLOCATIONS.code(settings.allocation)
+        return SCORES.code(settings.score), allocation
+
+    def _pruner(self, dataset: str, model: str, pruner: str, seed: int | str) -> dict[str, Any]:
+        settings = self.study.all_pruners[pruner].model_dump(exclude={"weights", "iterations"})
+        batch = self.study.pruning_batch_of(dataset, model, pruner).model_dump()
+        return {**settings, **batch, "seed": int(seed)}
+
+    def _cell(self, dataset: str, model: str, seed: int | str, cell: dict) -> dict[str, Any]:
+        names = {"study": self.study.name, "dataset": dataset, "model": model}
+        return {**names, **cell, "seed": int(seed)}
+
+    # The study as a whole.
 
     def iterative_pruners(self) -> list[str]:
         """The pruners that train between their cuts."""
         return [name for name, p in self.study.all_pruners.items() if p.iterations > 1]
+
+    def job_of(self, run: Run) -> Job:
+        """The job that makes a run's results."""
+        rule = "dense" if self.study.pruner_of(run.ticket) is None else "retrain"
+        return getattr(self, rule)(**vars(run))
+
+    def results(self) -> list[File]:
+        """The metrics of every run of the study."""
+        return [self.job_of(run).output("metrics.json") for run in self.study.runs()]
+
+    def metrics(self) -> list[str]:
+        """Their paths."""
+        return [file.path for file in self.results()]
+
+    def is_settled(self) -> bool:
+        """Whether every result is there, made by today's options and code."""
+        return all(recorded(file.path) == file.fingerprint for file in self.results())
+
+    def files(self) -> dict[str, str]:
+        """Path -> today's fingerprint of every file with one that a job of the study makes."""
+        found: dict[str, str] = {}
+        waiting, seen = [self.job_of(run) for run in self.study.runs()], set()
+        while waiting:
+            job = waiting.pop()
+            if id(job) in seen or job.rule == "download":
+                continue
+            seen.add(id(job))
+            found |= {p: job.fingerprint for p in job.outputs if not p.endswith(".csv")}
+            waiting += [file.job for file in job.inputs.values()]
+        return found
+
+    def collected(self) -> str:
+        """Fingerprint of runs.csv and what is collected beside it."""
+        results = [file.fingerprint for file in self.results()]
+        return digest([results, self.study_digest, code_of("jackpot.stages.collect")])
+
+    @property
+    def study_digest(self) -> str:
+        """Of the whole study, every setting resolved."""
+        return digest(self.study.model_dump())
 
     def study_options(self) -> str:
         """Options of collect.py: the study, as this machine reads it."""
@@ -189,20 +347,6 @@ class Plan:
         """Options of the scripts that judge."""
         return command_options(self.study.statistics.model_dump())
 
-    def fingerprint_of_results(self) -> str:
-        """One for all results together, and for the code that collects them."""
-        results = [today for _, today in self.results()]
-        return digest([results, code_of("jackpot.analysis.collect")])
-
-    def code_of(self, *modules: str) -> str:
-        """Fingerprint of source code; see ``jackpot.study.fingerprints.code_of``."""
-        return code_of(*modules)
-
     def request(self, rule: str) -> dict[str, int | str]:
-        """What a rule's jobs ask a cluster for; the study's word wins over config.yaml's."""
+        """What a rule's jobs ask a cluster for; the study overrides config.yaml."""
         return {**self.config.resources.of(rule), **self.study.resources.of(rule)}
-
-    def run_of(self, w) -> Run:
-        """The run that wildcards name."""
-        cell = (w.dataset, w.model, w.ticket, w.check)
-        return Run(*cell, float(w.sparsity), int(w.seed))

@@ -7,24 +7,34 @@ pixels in two ways. Each version of the data is then kept, and its name carries 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jackpot.checks import CHECKS
-from jackpot.study.tickets import check_of_data
+from jackpot.checks import CHECKS, version_of_data
 
 Options = Mapping[str, Mapping[str, str]]
 
 
 def data_of(check: str, usual: Options, special: Iterable[Options]) -> str:
-    """The name of the data under a check: ``corrupted``, or ``corrupted-rows``.
+    """The name of the data under a check: ``corrupted_data``, or ``corrupted_data-rows``.
 
     Args:
         usual: the study's ``check_options``.
         special: those of the overrides that match a pruner; later ones win.
     """
-    name, scopes = CHECKS[check].data_name, CHECKS[check].scopes
+    name, scopes = version_of_data(check), CHECKS[check].scopes
+    if name == "clean":
+        return name
     scope = plain = usual.get(check, {}).get("scope", scopes[0] if scopes else None)
     for options in special:
         scope = options.get(check, {}).get("scope", scope)
     return name if scope == plain else f"{name}-{scope}"
+
+
+def check_of_data(data: str) -> str:
+    """The check that makes this version of the dataset; ``none`` for the clean one.
+
+    A scope that an override gives to some pruners follows a dash: ``corrupted_data-rows``.
+    """
+    name = data.partition("-")[0]
+    return "none" if name == "clean" else name
 
 
 def options_of_data(data: str, usual: Options) -> dict[str, str]:

@@ -4,7 +4,7 @@ import argparse
 import csv
 import io
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,7 +23,6 @@ from jackpot.storage import (
 from jackpot.training.batches import DeviceImages, to_device
 from jackpot.training.device import device_name, versions
 from jackpot.training.engine import Outcome
-from jackpot.training.finished import keep_finished
 from jackpot.training.resume import ResumeFile, fingerprint_of
 
 HISTORY = ("epoch", "lr", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds")
@@ -42,9 +41,10 @@ class Cell:
     seed: int
 
 
-def cell_of(args: argparse.Namespace) -> Cell:
-    """The cell that a script's options name."""
-    return Cell(**{field.name: getattr(args, field.name) for field in fields(Cell)})
+def cell_of(args: argparse.Namespace, sparsity: float = 0.0) -> Cell:
+    """The cell that a script's options name; ``sparsity`` is that of one that names none."""
+    cell = Cell(**{field.name: getattr(args, field.name) for field in fields(Cell)})
+    return cell if cell.sparsity is not None else replace(cell, sparsity=sparsity)
 
 
 def resume_file_of(args: argparse.Namespace) -> ResumeFile | None:
@@ -167,10 +167,6 @@ def write_results(
         "versions": versions(),
     }
     write_sealed(Path(out) / "metrics.json", metrics)
-    if job.resume:
-        # In this order: killed in between, the training is still not lost.
-        keep_finished(out, job.resume.path)
-        job.resume.remove()
     accuracy = metrics["test_accuracy"]
     shown = "diverged" if accuracy is None else f"{accuracy:.2f} %"
     print(

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jackpot.pruning.counts import density_of
-from jackpot.pruning.folder import FunctionFolder, names_in
+from jackpot.registry import Registry
 
 GLOBAL = "global"
-ALLOCATIONS = FunctionFolder(__name__, Path(__file__).parent, "allocation")
+ALLOCATIONS = Registry(__name__, Path(__file__).parent, "allocation", without_file=(GLOBAL,))
 
 
 def allocation_names() -> list[str]:
     """Names of the built-in allocations, ``global`` included, sorted."""
-    return sorted([GLOBAL, *names_in(Path(__file__).parent)])
+    return sorted([GLOBAL, *ALLOCATIONS.names()])
 
 
 def smart_counts(

@@ -3,16 +3,16 @@
 Every score is ``score(model, data, generator, **options) -> dict[str, Tensor]``: one value per
 prunable weight, higher = keep, in ``named_parameters()`` order. ``data`` is an ``(images, labels)``
 pair, already chosen and normalised. The caller's model is untouched. Each file says in a literal
-``USES_DATA`` whether its values depend on the data.
+``USES_DATA`` whether its values depend on the data; a file that says nothing is taken to use it.
 """
 
 from pathlib import Path
 
-from jackpot.pruning.folder import FunctionFolder, names_in
+from jackpot.registry import Registry
 
-SCORES = FunctionFolder(__name__, Path(__file__).parent, "score")
+SCORES = Registry(__name__, Path(__file__).parent, "score")
 
 
-def score_names() -> list[str]:
-    """Names of the built-in scores, sorted; imports none of them."""
-    return names_in(Path(__file__).parent)
+def uses_data(score: str) -> bool:
+    """Whether a score's values depend on the data; its file is parsed, never imported."""
+    return bool(SCORES.says(score, "USES_DATA", True))

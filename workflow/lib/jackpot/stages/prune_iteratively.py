@@ -12,8 +12,8 @@ import torch
 from jackpot.data.files import load_data
 from jackpot.errors import JackpotError
 from jackpot.models import load_weights, model_with_state
-from jackpot.pruning.stage import cut, no_masks, write_masks
 from jackpot.settings import Pruner, PruningBatch, Training
+from jackpot.stages.prune import cut, no_masks, write_masks
 from jackpot.storage import Mask, load_mask, save_mask, sha256_of_tensors
 from jackpot.training.engine import train
 from jackpot.training.results import load_splits, placed

@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from jackpot.analysis.answer import more_seeds, word_for
-from jackpot.analysis.frames import CELL, RUN, mask_densities, percent, sort_cells, words
+from jackpot.analysis.frames import CELL, RUN, mask_densities, percent, sort_cells
 from jackpot.analysis.statistics import explain, smallest_p
 from jackpot.analysis.tables import DASH, ROW, p_text, table_cells, wide_table
-from jackpot.families import families, family_of
+from jackpot.report.answer import more_seeds, word_for
+from jackpot.vocabulary import families, family_of, words
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from jackpot.study.place import claim, holder_of, sign
+from jackpot.running.place import claim, holder_of, sign
 
 
 @contextlib.contextmanager

@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from jackpot.errors import JackpotError
+from jackpot.running.alone import alone
+from jackpot.running.place import second_names
 from jackpot.storage import load_tensors, read_sealed, sha256_of_file
-from jackpot.study.place import second_names
-from jackpot.training.alone import alone
+from jackpot.training.resume import ResumeFile
 
 
 def once(args: argparse.Namespace, training: Callable[[], None], weights: Iterable[str]) -> None:
@@ -32,8 +33,12 @@ def once(args: argparse.Namespace, training: Callable[[], None], weights: Iterab
     with alone(args.resume_file):
         if not take_back(args.out, args.resume_file, args.fingerprint, weights):
             training()
+            # In this order: killed in between, the training is still not lost.
+            keep_finished(args.out, args.resume_file)
+            if args.resume_file:
+                ResumeFile(Path(args.resume_file), "").remove()
     if args.tensorboard:
-        from jackpot.training.tensorboard import write_events
+        from jackpot.running.tensorboard import write_events
 
         # A copy of the history is no reason to lose the training.
         try:

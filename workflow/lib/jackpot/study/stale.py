@@ -7,13 +7,11 @@ a clone as in the directory where the files were made.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
-from jackpot.checks import CHECKS
 from jackpot.errors import JackpotError
+from jackpot.fingerprints import code_of, differences, recorded
 from jackpot.storage import read_sealed
-from jackpot.study import Plan, recorded
-from jackpot.study.fingerprints import code_of, differences
+from jackpot.study.plan import Plan
 
 REASONS = {
     "code": "other code of its stage",
@@ -37,7 +35,7 @@ def findings(plan: Plan) -> Iterator[Finding]:
     Files that are not there are no finding. Files of the same folders that the study does not
     name (it did when they were made) are.
     """
-    known = expected(plan)
+    known = plan.files()
     for path, today in sorted(known.items()):
         if Path(path).exists():
             why = _why(plan, path, today)
@@ -48,30 +46,6 @@ def findings(plan: Plan) -> Iterator[Finding]:
     for path in map(str, there):
         if path not in known:
             yield Finding(path, "not part of the study today")
-
-
-def expected(plan: Plan) -> dict[str, str]:
-    """Path -> today's fingerprint of every file that a stage of the study makes."""
-    found = dict(plan.results())
-    for run in plan.study.runs():
-        ticket, data = plan.study.all_tickets[run.ticket], CHECKS[run.check].data_name
-        cell = (run.dataset, run.model, run.seed)
-        w = SimpleNamespace(**vars(run), data=data, pruner=ticket.pruner)
-        pairs = [plan.clean_data(w), plan.seen_data(w), plan.weights_to_pretrain(w)]
-        if ticket.pruner is not None:
-            pairs.append(plan.weights_to_start(w))
-            # A pruner cuts at every sparsity of the study, wanted here or not.
-            for sparsity in plan.study.sparsities:
-                w.sparsity = f"{sparsity:g}"
-                pairs.append(plan.mask_to_train(w))
-        if plan.study.pretrains(run.ticket) or ticket.pruner is None:
-            today = plan.fingerprints.pretrained(*cell, data)
-            for file in ("trained.safetensors", "metrics.json"):
-                pairs.append((plan.pretrained(*cell, data, file), today))
-            for epoch in plan.study.rewind_epochs:
-                pairs.append((plan.pretrained(*cell, data, f"epoch{epoch}.safetensors"), today))
-        found.update(pairs)
-    return found
 
 
 def _is_made(path: Path) -> bool:
@@ -97,4 +71,4 @@ def _why(plan: Plan, path: str, today: str) -> str:
 
 
 def _codes() -> tuple[str, str]:
-    return code_of("jackpot.training.pretrain"), code_of("jackpot.training.retrain")
+    return code_of("jackpot.stages.pretrain"), code_of("jackpot.stages.retrain")

@@ -8,12 +8,13 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from jackpot.analysis import answer, evidence, statistics
+from jackpot.analysis import statistics
 from jackpot.analysis.frames import CELL, percent, prepare_runs
 from jackpot.errors import JackpotError
+from jackpot.report import answer, evidence
 from jackpot.storage import write_text
 
-TEMPLATES = Path(__file__).resolve().parents[3] / "report"
+TEMPLATES = Path(__file__).with_name("templates")
 # A drawing with very many points is smaller as a picture of pixels.
 _LARGE_SVG = 1_000_000
 _FIGURE_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
@@ -42,7 +43,7 @@ def write_report(
         out_html: the file to write.
         runs: rows of ``runs.csv`` (accuracies in percent, NaN for a run that diverged).
         verdicts: rows of ``verdicts.csv``.
-        claims: see ``jackpot.analysis.answer.claim_entries``.
+        claims: see ``jackpot.report.answer.claim_entries``.
         histories: all ``history.csv`` rows with their run's key; only their number is shown.
         layers: kept and total weights of every layer of every run.
         about: ``study``, ``expected_runs`` and ``provenance``; see the scripts that write it.

@@ -109,7 +109,7 @@ def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
             "devices": dict(Counter(result["device"] for result in results)),
             "precisions": dict(Counter(result["precision"] for result in results)),
             "resumed_runs": sum(result["resumes"] > 0 for result in results),
-            "fingerprints": {"study": plan.fingerprints.study_digest},
+            "fingerprints": {"study": plan.study_digest},
             "sources": _sources(plan),
             "deviations": deviations(study),
         },
@@ -119,7 +119,7 @@ def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
 def _sources(plan: Plan) -> dict[str, Any]:
     found = {}
     for dataset in sorted({run.dataset for run in plan.study.runs()}):
-        path = Path(plan.config.data_dir) / dataset / "source.json"
+        path = Path(plan.source(dataset))
         if path.exists():
             record = read_json(path)
             found[dataset] = {key: record[key] for key in ("kind", "digest", "bytes")}

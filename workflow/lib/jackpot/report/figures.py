@@ -14,17 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from jackpot.analysis.frames import (
-    TICKETS,
-    in_order,
-    mask_densities,
-    percent,
-    prepare_runs,
-    sort_cells,
-    words,
-)
-from jackpot.analysis.panels import Block, lay_out
-from jackpot.analysis.style import CHECK_LOOKS, DENSE, TICKET_LOOKS, Look, draw_and_save, looks
+from jackpot.analysis.frames import mask_densities, percent, prepare_runs, sort_cells
+from jackpot.report.panels import Block, lay_out
+from jackpot.report.style import CHECK_LOOKS, DENSE, TICKET_LOOKS, Look, draw_and_save, looks
+from jackpot.vocabulary import TICKETS, in_order, words
 
 _ACCURACY = "test accuracy (%)"
 _SPARSITY = "sparsity (% of weights removed)"

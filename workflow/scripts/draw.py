@@ -12,10 +12,9 @@ def run() -> None:
     parser.add_argument("--out", required=True, help="path without its ending")
     args = parser.parse_args()
 
-    from jackpot.analysis import figures
-    from jackpot.analysis.frames import read_table
+    from jackpot.stages.draw import draw
 
-    getattr(figures, args.figure)(read_table(args.table), args.out)
+    draw(**vars(args))
 
 
 main(run)

@@ -11,16 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from jackpot.analysis.frames import (
-    CELL,
-    CHECKS,
-    INGREDIENTS,
-    TICKETS,
-    in_order,
-    percent,
-    sort_cells,
-    words,
-)
+from jackpot.analysis.frames import CELL, INGREDIENTS, percent, sort_cells
+from jackpot.vocabulary import CHECKS, TICKETS, in_order, words
 
 
 @dataclass(frozen=True)

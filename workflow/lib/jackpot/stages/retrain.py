@@ -4,14 +4,14 @@ from pathlib import Path
 
 import torch
 
-from jackpot.checks import CHECKS
+from jackpot.checks import CHECKS, Ticket
 from jackpot.errors import JackpotError
+from jackpot.fingerprints import code_of
 from jackpot.models import load_weights, model_with_state, prunable
 from jackpot.pruning.masks import layer_counts, validate
 from jackpot.randomness import generator
 from jackpot.settings import Training
-from jackpot.storage import Mask, Tensors, load_mask, save_tensors
-from jackpot.study.fingerprints import code_of
+from jackpot.storage import load_mask, save_tensors
 from jackpot.training.engine import Outcome, cpu_state, train
 from jackpot.training.results import Cell, Job, digests, load_splits, placed, write_results
 from jackpot.training.resume import ResumeFile
@@ -27,7 +27,7 @@ def retrain(
     clean: str | Path,
     weights: str | Path,
     mask: str | Path,
-    check_options: dict[str, str] | None = None,
+    scope: str | None = None,
     settings: Training,
     epochs: int,
     first_epoch: int,
@@ -42,6 +42,7 @@ def retrain(
         out: folder for ``metrics.json``, ``history.csv`` and, if kept, ``weights.safetensors``.
         weights: starting weights: initial, rewound or trained.
         mask: the pruner's mask.
+        scope: the variant of the check, where it has several.
         epochs, first_epoch: how long, and where the learning-rate schedule starts.
     """
     start, metadata = load_weights(weights)
@@ -53,8 +54,8 @@ def retrain(
         validate(kept, prunable(model))
     except JackpotError as error:
         raise JackpotError(f"{mask} does not fit {weights}: {error}") from None
-    edited, start = ticket(cell, kept, start, check_options or {})
-    model.load_state_dict(start)
+    ticket = spoiled(cell, Ticket(kept, start), scope)
+    model.load_state_dict(ticket.weights)
     model = placed(model, settings, device)
     if metadata.get("diverged") or about_mask.get("diverged"):
         # What is made from a training that diverged has diverged: its number would say nothing.
@@ -70,22 +71,17 @@ def retrain(
             seed=cell.seed,
             epochs=epochs,
             first_epoch=first_epoch,
-            mask=edited,
+            mask=ticket.mask,
             resume=resume,
         )
     final = cpu_state(model)
     if keep_weights:
         header = {"model": metadata["model"], "fingerprint": fingerprint}
         save_tensors(Path(out) / "weights.safetensors", final, header)
-    write_results(out, job, outcome, layer_counts(edited), final)
+    write_results(out, job, outcome, layer_counts(ticket.mask), final)
 
 
-def ticket(
-    cell: Cell, mask: Mask, weights: Tensors, check_options: dict[str, str]
-) -> tuple[Mask, Tensors]:
-    """The mask and starting weights of a run, after its check's edits."""
-    check = CHECKS[cell.check]
-    mask = check.mask(mask, generator(cell.seed, "check", cell.check, "mask"))
-    draws = generator(cell.seed, "check", cell.check, "weights")
-    options = check_options if check.spoils == "weights" else {}
-    return mask, check.weights(weights, mask, draws, **options)
+def spoiled(cell: Cell, ticket: Ticket, scope: str | None) -> Ticket:
+    """The ticket of a run, after its check's edits."""
+    draws = [generator(cell.seed, "check", cell.check, part) for part in ("mask", "weights")]
+    return CHECKS[cell.check].ticket(ticket, *draws, scope=scope)

@@ -12,10 +12,10 @@ from jackpot.models import load_weights, model_with_state, prunable
 from jackpot.pruning.batch import pruning_batch
 from jackpot.pruning.masks import layer_counts
 from jackpot.pruning.prune import make_masks
+from jackpot.pruning.scores import uses_data
 from jackpot.randomness import generator
 from jackpot.settings import Pruner, PruningBatch
 from jackpot.storage import Mask, save_mask
-from jackpot.study.tickets import score_uses_data
 
 
 def prune(
@@ -73,7 +73,7 @@ def cut(
         **batch.model_dump(),
     )
     settings = pruner.model_dump(exclude={"weights", "iterations"})
-    if batch.kind == "per_class" and batch.draws > 1 and score_uses_data(pruner.score):
+    if batch.kind == "per_class" and batch.draws > 1 and uses_data(pruner.score):
         # The score sums gradients over the draws, so it must know where one ends.
         settings["score_options"] = {**pruner.score_options, "draws": batch.draws}
     return make_masks(

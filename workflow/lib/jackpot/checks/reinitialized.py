@@ -1,0 +1,11 @@
+"""Fresh initial weights under the same mask (Frankle & Carbin 2019, section 1)."""
+
+from jackpot.models.initial import initial_state
+
+QUESTION = "Do the starting weights matter? They are drawn anew under the same mask."
+
+
+def weights(weights, mask, generator):
+    """A whole state drawn anew."""
+    fresh = initial_state(weights, generator)
+    return {name: tensor.to(weights[name].device) for name, tensor in fresh.items()}

@@ -1,0 +1,166 @@
+"""What decides a result, as hashes: the stage's own code, its options, and what it is made from.
+
+A fingerprint contains those of its inputs, so today's fingerprint of a run can be told from the
+study and the source alone (``jackpot.study.jobs``). It is stored in the file that the stage makes;
+where the stored one differs, other options or other code made that file.
+"""
+
+import ast
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jackpot
+
+PACKAGE = Path(jackpot.__file__).parent
+# Plumbing that moves, names or checks values; what it carries is in the fingerprint itself.
+PLUMBING = ("errors", "settings", "storage", "fingerprints", "registry", "vocabulary", "study")
+
+# A fingerprint is three hashes, so that where two differ, they say what of.
+KINDS = ("code", "settings", "inputs")
+
+
+def fingerprint(code: Iterable[str], options: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
+    """One fingerprint: hashes of code, of options and of the fingerprints of inputs."""
+    return "-".join(digest(part)[:12] for part in (list(code), options, inputs))
+
+
+def differences(one: str, other: str) -> list[str]:
+    """Which of ``KINDS`` tell two fingerprints apart; all of them where that cannot be told."""
+    parts = [one.split("-"), other.split("-")]
+    if any(len(part) != len(KINDS) for part in parts):
+        return [] if one == other else list(KINDS)
+    return [kind for kind, a, b in zip(KINDS, *parts, strict=True) if a != b]
+
+
+def digest(value: Any) -> str:
+    """Short SHA-256 of a JSON value; keys are sorted."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+@cache
+def code_of(*modules: str) -> str:
+    """Fingerprint of modules of jackpot and all that they import of it.
+
+    Comments, docstrings, messages and layout do not count: rewording one must not retrain a study.
+    Files beside a module that are no Python (templates, tables) do.
+    """
+    return digest(_reached(list(modules), None))
+
+
+@cache
+def code_of_file(path: str) -> str:
+    """Fingerprint of a user's file, of what it imports from beside it, and from jackpot.
+
+    Raises:
+        OSError, SyntaxError: it cannot be read.
+    """
+    return digest(_reached([Path(path).stem], Path(path).parent))
+
+
+def _reached(queue: list[str], beside: Path | None) -> dict[str, str]:
+    found: dict[str, str] = {}
+    while queue:
+        name = queue.pop()
+        path = _path_of(name, beside)
+        if name in found or path is None or _is_plumbing(name):
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        queue += _imports(tree, package)
+        found[name] = bare(tree)
+        if path.is_relative_to(PACKAGE) and path.parent != PACKAGE:
+            found |= _not_python(path.parent)
+    return found
+
+
+def _is_plumbing(name: str) -> bool:
+    return name.startswith("jackpot.") and name.split(".")[1] in PLUMBING
+
+
+@cache
+def _not_python(folder: Path) -> dict[str, str]:
+    files = (p for p in sorted(folder.rglob("*")) if p.is_file())
+    return {
+        str(p.relative_to(PACKAGE)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in files
+        if p.suffix not in (".py", ".pyc", ".so")
+    }
+
+
+def _path_of(name: str, beside: Path | None) -> Path | None:
+    first, *rest = name.split(".")
+    if first == "jackpot":
+        if not rest:
+            return None
+        place = PACKAGE.joinpath(*rest)
+    elif beside is not None:
+        place = beside.joinpath(first, *rest)
+    else:
+        return None
+    for path in (place.with_name(place.name + ".py"), place / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _imports(tree: ast.Module, package: str) -> list[str]:
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+            relative = ".".join(filter(None, [*parents, node.module]))
+            module = relative if node.level else node.module
+            names += [module, *(f"{module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+    # Importing a.b runs a as well.
+    parts = [name.split(".") for name in names if name]
+    return sorted({".".join(p[:n]) for p in parts for n in range(1, len(p) + 1)} - {"jackpot"})
+
+
+def bare(tree: ast.Module) -> str:
+    """Source without what changes no result: comments, layout, docstrings, words for people."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if body and isinstance(node, _DOCUMENTED):
+            first = body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = body[1:] or [ast.Pass()]
+        if isinstance(node, ast.Call) and _speaks(node.func):
+            node.args, node.keywords = [], []
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "QUESTION":
+            node.value = ast.Constant("")
+    return ast.dump(tree)
+
+
+def _speaks(function: ast.expr) -> bool:
+    """Whether a call only has words for people: an error that is made, a line that is printed."""
+    name = getattr(function, "id", None) or getattr(function, "attr", "")
+    return name.endswith("Error") or name in ("print", "damaged")
+
+
+_DOCUMENTED = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+@cache
+def recorded(path: str) -> str | None:
+    """The fingerprint stored in a weights, mask, data or metrics file; None if there is none."""
+    try:
+        if path.endswith(".json"):
+            with open(path, encoding="utf-8") as file:
+                return json.load(file)["fingerprints"]["run"]
+        with open(path, "rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > os.path.getsize(path):
+                return None
+            header = json.loads(file.read(length))
+        return json.loads(header["__metadata__"]["metadata"])["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError, struct.error):
+        return None

@@ -1,0 +1,15 @@
+"""A table for every family of tickets, and one of verdicts."""
+
+from pathlib import Path
+
+from jackpot.analysis.frames import read_table
+from jackpot.analysis.reported import reported_for
+from jackpot.analysis.statistics import verdicts
+from jackpot.analysis.tables import write_tables
+
+
+def tabulate(runs: str | Path, out: str | Path, margin: float, alpha: float) -> None:
+    """Write the tables of ``runs.csv`` into the folder ``out`` as CSV, Markdown and LaTeX."""
+    table = read_table(runs)
+    judged = verdicts(table, margin, alpha)
+    write_tables(table, out, verdicts=judged, reported=reported_for(table))

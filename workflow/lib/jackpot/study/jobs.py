@@ -1,0 +1,72 @@
+"""What one job is: inputs, options, code, outputs, and the fingerprint that follows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from jackpot.fingerprints import fingerprint
+
+# Options that decide no result, by rule, and why. Every other option of every rule is part of its
+# fingerprint; there is no second list.
+NOT_FINGERPRINTED: dict[str, dict[str, str]] = {
+    "download": {"mirrors": "where to look; what arrives must have the digest"},
+    "pretrain": {"study": "where results are recorded"},
+    "prune": {"sparsities": "which cuts to keep; each is the same whatever the others are"},
+    "retrain": {"study": "where results are recorded", "keep_weights": "what else to save"},
+}
+
+
+@dataclass(frozen=True)
+class File:
+    """One file and the job that makes it."""
+
+    path: str
+    job: "Job"
+
+    @property
+    def fingerprint(self) -> str:
+        """What today's job would store in the file."""
+        return self.job.fingerprint
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One job of a study.
+
+    Attributes:
+        rule: the rule and the script of that name.
+        outputs: every file that it declares, by path.
+        inputs: the files that it reads, by the name of the script's option.
+        options: the script's other options that a study decides.
+        code: fingerprints of the code that decides its result.
+        where_only: options that only say where an input is, which a digest identifies.
+        copies: the input whose result this is, for a job that only copies.
+    """
+
+    rule: str
+    outputs: tuple[str, ...]
+    inputs: Mapping[str, File] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    code: tuple[str, ...] = ()
+    where_only: tuple[str, ...] = ()
+    copies: str | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hashes of the code, the options and the inputs' fingerprints."""
+        if self.copies:
+            return self.inputs[self.copies].fingerprint
+        left_out = {*NOT_FINGERPRINTED.get(self.rule, ()), *self.where_only}
+        options = {
+            name: value
+            for name, value in self.options.items()
+            if name not in left_out and value is not None
+        }
+        inputs = {name: file.fingerprint for name, file in self.inputs.items()}
+        return fingerprint(self.code, options, inputs)
+
+    def output(self, name: str) -> File:
+        """The output whose path ends in ``/name``."""
+        (path,) = (path for path in self.outputs if path.endswith(f"/{name}"))
+        return File(path, self)
