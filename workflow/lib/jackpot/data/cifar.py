@@ -2,6 +2,7 @@
 
 import io
 import pickle
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import numpy as np
 from jackpot.data import archives
 from jackpot.data.files import ImageData, clean_data
 from jackpot.data.kinds import Published
-from jackpot.data.torchvision_compat import import_torchvision
 from jackpot.errors import JackpotError
 
 # NumPy has moved this function between modules; asking an array for it finds it in any version.
@@ -35,52 +35,78 @@ class _BatchUnpickler(pickle.Unpickler):
             ) from None
 
 
-def published(dataset: str) -> Published:
-    """Where torchvision's class ``CIFAR10`` or ``CIFAR100`` says the archive is, and its MD5."""
-    described = _description(dataset)
-    return Published((described.url,), f"md5:{described.tgz_md5}")
+@dataclass(frozen=True)
+class Layout:
+    """Where one of the two datasets is published, and how its archive is laid out.
+
+    Attributes:
+        url, md5: of the archive, as its authors publish it.
+        folder: the one folder in it.
+        train, test: names of the pickled batches, in order.
+        meta: name of the file that names the classes, under the key ``classes``.
+    """
+
+    url: str
+    md5: str
+    folder: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    meta: str
+    classes: str
+
+    @property
+    def published(self) -> Published:
+        """Where the archive is to be had."""
+        return Published((self.url,), f"md5:{self.md5}")
 
 
-def read(source: Path, dataset: str) -> ImageData:
-    """Read the archive of ``dataset``, ``CIFAR10`` or ``CIFAR100`` (fine labels).
+CIFAR10 = Layout(
+    url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+    md5="c58f30108f718f92721af3b95e74349a",
+    folder="cifar-10-batches-py",
+    train=tuple(f"data_batch_{i}" for i in range(1, 6)),
+    test=("test_batch",),
+    meta="batches.meta",
+    classes="label_names",
+)
+CIFAR100 = Layout(
+    url="https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+    md5="eb9058c3a382ffc7106e4002c42a8d85",
+    folder="cifar-100-python",
+    train=("train",),
+    test=("test",),
+    meta="meta",
+    classes="fine_label_names",
+)
+
+
+def read(source: Path, layout: Layout) -> ImageData:
+    """Read the archive (or its unpacked folder) of CIFAR-10, or of CIFAR-100 with fine labels.
+
+    Returns:
+        Images uint8 ``(N, 3, 32, 32)``, in the order of the batches.
 
     Raises:
         JackpotError: a file is missing, is not a CIFAR batch, or asks for code to be run.
     """
-    described = _description(dataset)
-    names = {
-        "train": [name for name, _ in described.train_list],
-        "test": [name for name, _ in described.test_list],
-        "meta": [described.meta["filename"]],
-    }
-    files = _read_files(
-        source, described.base_folder, [*names["train"], *names["test"], *names["meta"]]
-    )
-    meta = _unpickled(source, described.meta["filename"], files)
-    classes = meta.get(described.meta["key"])
+    files = _read_files(source, layout)
+    classes = _unpickled(source, layout.meta, files).get(layout.classes)
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise JackpotError(f"{source}: {described.meta['filename']} names no classes.")
-    train, test = (_split(source, names[part], files) for part in ("train", "test"))
+        raise JackpotError(f"{source}: {layout.meta} names no classes.")
+    train, test = (_split(source, names, files) for names in (layout.train, layout.test))
     return clean_data(train, test, tuple(classes))
 
 
-def _description(dataset: str) -> Any:
-    import_torchvision()
-    from torchvision import datasets
-
-    return getattr(datasets, dataset)
-
-
-def _read_files(source: Path, folder: str, names: list[str]) -> dict[str, bytes]:
-    wanted = {f"{folder}/{name}": name for name in names}
-    files = {
-        wanted[member.name]: member.read()
-        for member in archives.members(source)
-        if member.name in wanted
-    }
-    if missing := [path for path, name in wanted.items() if name not in files]:
-        raise JackpotError(f"{source}: not the archive expected: {', '.join(missing)} missing.")
-    return files
+def _read_files(source: Path, layout: Layout) -> dict[str, bytes]:
+    names = [*layout.train, *layout.test, layout.meta]
+    with archives.unpacked(source) as root:
+        folder = root / layout.folder
+        if source.is_dir() and not folder.is_dir():
+            folder = root  # the folder itself
+        if missing := [name for name in names if not (folder / name).is_file()]:
+            paths = ", ".join(f"{layout.folder}/{name}" for name in missing)
+            raise JackpotError(f"{source}: not the archive expected: {paths} missing.")
+        return {name: (folder / name).read_bytes() for name in names}
 
 
 def _unpickled(source: Path, name: str, files: dict[str, bytes]) -> dict[str, Any]:
@@ -95,7 +121,7 @@ def _unpickled(source: Path, name: str, files: dict[str, bytes]) -> dict[str, An
     return value
 
 
-def _split(source: Path, names: list[str], files: dict[str, bytes]) -> tuple[np.ndarray, ...]:
+def _split(source: Path, names: tuple[str, ...], files: dict[str, bytes]) -> tuple[np.ndarray, ...]:
     """uint8 ``(N, 3, 32, 32)`` and int64 ``(N,)`` of several batches, in order."""
     parts = [_batch(source, name, _unpickled(source, name, files)) for name in names]
     images, labels = zip(*parts, strict=True)

@@ -37,13 +37,16 @@ def of_path(path: Path, algorithm: str = "sha256") -> tuple[str, int]:
             value = hashlib.file_digest(file, algorithm).hexdigest()
             return f"{algorithm}:{value}", file.tell()
     except OSError as error:
-        raise JackpotError(f"{path}: cannot be read ({error.strerror or error}).") from error
+        raise JackpotError(
+            f"{error.filename or path}: cannot be read ({error.strerror or error})."
+        ) from error
 
 
 def _of_directory(path: Path, algorithm: str) -> tuple[str, int]:
     digest, total = hashlib.new(algorithm), 0
-    for member in archives.members(path):
-        contents = hashlib.new(algorithm, member.read()).hexdigest()
-        digest.update(f"{member.name}\0{member.size}\0{contents}\n".encode())
-        total += member.size
+    for name, member in archives.files(path):
+        with open(member, "rb") as file:
+            contents, size = hashlib.file_digest(file, algorithm).hexdigest(), file.tell()
+        digest.update(f"{name}\0{size}\0{contents}\n".encode())
+        total += size
     return f"{algorithm}:{digest.hexdigest()}", total

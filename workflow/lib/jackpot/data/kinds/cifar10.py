@@ -9,9 +9,9 @@ from jackpot.data.kinds import Published
 
 def published() -> Published:
     """The authors' archive."""
-    return cifar.published("CIFAR10")
+    return cifar.CIFAR10.published
 
 
 def read(source: Path) -> ImageData:
     """50,000 training and 10,000 test images, 3x32x32, of 10 classes."""
-    return cifar.read(source, "CIFAR10")
+    return cifar.read(source, cifar.CIFAR10)

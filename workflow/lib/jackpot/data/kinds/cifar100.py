@@ -9,9 +9,9 @@ from jackpot.data.kinds import Published
 
 def published() -> Published:
     """The authors' archive."""
-    return cifar.published("CIFAR100")
+    return cifar.CIFAR100.published
 
 
 def read(source: Path) -> ImageData:
     """50,000 training and 10,000 test images, 3x32x32, of 100 classes."""
-    return cifar.read(source, "CIFAR100")
+    return cifar.read(source, cifar.CIFAR100)
