@@ -2,7 +2,6 @@
 
 import io
 import pickle
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import numpy as np
 
 from jackpot.data import archives
 from jackpot.data.files import ImageData, clean_data
-from jackpot.data.kinds import Published
 from jackpot.errors import JackpotError
 
 # NumPy has moved this function between modules; asking an array for it finds it in any version.
@@ -35,53 +33,16 @@ class _BatchUnpickler(pickle.Unpickler):
             ) from None
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where one of the two datasets is published, and how its archive is laid out.
+def read(
+    source: Path, folder: str, *, train: list[str], test: list[str], meta: str, names: str
+) -> ImageData:
+    """Read the pickled batches of an archive, or of its unpacked folder.
 
-    Attributes:
-        url, md5: of the archive, as its authors publish it.
-        folder: the one folder in it.
-        train, test: names of the pickled batches, in order.
-        meta: name of the file that names the classes, under the key ``classes``.
-    """
-
-    url: str
-    md5: str
-    folder: str
-    train: tuple[str, ...]
-    test: tuple[str, ...]
-    meta: str
-    classes: str
-
-    @property
-    def published(self) -> Published:
-        """Where the archive is to be had."""
-        return Published((self.url,), f"md5:{self.md5}")
-
-
-CIFAR10 = Layout(
-    url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
-    md5="c58f30108f718f92721af3b95e74349a",
-    folder="cifar-10-batches-py",
-    train=tuple(f"data_batch_{i}" for i in range(1, 6)),
-    test=("test_batch",),
-    meta="batches.meta",
-    classes="label_names",
-)
-CIFAR100 = Layout(
-    url="https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
-    md5="eb9058c3a382ffc7106e4002c42a8d85",
-    folder="cifar-100-python",
-    train=("train",),
-    test=("test",),
-    meta="meta",
-    classes="fine_label_names",
-)
-
-
-def read(source: Path, layout: Layout) -> ImageData:
-    """Read the archive (or its unpacked folder) of CIFAR-10, or of CIFAR-100 with fine labels.
+    Args:
+        source: the archive, the folder in it, or a folder that has that folder.
+        folder: the one folder in the archive.
+        train, test: the batches in it, in order.
+        meta, names: the file that names the classes, and under which key.
 
     Returns:
         Images uint8 ``(N, 3, 32, 32)``, in the order of the batches.
@@ -89,24 +50,19 @@ def read(source: Path, layout: Layout) -> ImageData:
     Raises:
         JackpotError: a file is missing, is not a CIFAR batch, or asks for code to be run.
     """
-    files = _read_files(source, layout)
-    classes = _unpickled(source, layout.meta, files).get(layout.classes)
+    files = _read_files(source, folder, [*train, *test, meta])
+    classes = _unpickled(source, meta, files).get(names)
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise JackpotError(f"{source}: {layout.meta} names no classes.")
-    train, test = (_split(source, names, files) for names in (layout.train, layout.test))
-    return clean_data(train, test, tuple(classes))
+        raise JackpotError(f"{source}: {meta} names no classes.")
+    return clean_data(_split(source, train, files), _split(source, test, files), tuple(classes))
 
 
-def _read_files(source: Path, layout: Layout) -> dict[str, bytes]:
-    names = [*layout.train, *layout.test, layout.meta]
+def _read_files(source: Path, folder: str, names: list[str]) -> dict[str, bytes]:
     with archives.unpacked(source) as root:
-        folder = root / layout.folder
-        if source.is_dir() and not folder.is_dir():
-            folder = root  # the folder itself
-        if missing := [name for name in names if not (folder / name).is_file()]:
-            paths = ", ".join(f"{layout.folder}/{name}" for name in missing)
-            raise JackpotError(f"{source}: not the archive expected: {paths} missing.")
-        return {name: (folder / name).read_bytes() for name in names}
+        within = root if source.is_dir() and not (root / folder).is_dir() else root / folder
+        if missing := [f"{folder}/{name}" for name in names if not (within / name).is_file()]:
+            raise JackpotError(f"{source}: not the archive expected: {', '.join(missing)} missing.")
+        return {name: (within / name).read_bytes() for name in names}
 
 
 def _unpickled(source: Path, name: str, files: dict[str, bytes]) -> dict[str, Any]:
@@ -121,7 +77,7 @@ def _unpickled(source: Path, name: str, files: dict[str, bytes]) -> dict[str, An
     return value
 
 
-def _split(source: Path, names: tuple[str, ...], files: dict[str, bytes]) -> tuple[np.ndarray, ...]:
+def _split(source: Path, names: list[str], files: dict[str, bytes]) -> tuple[np.ndarray, ...]:
     """uint8 ``(N, 3, 32, 32)`` and int64 ``(N,)`` of several batches, in order."""
     parts = [_batch(source, name, _unpickled(source, name, files)) for name in names]
     images, labels = zip(*parts, strict=True)

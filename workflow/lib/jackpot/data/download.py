@@ -29,13 +29,7 @@ class _RefusedError(Exception):
 
 @dataclass(frozen=True)
 class _Wanted:
-    """The file to be had, where it grows, and how patiently.
-
-    Attributes:
-        part: the file until it is verified.
-        timeout: seconds to connect, and seconds without a byte.
-        retry: pauses, and how many attempts without anything new are enough.
-    """
+    """The file to be had, where it lies until it is verified, and how patiently."""
 
     part: Path
     digest: str
@@ -94,7 +88,8 @@ def download(
     wanted = _Wanted(part, digest, timeout, retry, max_bytes, progress)
     with _disk(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(destination), _session(retry) as session:
+        lock = FileLock(destination.with_name(f".{destination.name}.lock")).acquire()
+    with lock, _session(retry) as session:
         # Another process may have brought it while this one waited.
         if _has_digest(destination, digest):
             return destination
@@ -114,17 +109,12 @@ def download(
 
 
 def _advice(destination: Path, dataset: str, digest: str, answers: list[str]) -> str:
-    return "\n".join(
-        [
-            f"{destination.name} could not be downloaded:",
-            *(answers or ["  no address is known"]),
-            "Try again later, or add a mirror. If you have the file, or can fetch it by other "
-            f"means ({digest}),",
-            "name it in config.yaml, and nothing is downloaded:",
-            "datasets:",
-            f"  {dataset}:",
-            f"    path: <folder>/{destination.name}",
-        ]
+    lines = "\n".join(answers or ["  no address is known"])
+    return (
+        f"{destination.name} could not be downloaded:\n{lines}\n"
+        "Try again later, or add a mirror. If you have the file, or can fetch it by other means "
+        f"({digest}),\nname it in config.yaml, and nothing is downloaded:\n"
+        f"datasets:\n  {dataset}:\n    path: <folder>/{destination.name}"
     )
 
 
@@ -143,17 +133,6 @@ def _disk(path: Path) -> Iterator[None]:
             "permissions, or choose another data directory; then start again, and the download "
             "goes on from where it stopped."
         ) from error
-
-
-@contextlib.contextmanager
-def _locked(destination: Path) -> Iterator[None]:
-    lock = FileLock(destination.with_name(f".{destination.name}.lock"))
-    with _disk(destination):
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _session(retry: urllib3.Retry) -> requests.Session:
