@@ -140,8 +140,8 @@ class _StrictTarInfo(tarfile.TarInfo):
 class _Unpacking:
     """One archive on its way into a scratch folder.
 
-    Python's own ``extractall`` has no limits, makes links while it writes, and for a zip neither
-    refuses a path nor a link.
+    ``extractall`` is not enough: it has no limits, and several Python releases have holes in
+    ``tarfile``'s ``data`` filter, which lets it write through the links that it makes.
     """
 
     path: Path
