@@ -179,7 +179,7 @@ class _Unpacking:
                 elif info.isfile():
                     self._write(name, tar.extractfile(info).read())
                 elif not info.isdir():
-                    raise self._special(name)
+                    raise self._refused(f"its member {name!r} is a device or a pipe")
             self._read_to_end(plain)
 
     def _read_to_end(self, plain: IO[bytes]) -> None:
@@ -205,7 +205,7 @@ class _Unpacking:
                 elif kind in (0, stat.S_IFREG):
                     self._write(name, archive.read(info))
                 else:
-                    raise self._special(name)
+                    raise self._refused(f"its member {name!r} is a device or a pipe")
 
     def _admitted(self, name: str, size: int) -> str:
         """``name`` without ``./``, once it and its size are found harmless."""
@@ -248,9 +248,6 @@ class _Unpacking:
 
     def _too_much(self) -> JackpotError:
         return JackpotError(f"{self.path}: unpacks to more than {self.limits.total_bytes:,} bytes.")
-
-    def _special(self, name: str) -> JackpotError:
-        return self._refused(f"its member {name!r} is a device or a pipe")
 
     def _refused(self, why: str) -> JackpotError:
         return JackpotError(f"{self.path}: refused, because {why}.")
