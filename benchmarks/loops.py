@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
+from torchvision_compat import import_torchvision
 
 from jackpot.data.files import clean_data, save_data
-from jackpot.data.torchvision_compat import import_torchvision
 from jackpot.models import build_model
 from jackpot.models.convolution import Conv2d
 from jackpot.settings import Training

@@ -2,8 +2,10 @@
 
 import dataclasses
 import hashlib
+import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -15,8 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
-from jackpot.data import torchvision_compat
-from jackpot.data.archives import members
+from jackpot.data import archives
 from jackpot.data.files import ImageData, channel_statistics, load_data, save_data
 from jackpot.data.kinds import load_kind
 from jackpot.data.sources import fetch, prepare
@@ -160,11 +161,29 @@ def test_unknown_kinds_and_options_are_refused(tmp_path):
         fetch("x", {"kind": "digits", "path": "here"}, tmp_path)
 
 
-def test_torchvision_is_imported_whatever_its_build():
-    assert torchvision_compat.import_torchvision().datasets.CIFAR10.tgz_md5
+def test_nothing_but_the_benchmark_imports_torchvision():
+    library = Path(archives.__file__).parents[1]
+    naming = [
+        path.name
+        for path in library.rglob("*.py")
+        if re.search(r"^\s*(import|from) torchvision", path.read_text(), re.MULTILINE)
+    ]
+    assert naming == []
 
 
-def test_only_the_known_failure_of_torchvision_is_mended(monkeypatch):
+@pytest.fixture
+def torchvision_compat(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    return importlib.import_module("torchvision_compat")
+
+
+@pytest.mark.parametrize("name", ["CIFAR10", "CIFAR100"])
+def test_cifar_is_where_torchvision_says(torchvision_compat, name):
+    theirs = getattr(torchvision_compat.import_torchvision().datasets, name)
+    assert load_kind(name.lower()).published() == ((theirs.url,), f"md5:{theirs.tgz_md5}")
+
+
+def test_only_the_known_failure_of_torchvision_is_fixed(torchvision_compat, monkeypatch):
     declared, tries = [], []
     good = types.ModuleType("torchvision")
 
@@ -243,7 +262,7 @@ def test_a_local_source_is_used_where_it_lies(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     record = fetch("f", {"kind": "image_folder", "path": "mine"}, "data")
     assert record["path"] == str(source)
-    assert record["bytes"] == sum(m.size for m in members(source))
+    assert record["bytes"] == sum(file.stat().st_size for _, file in archives.files(source))
     assert os.listdir(tmp_path / "data" / "f") == ["source.json"]
     monkeypatch.chdir("/")
     prepare(tmp_path / "data" / "f" / "source.json", tmp_path / "d.safetensors")
@@ -330,9 +349,43 @@ def test_prepare_notices_an_archive_that_changed_or_went(tmp_path):
     source.unlink()
     with pytest.raises(JackpotError, match=r"a\.zip: cannot be read"):
         prepare(tmp_path / "f" / "source.json", tmp_path / "d.safetensors")
-    (tmp_path / "f" / "source.json").write_text(json.dumps({"kind": "digits"}))
-    with pytest.raises(JackpotError, match=r"source\.json.*does not describe a dataset"):
-        prepare(tmp_path / "f" / "source.json", tmp_path / "d.safetensors")
+
+
+def changed(**values):
+    def change(record):
+        return json.dumps(record | values)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda record: "", "Expecting value"),
+        (lambda record: "[]", "does not describe a dataset"),
+        (lambda record: json.dumps({"kind": "digits"}), "'dataset' is missing"),
+        *[
+            (lambda record, key=key: json.dumps({k: record[k] for k in record if k != key}), key)
+            for key in ("kind", "path", "digest", "bytes", "options")
+        ],
+        (changed(options=None), "its 'options' is None"),
+        (changed(kind=3), "its 'kind' is 3"),
+        (changed(path=["x"]), r"its 'path' is \['x'\]"),
+        (changed(bytes="many"), "its 'bytes' is 'many'"),
+        (changed(path=None), "kind image_folder does not go with the path None"),
+        (changed(kind="digits"), "kind digits does not go with the path"),
+        (changed(kind="gone"), "unknown kind of dataset 'gone'"),
+        (changed(options={"sise": 3}), "kind image_folder has no option sise"),
+    ],
+)
+def test_a_damaged_description_is_named(tmp_path, damage, message):
+    source = zip_of(tmp_path / "a.zip", folder_files()[0])
+    record = fetch("f", {"kind": "image_folder", "path": str(source)}, tmp_path)
+    described = tmp_path / "f" / "source.json"
+    described.write_text(damage(record))
+    with pytest.raises(JackpotError, match=rf"source\.json: .*{message}"):
+        prepare(described, tmp_path / "d.safetensors")
+    assert not (tmp_path / "d.safetensors").exists()
 
 
 def test_hidden_files_change_no_digest(tmp_path):

@@ -174,6 +174,18 @@ def test_cifar_expects_the_published_archive_unless_told_otherwise(tmp_path):
     assert load_kind("cifar100").published().urls[0].endswith("cifar-100-python.tar.gz")
 
 
+@pytest.mark.parametrize("inside", ["", "cifar-10-batches-py"])
+def test_an_unpacked_cifar_is_taken_as_it_is(tmp_path, inside):
+    files, splits, _ = cifar_files()
+    path = written(tmp_path / "here", files) / inside
+    fetch("c", {"kind": "cifar10", "path": str(path)}, tmp_path)
+    prepare(tmp_path / "c" / "source.json", tmp_path / "c.safetensors")
+    labels = [label for _, some in splits["test"] for label in some]
+    assert load_data(tmp_path / "c.safetensors").test_labels.tolist() == labels
+    with pytest.raises(JackpotError, match="is not the file expected"):
+        fetch("c", {"kind": "cifar10", "path": str(path), "md5": "0" * 32}, tmp_path)
+
+
 def encoded(pixels, suffix="png"):
     buffer = io.BytesIO()
     shown = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
@@ -242,12 +254,27 @@ def read_folder(tmp_path, files, **options):
 
 def test_grey_and_colour(tmp_path):
     files, arrays = folder_files(channels=1)
-    grey = read_folder(tmp_path, files, channels=1)
+    grey = read_folder(tmp_path, files)
     check_folder(grey, arrays)
-    colour = read_folder(tmp_path, files)
+    check_folder(read_folder(tmp_path, files, channels=1), arrays)
+    colour = read_folder(tmp_path, files, channels=3)
     assert torch.equal(colour.train_images, grey.train_images.expand(-1, 3, -1, -1))
-    with pytest.raises(JackpotError, match="channels is 1 or 3, not 4"):
-        read_folder(tmp_path, files, channels=4)
+    for wrong in (0, 4):
+        with pytest.raises(JackpotError, match=f"channels is 1 or 3, not {wrong}"):
+            read_folder(tmp_path, files, channels=wrong)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA"])
+@pytest.mark.parametrize("size", [None, 5])
+def test_one_colour_image_makes_all_of_them_colour(tmp_path, mode, size):
+    files, _ = folder_files()
+    buffer = io.BytesIO()
+    Image.fromarray(pixels()).convert(mode).save(buffer, "png")
+    files["test/cat/0.png"] = buffer.getvalue()
+    mixed = read_folder(tmp_path, files, size=size)
+    asked = read_folder(tmp_path, files, size=size, channels=3)
+    assert torch.equal(mixed.train_images, asked.train_images)
+    assert torch.equal(mixed.test_images, asked.test_images)
 
 
 def test_size_resizes_and_without_it_sizes_must_agree(tmp_path):
@@ -340,9 +367,18 @@ def tiny_files():
     return files, arrays
 
 
-def test_tiny_imagenet(tmp_path):
+@pytest.mark.parametrize("form", ["zip", "folder in a folder", "folder"])
+def test_tiny_imagenet(tmp_path, form):
     files, arrays = tiny_files()
-    data = load_kind("tiny_imagenet").read(zip_of(tmp_path / "t.zip", files))
+    if form == "zip":
+        path = zip_of(tmp_path / "t.zip", files)
+        data = load_kind("tiny_imagenet").read(path)
+    else:
+        path = written(tmp_path / "here", files)
+        path = path / "tiny-imagenet-200" if form == "folder" else path
+        fetch("t", {"kind": "tiny_imagenet", "path": str(path)}, tmp_path)
+        prepare(tmp_path / "t" / "source.json", tmp_path / "t.safetensors")
+        data = load_data(tmp_path / "t.safetensors")
     assert data.classes == ("n01", "n02")
     expected = np.stack(arrays["n01"][:3] + arrays["n02"][:3]).transpose(0, 3, 1, 2)
     assert np.array_equal(data.train_images.numpy(), expected)

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import http.server
 import random
+import resource
 import threading
 import time
 
@@ -236,7 +237,7 @@ def test_the_last_message_says_what_each_answered_and_what_to_do(tmp_path, serve
     said = message_of(urls, tmp_path / "file.bin", digest=digest, dataset="mine", retries=1)
     lines = said.splitlines()
     assert lines[1] == f"  {missing.url}: 404 Not Found"
-    assert lines[2] == f"  {ill.url}: 503 Service Unavailable (attempts: 2)"
+    assert lines[2] == f"  {ill.url}: 503 Service Unavailable"
     assert "gopher" in lines[3]
     assert f"900,000 bytes that do not have the digest {digest}" in lines[4]
     assert said.endswith("datasets:\n  mine:\n    path: <folder>/file.bin")
@@ -337,10 +338,31 @@ def test_two_at_once_fetch_it_once(tmp_path, serve):
 
 def test_a_full_disk_ends_it_with_advice(tmp_path, serve):
     server, path = serve(whole), tmp_path / "file.bin"
-    path.with_name("file.bin.part").symlink_to("/dev/full")
-    said = message_of([server.url, server.url], path)
-    assert "No space left" in said and "Free space" in said
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, hard))
+    try:
+        said = message_of([server.url, server.url], path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "File too large" in said and "Free space" in said
     assert len(server.ranges) == 1
+
+
+def test_a_part_that_is_a_link_is_not_written_through(tmp_path, serve):
+    server, path = serve(whole), tmp_path / "file.bin"
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    path.with_name("file.bin.part").symlink_to(precious)
+    assert "is a link" in message_of([server.url], path)
+    assert precious.read_text() == "mine"
+    assert server.ranges == []
+
+
+def test_a_server_cannot_ask_for_a_long_wait(tmp_path, serve):
+    answers = [status(code, **{"Retry-After": "3600"}) for code in (429, 503)]
+    started = time.monotonic()
+    fetch([serve(*answers, whole).url], tmp_path / "file.bin")
+    assert time.monotonic() - started < 10
 
 
 def test_a_folder_that_cannot_be_made_ends_it_with_advice(tmp_path, serve):

@@ -1,4 +1,8 @@
-"""Files inside a directory, a tar or a zip, read in place: nothing is ever extracted to disk."""
+"""Archives unpacked into a scratch folder for as long as they are read, and folders as they are.
+
+Everything an archive could do beside giving its files is refused: paths and links that lead
+outside, devices, and more files or bytes than any dataset has.
+"""
 
 import bz2
 import contextlib
@@ -10,10 +14,11 @@ import posixpath
 import re
 import stat
 import tarfile
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, NoReturn
 
@@ -29,6 +34,7 @@ _DAMAGE = (
     # A zip with a password or a compression method that Python lacks.
     RuntimeError,
 )
+_LONGEST_LINK = 4096  # bytes of a path, on every system we know
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class Limits:
     """What an archive may hold; beyond it, it is taken for a decompression bomb.
 
     Attributes:
-        members: files and folders.
+        members: files, folders and links.
         total_bytes, member_bytes: uncompressed, in all and in one file.
     """
 
@@ -45,61 +51,56 @@ class Limits:
     member_bytes: int = 2**30
 
 
-@dataclass(frozen=True)
-class Member:
-    """One file: its ``/``-separated name, its size in bytes, and how to read it.
+@contextlib.contextmanager
+def unpacked(path: str | Path, limits: Limits | None = None) -> Iterator[Path]:
+    """The folder itself, or one with an archive's files that is gone when the block ends.
 
-    ``read`` must be called before the next member is asked for: archives are read as a stream.
-    """
-
-    name: str
-    size: int
-    read: Callable[[], bytes]
-
-
-def members(path: str | Path, limits: Limits | None = None) -> Iterator[Member]:
-    """Every file in a directory (sorted, hidden files left out) or archive (in its own order).
-
-    Archives are tar, tar.gz, tar.bz2, tar.xz or zip, told apart by their first bytes.
+    Archives are tar, tar.gz, tar.bz2, tar.xz or zip, told apart by their first bytes. The scratch
+    folder is where Python puts them: in ``TMPDIR`` if that is set.
 
     Raises:
-        JackpotError: the archive is truncated or corrupt; a member's path or link leads outside
-            it; a member is a device; or a limit is passed.
+        JackpotError: the archive is truncated or corrupt, or holds a name twice; a member's path
+            or link leads outside it; a member is a device; a limit is passed; or the scratch
+            folder has no room.
     """
-    path, limits = Path(path), limits or Limits()
+    path = Path(path)
     if path.is_dir():
-        return _bounded(path, _in_directory(path, limits), limits)
-    with _naming(path), open(path, "rb") as file:
+        yield path
+        return
+    with _named(path), open(path, "rb") as file:
         start = file.read(6)
-    inside = _in_zip(path) if start.startswith(b"PK") else _in_tar(path, start, limits)
-    return _bounded(path, inside, limits)
+    with _writing(path):
+        scratch = tempfile.TemporaryDirectory(prefix="jackpot-")
+    with scratch as folder:
+        _Unpacking(path, Path(folder), limits or Limits()).run(start)
+        yield Path(folder)
 
 
-def _bounded(path: Path, found: Iterator[Member | None], limits: Limits) -> Iterator[Member]:
-    """Count what ``found`` yields (None: a folder) against the limits, and yield the files."""
-    total = 0
-    for count, member in enumerate(found, start=1):
-        if count > limits.members:
-            raise JackpotError(f"{path}: holds more than {limits.members:,} files and folders.")
-        if member is None:
-            continue
-        if member.size > limits.member_bytes:
-            raise JackpotError(
-                f"{path}: {member.name} has {member.size:,} bytes; "
-                f"{limits.member_bytes:,} are allowed in one file."
-            )
-        total += member.size
-        if total > limits.total_bytes:
-            raise _too_much(path, limits)
-        yield member
+def files(root: Path, limits: Limits | None = None) -> Iterator[tuple[str, Path]]:
+    """``(/-separated name, file)`` of every file in a folder, sorted, hidden ones left out."""
+    allowed = (limits or Limits()).members
+    # One more than allowed is enough to refuse, and ends a loop of links.
+    names = sorted(itertools.islice(_names(root), allowed + 1))
+    if len(names) > allowed:
+        raise JackpotError(f"{root}: holds more than {allowed:,} files.")
+    return ((name, root / name) for name in names)
 
 
-def _too_much(path: Path, limits: Limits) -> JackpotError:
-    return JackpotError(f"{path}: unpacks to more than {limits.total_bytes:,} bytes.")
+def _names(root: Path) -> Iterator[str]:
+    # Links are followed: the folder is the user's own, or one in which we made them.
+    for folder, subfolders, names in os.walk(root, onerror=_unreadable, followlinks=True):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith("."):
+                yield Path(folder, name).relative_to(root).as_posix()
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    raise JackpotError(f"{error.filename}: cannot be read ({error.strerror}).") from error
 
 
 @contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def _named(path: Path) -> Iterator[None]:
     """Turn what broken archives raise into an error that names the archive."""
     try:
         yield
@@ -110,37 +111,16 @@ def _naming(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _in_directory(root: Path, limits: Limits) -> Iterator[Member]:
-    # One more than allowed is enough for the count to be refused, and ends a loop of links.
-    names = sorted(itertools.islice(_names(root), limits.members + 1))
-    for name in names:
-        yield _file_member(name, root / name)
-
-
-def _names(root: Path) -> Iterator[str]:
-    # Links are followed here, unlike in archives: the directory is the user's own.
-    for folder, subfolders, files in os.walk(root, onerror=_unreadable, followlinks=True):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith("."):
-                yield Path(folder, name).relative_to(root).as_posix()
-
-
-def _file_member(name: str, file: Path) -> Member:
-    def read() -> bytes:
-        try:
-            return file.read_bytes()
-        except OSError as error:
-            _unreadable(error)
-
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn errors of the scratch folder's disk into one that says where it is."""
     try:
-        return Member(name, file.stat().st_size, read)
+        yield
     except OSError as error:
-        _unreadable(error)
-
-
-def _unreadable(error: OSError) -> NoReturn:
-    raise JackpotError(f"{error.filename}: cannot be read ({error.strerror}).") from error
+        raise JackpotError(
+            f"{path}: could not be unpacked in {error.filename or tempfile.gettempdir()} "
+            f"({error.strerror or error}). Free space there, or set TMPDIR to another folder."
+        ) from error
 
 
 class _StrictTarInfo(tarfile.TarInfo):
@@ -156,15 +136,121 @@ class _StrictTarInfo(tarfile.TarInfo):
             raise tarfile.ReadError(f"{error} at byte {tar.offset:,}") from error
 
 
-def _in_tar(path: Path, start: bytes, limits: Limits) -> Iterator[Member | None]:
-    with _naming(path), contextlib.ExitStack() as stack:
+@dataclass
+class _Unpacking:
+    """One archive on its way into a scratch folder.
+
+    ``extractall`` is not enough: it has no limits, and several Python releases have holes in
+    ``tarfile``'s ``data`` filter, which lets it write through the links that it makes.
+    """
+
+    path: Path
+    root: Path
+    limits: Limits
+    count: int = 0
+    total: int = 0
+    links: dict[str, str] = field(default_factory=dict)
+
+    def run(self, start: bytes) -> None:
+        """Unpack the archive, whose first bytes are ``start``."""
+        with _named(self.path):
+            if start.startswith(b"PK"):
+                self._zip()
+            else:
+                self._tar(start)
+        # Last, so that nothing is written through one; and to files only, so that none is a loop.
+        for name, target in self.links.items():
+            if not (self.root / target).is_dir():
+                with self._new(name) as link:
+                    link.symlink_to(self.root / target)
+
+    def _tar(self, start: bytes) -> None:
         # Opened here and not by "r|xz" and its like, which do not notice a truncated stream.
-        plain = stack.enter_context(_decompressed(path, start))
-        tar = stack.enter_context(tarfile.open(fileobj=plain, mode="r|", tarinfo=_StrictTarInfo))
-        while (info := tar.next()) is not None:
-            tar.members.clear()  # it would keep every header of a million files
-            yield _tar_member(path, tar, info)
-        _drain(path, plain, limits)
+        with (
+            _decompressed(self.path, start) as plain,
+            tarfile.open(fileobj=plain, mode="r|", tarinfo=_StrictTarInfo) as tar,
+        ):
+            while (info := tar.next()) is not None:
+                tar.members.clear()  # it would keep every header of a million files
+                name = self._admitted(info.name, info.size if info.isfile() else 0)
+                if info.issym() or info.islnk():
+                    folder = posixpath.dirname(name) if info.issym() else ""
+                    self._note_link(name, folder, info.linkname)
+                elif info.isfile():
+                    self._write(name, tar.extractfile(info).read())
+                elif not info.isdir():
+                    raise self._refused(f"its member {name!r} is a device or a pipe")
+            self._read_to_end(plain)
+
+    def _read_to_end(self, plain: IO[bytes]) -> None:
+        """A compressed stream has its checksum at its end, after what tar itself reads."""
+        total = 0
+        while block := plain.read(2**20):
+            total += len(block)
+            if total > self.limits.total_bytes:
+                raise self._too_much()
+
+    def _zip(self) -> None:
+        with zipfile.ZipFile(self.path) as archive:
+            for info in archive.infolist():
+                name = self._admitted(info.filename, info.file_size)
+                kind = stat.S_IFMT(info.external_attr >> 16)
+                if kind == stat.S_IFLNK:
+                    if info.file_size > _LONGEST_LINK:
+                        raise self._refused(f"its link {name!r} has {info.file_size:,} bytes")
+                    target = archive.read(info).decode(errors="replace")
+                    self._note_link(name, posixpath.dirname(name), target)
+                elif info.is_dir():
+                    continue
+                elif kind in (0, stat.S_IFREG):
+                    self._write(name, archive.read(info))
+                else:
+                    raise self._refused(f"its member {name!r} is a device or a pipe")
+
+    def _admitted(self, name: str, size: int) -> str:
+        """``name`` without ``./``, once it and its size are found harmless."""
+        limits = self.limits
+        self.count += 1
+        self.total += size
+        if self.count > limits.members:
+            raise JackpotError(f"{self.path}: holds more than {limits.members:,} files.")
+        if size > limits.member_bytes:
+            raise JackpotError(
+                f"{self.path}: {name} has {size:,} bytes; "
+                f"{limits.member_bytes:,} are allowed in one file."
+            )
+        if self.total > limits.total_bytes:
+            raise self._too_much()
+        absolute = name.startswith(("/", "\\")) or re.match("[A-Za-z]:", name)
+        if absolute or "\0" in name or ".." in re.split(r"[/\\]", name):
+            raise self._refused(f"its member {name!r} leads outside the archive")
+        return PurePosixPath(name).as_posix()
+
+    def _note_link(self, name: str, folder: str, target: str) -> None:
+        inside = posixpath.normpath(posixpath.join(folder, target.replace("\\", "/")))
+        if inside.startswith(("/", "..")) or "\0" in target or re.match("[A-Za-z]:", target):
+            raise self._refused(f"its member {name!r} is a link to {target!r}, outside the archive")
+        self.links[name] = inside
+
+    def _write(self, name: str, contents: bytes) -> None:
+        with self._new(name) as target, open(target, "xb") as file:
+            file.write(contents)
+
+    @contextlib.contextmanager
+    def _new(self, name: str) -> Iterator[Path]:
+        target = self.root / name
+        with _writing(self.path):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                yield target
+            except FileExistsError:
+                raise JackpotError(f"{self.path}: holds {name} twice. Pack it again.") from None
+
+    def _too_much(self) -> JackpotError:
+        return JackpotError(f"{self.path}: unpacks to more than {self.limits.total_bytes:,} bytes.")
+
+    def _refused(self, why: str) -> JackpotError:
+        return JackpotError(f"{self.path}: refused, because {why}.")
 
 
 def _decompressed(path: Path, start: bytes) -> IO[bytes]:
@@ -175,85 +261,3 @@ def _decompressed(path: Path, start: bytes) -> IO[bytes]:
     if start == b"\xfd7zXZ\x00":
         return lzma.open(path)
     return open(path, "rb")
-
-
-def _drain(path: Path, plain: IO[bytes], limits: Limits) -> None:
-    """Read to the end, where the compressed stream has its checksum."""
-    total = 0
-    while block := plain.read(2**20):
-        total += len(block)
-        if total > limits.total_bytes:
-            raise _too_much(path, limits)
-
-
-def _tar_member(path: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> Member | None:
-    name = _safe_name(path, info.name)
-    if info.isdir():
-        return None
-    if info.issym() or info.islnk():
-        base = posixpath.dirname(name) if info.issym() else ""
-        return _link(path, name, base, info.linkname)
-    if not info.isfile():
-        raise _special(path, name)
-
-    def read() -> bytes:
-        with _naming(path):
-            return tar.extractfile(info).read()
-
-    return Member(name, info.size, read)
-
-
-def _in_zip(path: Path) -> Iterator[Member | None]:
-    with _naming(path), zipfile.ZipFile(path) as archive:
-        for info in archive.infolist():
-            yield _zip_member(path, archive, info)
-
-
-def _zip_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member | None:
-    name = _safe_name(path, info.filename)
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    if kind == stat.S_IFLNK:
-        target = archive.read(info).decode(errors="replace")
-        return _link(path, name, posixpath.dirname(name), target)
-    if info.is_dir():
-        return None
-    if kind not in (0, stat.S_IFREG):
-        raise _special(path, name)
-
-    def read() -> bytes:
-        with _naming(path):
-            return archive.read(info)
-
-    return Member(name, info.file_size, read)
-
-
-def _safe_name(path: Path, name: str) -> str:
-    """``name`` without ``./``; a path that leads outside the archive is an error."""
-    absolute = name.startswith(("/", "\\")) or re.match("[A-Za-z]:", name)
-    if absolute or "\0" in name or ".." in re.split(r"[/\\]", name):
-        raise JackpotError(
-            f"{path}: refused, because its member {name!r} leads outside the archive."
-        )
-    return PurePosixPath(name).as_posix()
-
-
-def _link(path: Path, name: str, base: str, target: str) -> Member:
-    """A link stands in the list, so that a stray one does no harm, but it cannot be read."""
-    joined = posixpath.normpath(posixpath.join(base, target.replace("\\", "/")))
-    if joined.startswith(("/", "..")) or re.match("[A-Za-z]:", target):
-        raise JackpotError(
-            f"{path}: refused, because its member {name!r} is a link to {target!r}, "
-            "outside the archive."
-        )
-
-    def read() -> bytes:
-        raise JackpotError(
-            f"{path}: {name} is a link to {target!r}, and links in archives are not followed. "
-            "Pack the files themselves (tar --dereference)."
-        )
-
-    return Member(name, 0, read)
-
-
-def _special(path: Path, name: str) -> JackpotError:
-    return JackpotError(f"{path}: refused, because its member {name!r} is a device or a pipe.")

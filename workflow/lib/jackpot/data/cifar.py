@@ -9,8 +9,6 @@ import numpy as np
 
 from jackpot.data import archives
 from jackpot.data.files import ImageData, clean_data
-from jackpot.data.kinds import Published
-from jackpot.data.torchvision_compat import import_torchvision
 from jackpot.errors import JackpotError
 
 # NumPy has moved this function between modules; asking an array for it finds it in any version.
@@ -35,52 +33,36 @@ class _BatchUnpickler(pickle.Unpickler):
             ) from None
 
 
-def published(dataset: str) -> Published:
-    """Where torchvision's class ``CIFAR10`` or ``CIFAR100`` says the archive is, and its MD5."""
-    described = _description(dataset)
-    return Published((described.url,), f"md5:{described.tgz_md5}")
+def read(
+    source: Path, folder: str, *, train: list[str], test: list[str], meta: str, names: str
+) -> ImageData:
+    """Read the pickled batches of an archive, or of its unpacked folder.
 
+    Args:
+        source: the archive, the folder in it, or a folder that has that folder.
+        folder: the one folder in the archive.
+        train, test: the batches in it, in order.
+        meta, names: the file that names the classes, and under which key.
 
-def read(source: Path, dataset: str) -> ImageData:
-    """Read the archive of ``dataset``, ``CIFAR10`` or ``CIFAR100`` (fine labels).
+    Returns:
+        Images uint8 ``(N, 3, 32, 32)``, in the order of the batches.
 
     Raises:
         JackpotError: a file is missing, is not a CIFAR batch, or asks for code to be run.
     """
-    described = _description(dataset)
-    names = {
-        "train": [name for name, _ in described.train_list],
-        "test": [name for name, _ in described.test_list],
-        "meta": [described.meta["filename"]],
-    }
-    files = _read_files(
-        source, described.base_folder, [*names["train"], *names["test"], *names["meta"]]
-    )
-    meta = _unpickled(source, described.meta["filename"], files)
-    classes = meta.get(described.meta["key"])
+    files = _read_files(source, folder, [*train, *test, meta])
+    classes = _unpickled(source, meta, files).get(names)
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise JackpotError(f"{source}: {described.meta['filename']} names no classes.")
-    train, test = (_split(source, names[part], files) for part in ("train", "test"))
-    return clean_data(train, test, tuple(classes))
-
-
-def _description(dataset: str) -> Any:
-    import_torchvision()
-    from torchvision import datasets
-
-    return getattr(datasets, dataset)
+        raise JackpotError(f"{source}: {meta} names no classes.")
+    return clean_data(_split(source, train, files), _split(source, test, files), tuple(classes))
 
 
 def _read_files(source: Path, folder: str, names: list[str]) -> dict[str, bytes]:
-    wanted = {f"{folder}/{name}": name for name in names}
-    files = {
-        wanted[member.name]: member.read()
-        for member in archives.members(source)
-        if member.name in wanted
-    }
-    if missing := [path for path, name in wanted.items() if name not in files]:
-        raise JackpotError(f"{source}: not the archive expected: {', '.join(missing)} missing.")
-    return files
+    with archives.unpacked(source) as root:
+        within = root if source.is_dir() and not (root / folder).is_dir() else root / folder
+        if missing := [f"{folder}/{name}" for name in names if not (within / name).is_file()]:
+            raise JackpotError(f"{source}: not the archive expected: {', '.join(missing)} missing.")
+        return {name: (within / name).read_bytes() for name in names}
 
 
 def _unpickled(source: Path, name: str, files: dict[str, bytes]) -> dict[str, Any]:

@@ -33,17 +33,23 @@ def of_path(path: Path, algorithm: str = "sha256") -> tuple[str, int]:
     try:
         if path.is_dir():
             return _of_directory(path, algorithm)
-        with open(path, "rb") as file:
-            value = hashlib.file_digest(file, algorithm).hexdigest()
-            return f"{algorithm}:{value}", file.tell()
+        value, size = _of_file(path, algorithm)
+        return f"{algorithm}:{value}", size
     except OSError as error:
-        raise JackpotError(f"{path}: cannot be read ({error.strerror or error}).") from error
+        raise JackpotError(
+            f"{error.filename or path}: cannot be read ({error.strerror or error})."
+        ) from error
+
+
+def _of_file(path: Path, algorithm: str) -> tuple[str, int]:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest(), file.tell()
 
 
 def _of_directory(path: Path, algorithm: str) -> tuple[str, int]:
     digest, total = hashlib.new(algorithm), 0
-    for member in archives.members(path):
-        contents = hashlib.new(algorithm, member.read()).hexdigest()
-        digest.update(f"{member.name}\0{member.size}\0{contents}\n".encode())
-        total += member.size
+    for name, member in archives.files(path):
+        contents, size = _of_file(member, algorithm)
+        digest.update(f"{name}\0{size}\0{contents}\n".encode())
+        total += size
     return f"{algorithm}:{digest.hexdigest()}", total

@@ -2,44 +2,39 @@
 
 import contextlib
 import os
-import random
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import requests
 import urllib3
 from filelock import FileLock
+from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 
 from jackpot.data import digests
 from jackpot.errors import JackpotError
 
-_CHUNK = 2**18
-_PASSING = {408, 425, 429}  # and every 5xx: the server may answer better later
-_LONGEST_WAIT = 60.0
+_BLOCK = 2**18
+# The server may answer better later.
+_PASSING = (408, 425, 429, *range(500, 600))
 
 
 class _RefusedError(Exception):
     """This mirror will not do better; try the next."""
 
 
-class _FailedError(Exception):
-    """This attempt failed; another may go on from where it stopped."""
-
-
 @dataclass(frozen=True)
-class _Job:
-    """What is to be had, and how patiently."""
+class _Wanted:
+    """The file to be had, where it lies until it is verified, and how patiently."""
 
     part: Path
     digest: str
     timeout: tuple[float, float]
+    retry: urllib3.Retry
     max_bytes: int
     progress: bool
 
@@ -68,7 +63,8 @@ def download(
         dataset: its name in the configuration, for the message that says how to go without.
         timeout: seconds to connect, and seconds without a byte.
         retries: further attempts at a mirror after one that brought nothing new.
-        backoff: seconds before the first retry; doubled each time, with jitter.
+        backoff: half the seconds before the second retry, the first being at once; doubled each
+            time, with jitter.
         max_bytes: a larger file is refused.
 
     Raises:
@@ -78,40 +74,47 @@ def download(
     destination, digest = Path(destination), digests.checked(digest)
     if _has_digest(destination, digest):
         return destination
-    job = _Job(
-        destination.with_name(destination.name + ".part"), digest, timeout, max_bytes, progress
+    part = destination.with_name(destination.name + ".part")
+    retry = urllib3.Retry(
+        retries,
+        status_forcelist=_PASSING,
+        raise_on_status=False,
+        # A server could ask for a day.
+        respect_retry_after_header=False,
+        backoff_factor=backoff,
+        backoff_max=60,
+        backoff_jitter=backoff / 2,
     )
+    wanted = _Wanted(part, digest, timeout, retry, max_bytes, progress)
     with _disk(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(destination):
+        lock = FileLock(destination.with_name(f".{destination.name}.lock")).acquire()
+    with lock, _session(retry) as session:
         # Another process may have brought it while this one waited.
         if _has_digest(destination, digest):
             return destination
+        if part.is_symlink():
+            raise JackpotError(f"{part}: is a link, and would be written through. Delete it.")
         answers = []
         for url in urls:
             try:
-                _from_mirror(url, job, retries, backoff)
+                _from_mirror(session, url, wanted)
             except _RefusedError as error:
                 answers.append(f"  {url}: {error}")
                 continue
             with _disk(destination):
-                os.replace(job.part, destination)
+                os.replace(part, destination)
             return destination
     raise JackpotError(_advice(destination, dataset or destination.stem, digest, answers))
 
 
 def _advice(destination: Path, dataset: str, digest: str, answers: list[str]) -> str:
-    return "\n".join(
-        [
-            f"{destination.name} could not be downloaded:",
-            *(answers or ["  no address is known"]),
-            "Try again later, or add a mirror. If you have the file, or can fetch it by other "
-            f"means ({digest}),",
-            "name it in config.yaml, and nothing is downloaded:",
-            "datasets:",
-            f"  {dataset}:",
-            f"    path: <folder>/{destination.name}",
-        ]
+    lines = "\n".join(answers or ["  no address is known"])
+    return (
+        f"{destination.name} could not be downloaded:\n{lines}\n"
+        "Try again later, or add a mirror. If you have the file, or can fetch it by other means "
+        f"({digest}),\nname it in config.yaml, and nothing is downloaded:\n"
+        f"datasets:\n  {dataset}:\n    path: <folder>/{destination.name}"
     )
 
 
@@ -126,107 +129,93 @@ def _disk(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise JackpotError(
-            f"{path}: could not be written ({error.strerror or error}). Free space, mend the "
+            f"{path}: could not be written ({error.strerror or error}). Free space, fix the "
             "permissions, or choose another data directory; then start again, and the download "
             "goes on from where it stopped."
         ) from error
 
 
-@contextlib.contextmanager
-def _locked(destination: Path) -> Iterator[None]:
-    lock = FileLock(destination.with_name(f".{destination.name}.lock"))
-    with _disk(destination):
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+def _session(retry: urllib3.Retry) -> requests.Session:
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=retry))
+    # Otherwise some servers unpack, or mark as packed, what is an archive by itself.
+    session.headers["Accept-Encoding"] = "identity"
+    return session
 
 
-def _from_mirror(url: str, job: _Job, retries: int, backoff: float) -> None:
-    """Fill ``job.part`` from one mirror, verified, or raise ``_RefusedError``."""
-    furthest, attempts, fruitless = _size(job.part), 0, 0
+def _from_mirror(session: requests.Session, url: str, wanted: _Wanted) -> None:
+    """Fill ``wanted.part`` from one mirror, verified, or raise ``_RefusedError``."""
+    part, retry = wanted.part, wanted.retry
+    furthest = _size(part)
     while True:
-        attempts += 1
+        resumed = _size(part) > 0
         try:
-            return _attempt(url, job)
-        except _FailedError as error:
-            # Only a byte never seen before counts as progress, so this ends.
-            progressed = _size(job.part) > furthest
-            furthest = max(furthest, _size(job.part))
-            fruitless = 0 if progressed else fruitless + 1
-            if fruitless > retries:
-                raise _RefusedError(f"{error} (attempts: {attempts})") from error
-        wait = min(_LONGEST_WAIT, backoff * 2 ** max(0, fruitless - 1))
-        time.sleep(wait * random.uniform(0.5, 1.0))
+            if urlsplit(url).scheme == "file":
+                _copy(url, wanted)
+            else:
+                _transfer(session, url, wanted)
+        except urllib3.exceptions.HTTPError as error:
+            # The connection broke midway. Only a byte never seen before is progress: this ends.
+            fruitless = _size(part) <= furthest
+            furthest = max(furthest, _size(part))
+            try:
+                retry = retry.increment("GET", error=error) if fruitless else wanted.retry
+            except urllib3.exceptions.HTTPError:
+                raise _RefusedError(
+                    f"the connection failed at byte {_size(part):,} ({error})"
+                ) from error
+            retry.sleep()
+            continue
+        if _has_digest(part, wanted.digest):
+            return
+        problem = f"it sent {_size(part):,} bytes that do not have the digest {wanted.digest}"
+        _delete(part)
+        # What lay there before may be to blame, so a resumed transfer gets another try from zero.
+        if not resumed:
+            raise _RefusedError(problem)
 
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _attempt(url: str, job: _Job) -> None:
-    resumed = _size(job.part) > 0
-    if urlsplit(url).scheme == "file":
-        _copy(url, job)
-        resumed = False
-    else:
-        _transfer(url, job)
-    if _has_digest(job.part, job.digest):
-        return
-    size = _size(job.part)
-    with _disk(job.part):
-        job.part.unlink(missing_ok=True)
-    problem = f"it sent {size:,} bytes that do not have the digest {job.digest}"
-    # What lay there before may be to blame, so a resumed transfer gets a second try from zero.
-    raise (_FailedError if resumed else _RefusedError)(problem)
+def _delete(path: Path) -> None:
+    with _disk(path):
+        path.unlink(missing_ok=True)
 
 
-def _copy(url: str, job: _Job) -> None:
-    source = Path(url2pathname(urlsplit(url).path))
+def _copy(url: str, wanted: _Wanted) -> None:
     try:
-        incoming = open(source, "rb")  # noqa: SIM115
+        incoming = open(url2pathname(urlsplit(url).path), "rb")  # noqa: SIM115
     except OSError as error:
         raise _RefusedError(error.strerror or str(error)) from error
-    with incoming, _disk(job.part), open(job.part, "wb") as outgoing:
-        shutil.copyfileobj(incoming, outgoing, _CHUNK)
+    with incoming, _disk(wanted.part), open(wanted.part, "wb") as outgoing:
+        shutil.copyfileobj(incoming, outgoing, _BLOCK)
 
 
-def _transfer(url: str, job: _Job) -> None:
-    """One HTTP request, from the end of ``job.part`` if the server can."""
-    start = _size(job.part)
-    # Without "identity" some servers unpack, or mark as packed, what is an archive by itself.
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+def _transfer(session: requests.Session, url: str, wanted: _Wanted) -> None:
+    """One answer of the server, from the end of ``wanted.part`` if it can."""
+    start = _size(wanted.part)
+    headers = {"Range": f"bytes={start}-"} if start else {}
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=job.timeout) as response:
-            if start and response.status_code == 416:
-                return  # nothing beyond what is there: the digest decides
-            start = _checked_start(response, start)
-            _receive(response, start, job)
-    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-        raise _FailedError(f"no answer within {job.timeout} s (connect, read)") from error
-    except (
-        requests.exceptions.InvalidURL,
-        requests.exceptions.MissingSchema,
-        requests.exceptions.InvalidSchema,
-    ) as error:
-        raise _RefusedError(str(error)) from error
+        response = session.get(url, headers=headers, stream=True, timeout=wanted.timeout)
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        size = _size(job.part)
-        raise _FailedError(f"the connection failed at byte {size:,} ({error})") from error
+        raise _RefusedError(f"no answer ({error})") from error
+    with response:
+        if start and response.status_code == 416:
+            return  # nothing beyond what is there: the digest decides
+        _receive(response, _checked_start(response, start), wanted)
 
 
 def _checked_start(response: requests.Response, start: int) -> int:
     """Where the body belongs in the file: ``start``, or 0 if the server sends the whole."""
-    status = response.status_code
-    said = f"{status} {response.reason}"
-    if status >= 500 or status in _PASSING:
-        raise _FailedError(said)
-    if status not in (200, 206):
+    said = f"{response.status_code} {response.reason}"
+    if response.status_code not in (200, 206):
         raise _RefusedError(said)
     if response.headers.get("Content-Type", "").lower().startswith("text/html"):
         raise _RefusedError(f"{said}, but an HTML page in place of the file")
-    if status == 200:
+    if response.status_code == 200:
         return 0
     sent_range = response.headers.get("Content-Range", "")
     if not sent_range.startswith(f"bytes {start}-"):
@@ -234,49 +223,38 @@ def _checked_start(response: requests.Response, start: int) -> int:
     return start
 
 
-def _receive(response: requests.Response, start: int, job: _Job) -> None:
+def _receive(response: requests.Response, start: int, wanted: _Wanted) -> None:
+    """Write the body from byte ``start`` on; ``urllib3``'s errors say that it broke off."""
     length = response.headers.get("Content-Length", "")
     total = start + int(length) if length.isdigit() else None
-    _refuse_large(total or 0, job)
-    response.raw.enforce_content_length = True  # a body cut short is an error
-    chunks = response.raw.stream(_CHUNK, decode_content=False)
-    first = next(chunks, b"")
-    if start == 0 and first[:256].lstrip().lower().startswith((b"<!doctype", b"<html")):
+    _refuse_large(total or 0, wanted)
+    blocks = response.raw.stream(_BLOCK, decode_content=False)
+    block = next(blocks, b"")
+    if start == 0 and block[:256].lstrip().lower().startswith((b"<!doctype", b"<html")):
         raise _RefusedError("an HTML page in place of the file")
-    with _opened(job.part, "ab" if start else "wb") as file, _bar(start, total, job) as bar:
-        received = start
-        while first:
-            received += len(first)
-            _refuse_large(received, job)
-            with _disk(job.part):
-                file.write(first)
-            bar.update(len(first))
-            first = next(chunks, b"")
+    mode = "ab" if start else "wb"
+    # urllib3's errors are no OSError: what is one here is the disk's.
+    with _disk(wanted.part), open(wanted.part, mode) as file, _bar(start, total, wanted) as bar:
+        while block:
+            _refuse_large(file.tell() + len(block), wanted)
+            file.write(block)
+            bar.update(len(block))
+            block = next(blocks, b"")
 
 
-def _refuse_large(size: int, job: _Job) -> None:
-    if size > job.max_bytes:
-        with _disk(job.part):
-            job.part.unlink(missing_ok=True)
-        raise _RefusedError(f"more than {job.max_bytes:,} bytes, the most allowed")
+def _refuse_large(size: int, wanted: _Wanted) -> None:
+    if size > wanted.max_bytes:
+        _delete(wanted.part)
+        raise _RefusedError(f"more than {wanted.max_bytes:,} bytes, the most allowed")
 
 
-@contextlib.contextmanager
-def _opened(path: Path, mode: str) -> Iterator[IO[bytes]]:
-    # Unbuffered, so that a full disk shows at the write and not while another error is handled.
-    with _disk(path):
-        file = open(path, mode, buffering=0)  # noqa: SIM115
-    with file:
-        yield file
-
-
-def _bar(start: int, total: int | None, job: _Job) -> tqdm:
+def _bar(start: int, total: int | None, wanted: _Wanted) -> tqdm:
     # None: no bar where standard error is a log file.
     return tqdm(
         initial=start,
         total=total,
         unit="B",
         unit_scale=True,
-        desc=job.part.stem,
-        disable=None if job.progress else True,
+        desc=wanted.part.stem,
+        disable=None if wanted.progress else True,
     )

@@ -11,11 +11,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from jackpot.data import digests
+from jackpot.data.description import read_description
 from jackpot.data.download import download
 from jackpot.data.files import save_data
 from jackpot.data.kinds import check_options, load_kind
 from jackpot.errors import JackpotError
-from jackpot.storage import damaged, read_json, write_json
+from jackpot.storage import damaged, write_json
 
 _PLACES = ("kind", "path", "url", "sha256", "md5")
 
@@ -78,9 +79,12 @@ def _find(
     folder: Path,
     mirrors: Sequence[str],
 ) -> Path:
-    urls, digest = _wanted(name, definition, module)
+    urls, digest = _urls_and_digest(definition, module)
     if definition.get("path"):
-        return _local(name, Path(definition["path"]).expanduser(), digest)
+        path = Path(definition["path"]).expanduser()
+        # What is published is an archive's digest, which its unpacked folder cannot have.
+        expected = _given_digest(definition) if path.is_dir() else digest
+        return _local(name, path, expected)
     if not urls:
         raise JackpotError(
             f"dataset {name}: give a `path` (archive or directory) or a `url` with a `sha256`."
@@ -97,18 +101,23 @@ def _find(
     return download([*mirrored, *urls], folder / file, digest=digest, dataset=name)
 
 
-def _wanted(
-    name: str, definition: Mapping[str, Any], module: ModuleType
+def _given_digest(definition: Mapping[str, Any]) -> str | None:
+    for algorithm in ("sha256", "md5"):
+        if definition.get(algorithm):
+            return digests.checked(f"{algorithm}:{definition[algorithm]}")
+    return None
+
+
+def _urls_and_digest(
+    definition: Mapping[str, Any], module: ModuleType
 ) -> tuple[list[str], str | None]:
     """Where to look and which digest to expect: what the definition says, else what is published.
 
-    A published digest holds for a local copy too; a user who has repacked an archive gives the
-    new one.
+    A published digest holds for a local archive too; a user who has repacked it gives the new one.
     """
     url = definition.get("url") or []
     urls = [url] if isinstance(url, str) else list(url)
-    given = [f"{a}:{definition[a]}" for a in ("sha256", "md5") if definition.get(a)]
-    digest = digests.checked(given[0]) if given else None
+    digest = _given_digest(definition)
     if hasattr(module, "published") and not (urls and digest):
         published = module.published()
         urls = urls or list(published.urls)
@@ -118,7 +127,7 @@ def _wanted(
 
 def _local(name: str, path: Path, digest: str | None) -> Path:
     if not path.exists():
-        raise JackpotError(f"dataset {name}: {path} does not exist. Mend its `path`.")
+        raise JackpotError(f"dataset {name}: {path} does not exist. Fix its `path`.")
     if digest is not None:
         found, _ = digests.of_path(path, digest.partition(":")[0])
         if found != digest:
@@ -135,24 +144,28 @@ def prepare(source_json: str | Path, out_path: str | Path, *, fingerprint: str =
     The file's metadata are ``dataset``, ``kind``, ``source`` (the digest) and ``options``.
 
     Raises:
-        JackpotError: the source has changed since it was fetched, or cannot be read as its kind.
+        JackpotError: ``source_json`` is damaged; the source has changed since it was fetched; or
+            it cannot be read as its kind.
     """
     source_json = Path(source_json)
-    record = read_json(source_json)
+    record = read_description(source_json)
+    kind, options, digest = record["kind"], record["options"], record["digest"]
     try:
-        dataset, kind, options = record["dataset"], record["kind"], record["options"]
-        path, digest, size = record["path"], record["digest"], record["bytes"]
-    except (KeyError, TypeError) as error:
-        raise damaged(source_json, "it does not describe a dataset") from error
-    source = None if path is None else source_json.parent / path
-    if source is not None and digests.of_path(source) != (digest, size):
+        module = load_kind(kind)
+        check_options(kind, options)
+    except JackpotError as error:
+        raise damaged(source_json, str(error).rstrip(".")) from error
+    if (record["path"] is None) != getattr(module, "BUNDLED", False):
+        raise damaged(source_json, f"kind {kind} does not go with the path {record['path']!r}")
+    source = None if record["path"] is None else source_json.parent / record["path"]
+    if source is not None and digests.of_path(source) != (digest, record["bytes"]):
         raise JackpotError(
             f"{source}: has changed since {source_json} described it. Delete {source_json} and "
             "start Snakemake again."
         )
-    data = load_kind(kind).read(source, **options)
+    data = module.read(source, **options)
     metadata = {
-        "dataset": dataset,
+        "dataset": record["dataset"],
         "kind": kind,
         "source": digest,
         "options": options,

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from jackpot.analysis.frames import read_table, write_table
+from jackpot.data.description import read_description
 from jackpot.errors import JackpotError
-from jackpot.storage import damaged, read_json, read_sealed, sha256_of_file, write_sealed
+from jackpot.storage import damaged, read_sealed, sha256_of_file, write_sealed
 from jackpot.study import Plan
 from jackpot.study.model import Run
 
@@ -121,7 +122,7 @@ def _sources(plan: Plan) -> dict[str, Any]:
     for dataset in sorted({run.dataset for run in plan.study.runs()}):
         path = Path(plan.source(dataset))
         if path.exists():
-            record = read_json(path)
+            record = read_description(path)
             found[dataset] = {key: record[key] for key in ("kind", "digest", "bytes")}
     return found
 

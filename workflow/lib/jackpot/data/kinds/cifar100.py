@@ -9,9 +9,19 @@ from jackpot.data.kinds import Published
 
 def published() -> Published:
     """The authors' archive."""
-    return cifar.published("CIFAR100")
+    return Published(
+        ("https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",),
+        "md5:eb9058c3a382ffc7106e4002c42a8d85",
+    )
 
 
 def read(source: Path) -> ImageData:
-    """50,000 training and 10,000 test images, 3x32x32, of 100 classes."""
-    return cifar.read(source, "CIFAR100")
+    """50,000 training and 10,000 test images, 3x32x32, of 100 (fine) classes."""
+    return cifar.read(
+        source,
+        "cifar-100-python",
+        train=["train"],
+        test=["test"],
+        meta="meta",
+        names="fine_label_names",
+    )

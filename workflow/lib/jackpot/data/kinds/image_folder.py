@@ -18,7 +18,7 @@ class _Place(NamedTuple):
     class_name: str
 
 
-def read(source: Path, *, size: int | None = None, channels: int = 3) -> ImageData:
+def read(source: Path, *, size: int | None = None, channels: int | None = None) -> ImageData:
     """Read ``train/<class>/*`` and ``test/<class>/*``; labels follow the sorted class names.
 
     ``val/`` is read as the test split where there is no ``test/``, and left aside where there is
@@ -27,7 +27,10 @@ def read(source: Path, *, size: int | None = None, channels: int = 3) -> ImageDa
     Args:
         source: a directory or an archive.
         size: side in pixels to which images are resized; None: all must have one size.
-        channels: 1 (grey) or 3 (RGB).
+        channels: 1 (grey) or 3 (RGB); None: 1 if every image is stored as grey, else 3.
+
+    Returns:
+        Images uint8 ``(N, channels, H, W)``, by class and then by file name.
 
     Raises:
         JackpotError: naming the file that is no image or of another size, the classes that only
@@ -35,10 +38,11 @@ def read(source: Path, *, size: int | None = None, channels: int = 3) -> ImageDa
     """
     images = Images(source, size, channels)
     tops = set()
-    for member in archives.members(source):
-        if place := _place(member.name):
-            tops.add(place.top)
-            images.add(place.split, place.class_name, member)
+    with archives.unpacked(source) as root:
+        for name, file in archives.files(root):
+            if place := _place(name):
+                tops.add(place.top)
+                images.add(place.split, place.class_name, name, file)
     if len(tops) > 1:
         raise JackpotError(f"{source}: more than one top folder: {', '.join(sorted(tops))}.")
     test = next((split for split in _TEST if images.classes(split)), None)
@@ -52,8 +56,7 @@ def read(source: Path, *, size: int | None = None, channels: int = 3) -> ImageDa
 def _place(name: str) -> _Place | None:
     """Where an image belongs, or None for a file that is not one of the dataset's images."""
     parts = name.split("/")
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    if hidden or not is_image(name):
+    if "__MACOSX" in parts or not is_image(name):
         return None
     for depth in (0, 1):
         if len(parts) >= depth + 3 and parts[depth] in ("train", *_TEST):

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from jackpot.data import archives
-from jackpot.data.archives import Member
 from jackpot.data.files import ImageData, clean_data
 from jackpot.data.images import Images, is_image
 from jackpot.data.kinds import Published
@@ -26,43 +25,55 @@ def read(source: Path) -> ImageData:
 
     Classes are the WordNet identifiers of ``wnids.txt``, sorted. Grey images become RGB.
 
+    Args:
+        source: the archive; or the folder that it holds, or one with that folder in it.
+
+    Returns:
+        Images uint8 ``(N, 3, H, W)``, by class and then by file name.
+
     Raises:
         JackpotError: a file is missing or broken, or the lists and the images disagree.
     """
-    images = Images(source)
-    lists: dict[str, str] = {}
-    validation: list[Member] = []
-    for member in archives.members(source):
-        _, _, inside = member.name.partition("/")
-        if inside in (_CLASSES, _VALIDATION):
-            lists[inside] = member.read().decode(errors="replace")
-        elif inside.startswith("train/") and is_image(inside):
-            images.add("train", inside.split("/")[1], member)
-        elif inside.startswith("val/images/") and is_image(inside):
-            validation.append(_held(member))
-    if missing := [name for name in (_CLASSES, _VALIDATION) if name not in lists]:
-        raise JackpotError(f"{source}: not Tiny-ImageNet: {', '.join(missing)} missing.")
-    _add_validation(source, images, validation, lists[_VALIDATION])
-    classes = _agreed_classes(source, images, lists[_CLASSES])
+    images = Images(source, channels=3)
+    validation: dict[str, Path] = {}
+    with archives.unpacked(source) as root:
+        top = _top(root)
+        listed_classes, listed_validation = _lists(source, top)
+        for name, file in archives.files(top):
+            if name.startswith("train/") and is_image(name):
+                images.add("train", name.split("/")[1], name, file)
+            elif name.startswith("val/images/") and is_image(name):
+                validation[name.rpartition("/")[2]] = file
+        _add_validation(source, images, validation, listed_validation)
+    classes = _agreed_classes(source, images, listed_classes)
     return clean_data(images.stack("train", classes), images.stack("test", classes), tuple(classes))
 
 
-def _held(member: Member) -> Member:
-    """``member`` with its bytes: its class is known only once the list has come by."""
-    contents = member.read()
-    return Member(member.name, member.size, lambda: contents)
+def _top(root: Path) -> Path:
+    """``root`` or the folder in it that has the lists."""
+    for folder in (root, *sorted(path for path in root.iterdir() if path.is_dir())):
+        if (folder / _CLASSES).is_file() or (folder / _VALIDATION).is_file():
+            return folder
+    return root
 
 
-def _add_validation(source: Path, images: Images, members: list[Member], listed: str) -> None:
+def _lists(source: Path, top: Path) -> list[str]:
+    """What ``wnids.txt`` and ``val_annotations.txt`` say."""
+    names = (_CLASSES, _VALIDATION)
+    if missing := [name for name in names if not (top / name).is_file()]:
+        raise JackpotError(f"{source}: not Tiny-ImageNet: {', '.join(missing)} missing.")
+    return [(top / name).read_text(encoding="utf-8", errors="replace") for name in names]
+
+
+def _add_validation(source: Path, images: Images, found: dict[str, Path], listed: str) -> None:
     rows = (line.split("\t") for line in listed.splitlines())
     classes = {row[0]: row[1] for row in rows if len(row) > 1}
-    found = {member.name.rpartition("/")[2]: member for member in members}
     if differing := sorted(set(classes) ^ set(found)):
         raise JackpotError(
             f"{source}: {_VALIDATION} and val/images/ disagree about {', '.join(differing[:10])}."
         )
-    for file, member in found.items():
-        images.add("test", classes[file], member)
+    for name, file in found.items():
+        images.add("test", classes[name], f"val/images/{name}", file)
 
 
 def _agreed_classes(source: Path, images: Images, listed: str) -> list[str]:
