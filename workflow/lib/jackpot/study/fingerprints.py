@@ -55,8 +55,7 @@ def digest(value: Any) -> str:
 def code_of(*modules: str) -> str:
     """Fingerprint of modules and all that they import of jackpot.
 
-    Comments, docstrings and layout do not count: mending one must not retrain a study. (Those of a
-    module's C source do.)
+    Comments, docstrings and layout do not count: mending one must not retrain a study.
     """
     found: dict[str, str] = {}
     queue = list(modules)
@@ -68,9 +67,6 @@ def code_of(*modules: str) -> str:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         queue += _imports(tree)
         found[name] = _bare(tree)
-        compiled = path.with_suffix(".c")
-        if compiled.is_file():
-            found[compiled.name] = compiled.read_text(encoding="utf-8")
     return digest(found)
 
 
