@@ -32,7 +32,7 @@ lint: $(READY)
 clean:
 	rm -rf $(VENV)
 
-$(READY): $(LOCK) pyproject.toml workflow/lib/jackpot/models/batch_norm.c
+$(READY): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "jackpot needs Python 3.11 or newer; this is $$($(PYTHON) --version)." \
 	           "Name another one: make PYTHON=python3.12 run"; exit 1; }

@@ -15,7 +15,6 @@ from torchvision_compat import import_torchvision
 
 from jackpot.data.files import clean_data, save_data
 from jackpot.models import build_model
-from jackpot.models.convolution import Conv2d
 from jackpot.settings import Training
 from jackpot.training.batches import DeviceImages
 from jackpot.training.device import prepare_device
@@ -109,8 +108,8 @@ def conventional(name: str, device: torch.device, steps: int) -> Callable[[], ob
 
     model = build_model(name, **MODELS[name]).to(device).train()
     for layer in model.modules():
-        if isinstance(layer, Conv2d):
-            layer.__class__ = torch.nn.Conv2d  # theirs have no other form for small images
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.__class__ = torch.nn.Conv2d  # theirs have no other form
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=5e-4)
     loader = torch.utils.data.DataLoader(
         Images(),

@@ -152,13 +152,13 @@ def test_kinds_are_named_without_torch():
 
 def test_unknown_kinds_and_options_are_refused(tmp_path):
     with pytest.raises(JackpotError, match="unknown kind of dataset 'mnist'; known: cifar10"):
-        fetch("x", {"kind": "mnist"}, tmp_path)
+        fetch("x", {"kind": "mnist"}, tmp_path / "x" / "source.json")
     with pytest.raises(JackpotError, match="kind cifar10 has no option size; it has: none"):
-        fetch("x", {"kind": "cifar10", "size": 8}, tmp_path)
+        fetch("x", {"kind": "cifar10", "size": 8}, tmp_path / "x" / "source.json")
     with pytest.raises(JackpotError, match="digits has no option sise; it has: test_fraction"):
-        fetch("x", {"kind": "digits", "sise": 8}, tmp_path)
+        fetch("x", {"kind": "digits", "sise": 8}, tmp_path / "x" / "source.json")
     with pytest.raises(JackpotError, match="digits takes no path"):
-        fetch("x", {"kind": "digits", "path": "here"}, tmp_path)
+        fetch("x", {"kind": "digits", "path": "here"}, tmp_path / "x" / "source.json")
 
 
 def test_nothing_but_the_benchmark_imports_torchvision():
@@ -250,7 +250,7 @@ def test_digits_refuse_a_fraction_that_empties_a_split(fraction):
 
 def test_digits_from_definition_to_file(tmp_path):
     definition = {"kind": "digits", "path": None, "url": None, "test_fraction": 0.25, "size": None}
-    record = fetch("d", definition, tmp_path)
+    record = fetch("d", definition, tmp_path / "d" / "source.json")
     assert record == read_json(tmp_path / "d" / "source.json")
     assert record["path"] is None and record["options"] == {"test_fraction": 0.25}
     prepare(tmp_path / "d" / "source.json", tmp_path / "d.safetensors")
@@ -260,7 +260,7 @@ def test_digits_from_definition_to_file(tmp_path):
 def test_a_local_source_is_used_where_it_lies(tmp_path, monkeypatch):
     source = written(tmp_path / "mine", folder_files()[0])
     monkeypatch.chdir(tmp_path)
-    record = fetch("f", {"kind": "image_folder", "path": "mine"}, "data")
+    record = fetch("f", {"kind": "image_folder", "path": "mine"}, "data/f/source.json")
     assert record["path"] == str(source)
     assert record["bytes"] == sum(file.stat().st_size for _, file in archives.files(source))
     assert os.listdir(tmp_path / "data" / "f") == ["source.json"]
@@ -274,7 +274,7 @@ def test_a_local_source_is_used_where_it_lies(tmp_path, monkeypatch):
 def test_a_download_lies_beside_its_description_and_may_be_moved(tmp_path):
     archive = zip_of(tmp_path / "a b.zip", folder_files()[0])
     definition = {"kind": "image_folder", "url": archive.as_uri(), "sha256": sha256(archive)}
-    record = fetch("f", definition, tmp_path / "data")
+    record = fetch("f", definition, tmp_path / "data" / "f" / "source.json")
     assert record["path"] == "a b.zip"
     (tmp_path / "data").rename(tmp_path / "moved")
     archive.unlink()
@@ -289,7 +289,7 @@ def test_a_mirror_comes_before_the_home_server(tmp_path):
     md5 = hashlib.md5(archive.read_bytes()).hexdigest()
     definition = {"kind": "image_folder", "url": [home.as_uri()], "md5": md5}
     mirrors = [(tmp_path / "mirror").as_uri() + "/"]
-    record = fetch("f", definition, tmp_path / "data", mirrors=mirrors)
+    record = fetch("f", definition, tmp_path / "data" / "f" / "source.json", mirrors=mirrors)
     assert record["digest"] == f"sha256:{sha256(archive)}"
     assert record["bytes"] == archive.stat().st_size
 
@@ -306,7 +306,7 @@ def test_a_mirror_comes_before_the_home_server(tmp_path):
 )
 def test_definitions_that_cannot_work(tmp_path, definition, message):
     with pytest.raises(JackpotError, match=message):
-        fetch("f", {"kind": "image_folder", **definition}, tmp_path)
+        fetch("f", {"kind": "image_folder", **definition}, tmp_path / "f" / "source.json")
     assert not (tmp_path / "f" / "source.json").exists()
 
 
@@ -316,15 +316,15 @@ def test_a_source_that_is_not_the_one_named_is_refused(tmp_path, form):
     source = make(tmp_path / form, folder_files()[0])
     definition = {"kind": "image_folder", "path": str(source)}
     with pytest.raises(JackpotError, match="is not the file expected"):
-        fetch("f", definition | {"sha256": "0" * 64}, tmp_path)
-    good = fetch("f", definition, tmp_path)["digest"].removeprefix("sha256:")
-    fetch("f", definition | {"sha256": good}, tmp_path)
+        fetch("f", definition | {"sha256": "0" * 64}, tmp_path / "f" / "source.json")
+    good = fetch("f", definition, tmp_path / "f" / "source.json")["digest"].removeprefix("sha256:")
+    fetch("f", definition | {"sha256": good}, tmp_path / "f" / "source.json")
 
 
 @pytest.mark.parametrize("change", ["contents", "name", "more", "less"])
 def test_prepare_notices_a_directory_that_changed(tmp_path, change):
     source = written(tmp_path / "mine", folder_files()[0])
-    fetch("f", {"kind": "image_folder", "path": str(source)}, tmp_path)
+    fetch("f", {"kind": "image_folder", "path": str(source)}, tmp_path / "f" / "source.json")
     file = source / "train" / "cat" / "2.png"
     if change == "contents":
         data = bytearray(file.read_bytes())
@@ -342,7 +342,7 @@ def test_prepare_notices_a_directory_that_changed(tmp_path, change):
 
 def test_prepare_notices_an_archive_that_changed_or_went(tmp_path):
     source = zip_of(tmp_path / "a.zip", folder_files()[0])
-    fetch("f", {"kind": "image_folder", "path": str(source)}, tmp_path)
+    fetch("f", {"kind": "image_folder", "path": str(source)}, tmp_path / "f" / "source.json")
     source.write_bytes(source.read_bytes() + b"\0")
     with pytest.raises(JackpotError, match="has changed since"):
         prepare(tmp_path / "f" / "source.json", tmp_path / "d.safetensors")
@@ -380,7 +380,9 @@ def changed(**values):
 )
 def test_a_damaged_description_is_named(tmp_path, damage, message):
     source = zip_of(tmp_path / "a.zip", folder_files()[0])
-    record = fetch("f", {"kind": "image_folder", "path": str(source)}, tmp_path)
+    record = fetch(
+        "f", {"kind": "image_folder", "path": str(source)}, tmp_path / "f" / "source.json"
+    )
     described = tmp_path / "f" / "source.json"
     described.write_text(damage(record))
     with pytest.raises(JackpotError, match=rf"source\.json: .*{message}"):
@@ -391,9 +393,9 @@ def test_a_damaged_description_is_named(tmp_path, damage, message):
 def test_hidden_files_change_no_digest(tmp_path):
     source = written(tmp_path / "mine", folder_files()[0])
     definition = {"kind": "image_folder", "path": str(source)}
-    before = fetch("f", definition, tmp_path)
+    before = fetch("f", definition, tmp_path / "f" / "source.json")
     (source / "train" / ".DS_Store").write_text("x")
-    assert fetch("f", definition, tmp_path) == before
+    assert fetch("f", definition, tmp_path / "f" / "source.json") == before
 
 
 @pytest.mark.skipif(

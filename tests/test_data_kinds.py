@@ -92,7 +92,11 @@ def test_cifar_archives(tmp_path, hundred, pickled):
     files, splits, classes = cifar_files(hundred, pickled=pickled)
     path = tar_of(tmp_path / "c.tar.gz", files)
     kind = "cifar100" if hundred else "cifar10"
-    record = fetch("c", {"kind": kind, "path": str(path), "sha256": sha256(path)}, tmp_path)
+    record = fetch(
+        "c",
+        {"kind": kind, "path": str(path), "sha256": sha256(path)},
+        tmp_path / "c" / "source.json",
+    )
     assert record["digest"] == f"sha256:{sha256(path)}"
     prepare(tmp_path / "c" / "source.json", tmp_path / "c.safetensors")
     data = load_data(tmp_path / "c.safetensors")
@@ -170,7 +174,7 @@ def test_spoilt_cifar_archives_are_named(tmp_path, spoil, message):
 def test_cifar_expects_the_published_archive_unless_told_otherwise(tmp_path):
     path = tar_of(tmp_path / "cifar-10-python.tar.gz", cifar_files()[0])
     with pytest.raises(JackpotError, match="c58f30108f718f92721af3b95e74349a"):
-        fetch("c", {"kind": "cifar10", "path": str(path)}, tmp_path)
+        fetch("c", {"kind": "cifar10", "path": str(path)}, tmp_path / "c" / "source.json")
     assert load_kind("cifar100").published().urls[0].endswith("cifar-100-python.tar.gz")
 
 
@@ -178,12 +182,16 @@ def test_cifar_expects_the_published_archive_unless_told_otherwise(tmp_path):
 def test_an_unpacked_cifar_is_taken_as_it_is(tmp_path, inside):
     files, splits, _ = cifar_files()
     path = written(tmp_path / "here", files) / inside
-    fetch("c", {"kind": "cifar10", "path": str(path)}, tmp_path)
+    fetch("c", {"kind": "cifar10", "path": str(path)}, tmp_path / "c" / "source.json")
     prepare(tmp_path / "c" / "source.json", tmp_path / "c.safetensors")
     labels = [label for _, some in splits["test"] for label in some]
     assert load_data(tmp_path / "c.safetensors").test_labels.tolist() == labels
     with pytest.raises(JackpotError, match="is not the file expected"):
-        fetch("c", {"kind": "cifar10", "path": str(path), "md5": "0" * 32}, tmp_path)
+        fetch(
+            "c",
+            {"kind": "cifar10", "path": str(path), "md5": "0" * 32},
+            tmp_path / "c" / "source.json",
+        )
 
 
 def encoded(pixels, suffix="png"):
@@ -243,7 +251,11 @@ def test_image_folders_in_every_form(tmp_path, form, top, test):
     files |= noise | {f"__MACOSX/{top}train/cat/0.png": b"?", f"{top}train/cat/list.csv": b"?"}
     make = {"folder": written, "a.zip": zip_of}.get(form, tar_of)
     source = make(tmp_path / form, files)
-    fetch("mine", {"kind": "image_folder", "path": str(source)}, tmp_path / "data")
+    fetch(
+        "mine",
+        {"kind": "image_folder", "path": str(source)},
+        tmp_path / "data" / "mine" / "source.json",
+    )
     prepare(tmp_path / "data" / "mine" / "source.json", tmp_path / "d.safetensors")
     check_folder(load_data(tmp_path / "d.safetensors"), arrays, test)
 
@@ -376,7 +388,7 @@ def test_tiny_imagenet(tmp_path, form):
     else:
         path = written(tmp_path / "here", files)
         path = path / "tiny-imagenet-200" if form == "folder" else path
-        fetch("t", {"kind": "tiny_imagenet", "path": str(path)}, tmp_path)
+        fetch("t", {"kind": "tiny_imagenet", "path": str(path)}, tmp_path / "t" / "source.json")
         prepare(tmp_path / "t" / "source.json", tmp_path / "t.safetensors")
         data = load_data(tmp_path / "t.safetensors")
     assert data.classes == ("n01", "n02")

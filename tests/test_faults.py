@@ -216,7 +216,16 @@ def test_an_archive_that_changed_since_it_was_fetched_is_refused(tmp_path, warm)
     archive = tmp_path / "images.tar"
     archive.write_bytes(os.urandom(4000))
     folder = tmp_path / "d"
-    options = ["--dataset", "x", "--out", folder / "x" / "source.json", "--kind", "image_folder", "--path", archive]
+    options = [
+        "--dataset",
+        "x",
+        "--out",
+        folder / "x" / "source.json",
+        "--kind",
+        "image_folder",
+        "--path",
+        archive,
+    ]
     status, text = run(warm, "download", *options)
     assert status == 0, text
     source, out = folder / "x" / "source.json", tmp_path / "clean.safetensors"

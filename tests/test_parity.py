@@ -98,7 +98,14 @@ def files(tmp_path_factory):
     files = ("--data", clean, "--weights", known["INIT"], "--out", out)
     run(folder, "prune", *files, "--score", "random", "--sparsities", 0.6)
     run(
-        folder, "download", "--dataset", "digits", "--kind", "digits", "--out", folder / "data/digits/source.json"
+        folder,
+        "download",
+        "--dataset",
+        "digits",
+        "--kind",
+        "digits",
+        "--out",
+        folder / "data/digits/source.json",
     )
     return known
 

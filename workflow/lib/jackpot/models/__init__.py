@@ -12,6 +12,7 @@ from torch import nn
 
 from jackpot.architectures import split_name
 from jackpot.errors import JackpotError
+from jackpot.models.convolution import protect
 from jackpot.models.resnet import ResNet
 from jackpot.models.vgg import VGG
 from jackpot.storage import Tensors, damaged, load_tensors
@@ -34,10 +35,12 @@ def build_model(name: str, num_classes: int = 10, in_channels: int = 3, **option
     family, depth = split_name(name)
     try:
         if family == "vgg":
-            return VGG(depth, num_classes, in_channels, **options)
-        return ResNet(depth, num_classes, in_channels, **options)
+            model: nn.Module = VGG(depth, num_classes, in_channels, **options)
+        else:
+            model = ResNet(depth, num_classes, in_channels, **options)
     except TypeError as error:
         raise JackpotError(f"model {name}: {error}") from error
+    return protect(model)
 
 
 def prunable(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -1,13 +1,10 @@
-"""A convolution that takes another way on the CPU where the images are small."""
+"""Convolutions that take another way on the CPU: small images, and 1x1 kernels with a stride."""
 
 from functools import lru_cache
 
 import torch
 from torch import nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
-
-FEW_PIXELS = 16
 
 
 class Conv2d(nn.Conv2d):
@@ -15,22 +12,13 @@ class Conv2d(nn.Conv2d):
 
     On a 2x2 image (1x1, with a kernel of 3) every output pixel sees every input pixel, so the
     layer is one dense product over channels and pixels, of 16 blocks of the weight where a direct
-    convolution multiplies 36, most of them with padding. On images of up to 16 pixels, in
-    bfloat16, the weight's gradient is one product. docs/performance.md has the figures.
+    convolution multiplies 36, most of them with padding. docs/performance.md has the figures.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) -> (N, O, H', W')."""
-        if x.device.type == "cpu" and self._is_simple(x):
-            if self._sees_everything(x.shape):
-                return self._dense(x)
-            if (
-                x.dtype == torch.bfloat16
-                and torch.is_autocast_enabled("cpu")
-                and self.bias is None
-                and x.shape[2] * x.shape[3] <= FEW_PIXELS
-            ):
-                return _FewPixels.apply(x, self.weight.to(x.dtype), self.padding)
+        if x.device.type == "cpu" and self._is_simple(x) and self._sees_everything(x.shape):
+            return self._dense(x)
         return super().forward(x)
 
     def _dense(self, x: torch.Tensor) -> torch.Tensor:
@@ -60,29 +48,37 @@ class Conv2d(nn.Conv2d):
         )
 
 
-class _FewPixels(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, weight, padding):
-        ctx.save_for_backward(x, weight)
-        ctx.padding = padding
-        return F.conv2d(x, weight, padding=padding)
+class SparsePixels(nn.Conv2d):
+    """A 1x1 convolution with a stride: on the CPU it takes every n-th pixel, then convolves.
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, gradient):
-        x, weight = ctx.saved_tensors
-        rows, columns = ctx.padding
-        to_x, _, _ = torch.ops.aten.convolution_backward(
-            *(gradient, x, weight, None, (1, 1), ctx.padding, (1, 1), False, (0, 0), 1),
-            (ctx.needs_input_grad[0], False, False),
-        )
-        # What each output pixel sees, as a row: (N * H' * W', taps * channels).
-        padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, columns, columns, rows, rows))
-        seen = padded.unfold(1, weight.shape[2], 1).unfold(2, weight.shape[3], 1)
-        seen = seen.permute(0, 1, 2, 4, 5, 3).flatten(0, 2).flatten(1)
-        to_weight = gradient.permute(0, 2, 3, 1).flatten(0, 2).t() @ seen
-        by_tap = to_weight.view(len(weight), *weight.shape[2:], -1)
-        return to_x, by_tap.permute(0, 3, 1, 2), None
+    The product is the same. oneDNN (PyTorch 2.13), on processors with AVX2 and no AVX-512, writes
+    past its workspace in the weight's gradient of the strided form, where the input is float32,
+    channels_last and of fewer than 8 channels: a crash, or with several threads wrong gradients.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) -> (N, O, ceil(H / stride), ceil(W / stride))."""
+        if x.device.type != "cpu":
+            return super().forward(x)
+        rows, columns = self.stride
+        x = x[..., ::rows, ::columns]
+        return F.conv2d(x, self.weight, self.bias, groups=self.groups)
+
+
+def protect(model: nn.Module) -> nn.Module:
+    """``model`` itself, whose strided 1x1 convolutions are now ``SparsePixels``.
+
+    Names, weights and hooks stay. A subclass of ``nn.Conv2d`` keeps its own forward.
+    """
+    for layer in model.modules():
+        if (
+            type(layer) is nn.Conv2d
+            and layer.kernel_size == (1, 1)
+            and layer.stride != (1, 1)
+            and layer.padding in ((0, 0), "valid")
+        ):
+            layer.__class__ = SparsePixels
+    return model
 
 
 @lru_cache(maxsize=64)

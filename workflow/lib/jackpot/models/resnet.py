@@ -6,8 +6,8 @@ GraSP's code. ``width`` is the first stage's channels: 16 in He et al., 32 in su
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
-from jackpot.models.batch_norm import BatchNorm2d
 from jackpot.models.convolution import Conv2d
 
 
@@ -17,18 +17,19 @@ class BasicBlock(nn.Module):
     def __init__(self, channels: int, out: int, stride: int):
         super().__init__()
         self.conv1 = Conv2d(channels, out, 3, stride, padding=1, bias=False)
-        self.bn1 = BatchNorm2d(out, relu=True)
+        self.bn1 = nn.BatchNorm2d(out)
         self.conv2 = Conv2d(out, out, 3, padding=1, bias=False)
-        self.bn2 = BatchNorm2d(out, relu=True)
+        self.bn2 = nn.BatchNorm2d(out)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or channels != out:
             self.shortcut = nn.Sequential(
-                Conv2d(channels, out, 1, stride, bias=False), BatchNorm2d(out)
+                nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out)
             )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.bn1(self.conv1(x))
-        return self.bn2(self.conv2(y), self.shortcut(x))
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = self.bn2(self.conv2(y)) + self.shortcut(x)
+        return F.relu(y, inplace=True)
 
 
 class ResNet(nn.Module):
@@ -39,7 +40,7 @@ class ResNet(nn.Module):
     def __init__(self, depth: int, num_classes: int, in_channels: int, width: int = 16):
         super().__init__()
         self.conv = Conv2d(in_channels, width, 3, padding=1, bias=False)
-        self.bn = BatchNorm2d(width, relu=True)
+        self.bn = nn.BatchNorm2d(width)
         blocks: list[nn.Module] = []
         channels = width
         for stage in range(3):
@@ -51,6 +52,6 @@ class ResNet(nn.Module):
         self.classifier = nn.Linear(channels, num_classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.blocks(self.bn(self.conv(x)))
+        y = self.blocks(F.relu(self.bn(self.conv(x)), inplace=True))
         # A mean, not adaptive pooling: the latter has no deterministic backward pass on CUDA.
         return self.classifier(y.mean((2, 3)))

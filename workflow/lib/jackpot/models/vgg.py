@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from jackpot.architectures import VGG_LAYOUTS
-from jackpot.models.batch_norm import BatchNorm2d
 from jackpot.models.convolution import Conv2d
 
 
@@ -29,9 +28,8 @@ class VGG(nn.Module):
             out = item * width
             layers += [
                 Conv2d(channels, out, 3, padding=1, bias=False),
-                BatchNorm2d(out, relu=True),
-                # Where others have the ReLU: a layer's number is its name in every weights file.
-                nn.Identity(),
+                nn.BatchNorm2d(out),
+                nn.ReLU(inplace=True),
             ]
             channels = out
         self.features = nn.Sequential(*layers)

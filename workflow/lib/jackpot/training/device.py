@@ -8,7 +8,6 @@ from importlib.metadata import version
 import torch
 
 from jackpot.errors import JackpotError
-from jackpot.models.batch_norm import compiled
 
 
 def prepare_device(device: str = "auto", threads: int = 1) -> torch.device:
@@ -72,6 +71,5 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "cuda": torch.version.cuda or "none",
-        "batch_norm": "compiled" if compiled() else "torch",
         "platform": platform.platform(),
     }
