@@ -401,7 +401,11 @@ def pair_tickets(runs: pd.DataFrame, ticket: str, references: Sequence[str]) -> 
 
 
 def measure(
-    pairs: pd.DataFrame, by: Sequence[str], design: Design, planned: pd.DataFrame | None = None
+    pairs: pd.DataFrame,
+    by: Sequence[str],
+    design: Design,
+    planned: pd.DataFrame | None = None,
+    against_one_run: bool = False,
 ) -> pd.DataFrame:
     """Test the differences of every cell; no correction for the number of cells yet.
 
@@ -410,6 +414,7 @@ def measure(
             it diverged), ``ran`` and ``ran_reference`` (booleans; all True if absent).
         design: with its resolution; see ``Design.resolved``.
         planned: the cells to measure, with the columns ``by``; those of ``pairs`` if None.
+        against_one_run: see ``sequential_tests``.
 
     Returns:
         ``by``, ``n``, ``look``, ``looks``, ``sign`` and the numbers of ``sequential_tests``,
@@ -429,9 +434,8 @@ def measure(
     resolution = design.resolution or FINEST
     if isinstance(resolution, Mapping):
         resolution = cells["dataset"].map(resolution).fillna(FINEST).to_numpy(float)
-    found = sequential_tests(
-        differences, ran, design.margin, design.looks, design.shares, resolution
-    )
+    settings = design.margin, design.looks, design.shares, resolution
+    found = sequential_tests(differences, ran, *settings, against_one_run=against_one_run)
     return cells.assign(**found, looks=len(design.shares)).astype({"sparsity": float})
 
 
