@@ -3,9 +3,10 @@
 Each claim is a set of cells (dataset, model, sparsity, ticket, and check, other ticket or
 reported value) with one paired test each, and a rule for what bears the claim out. A claim holds
 if it holds in every cell, so each cell is tested at alpha (intersection-union); that it fails in
-any is corrected by Holm over its planned cells. ``docs/statistics.md`` states the rules. The claims are su2020's ("Random
-Tickets can Win the Jackpot", arXiv 2009.11094; its abstract numbers findings 1 and 2), which
-mlrc2020 set out to reproduce.
+any is corrected by Holm over its planned cells. ``docs/statistics.md`` states the rules.
+
+The claims are su2020's ("Random Tickets can Win the Jackpot", arXiv 2009.11094; its abstract
+numbers findings 1 and 2), which mlrc2020 set out to reproduce.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -284,8 +285,8 @@ CLAIMS = (
         "Random tickets keep up with SNIP and GraSP.",
         "su2020, abstract; mlrc2020, README, Random Tickets",
         "Random against SNIP and GraSP, paired by seed. Held in a cell where random is not worse "
-        "by the margin or more (one-sided test, every cell at alpha); worse by more than the margin "
-        "(after Holm) is a failure.",
+        "by the margin or more (one-sided test, every cell at alpha); worse by more than the "
+        "margin (after Holm) is a failure.",
         _tickets("random", INITIAL),
         _not_worse,
     ),
