@@ -90,27 +90,61 @@ def percent(share: float) -> str:
 
 
 def prepare_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """A copy of ``runs`` with every column there, flags as booleans, rows in a fixed order.
+    """The one reading of a table of runs: every column there, checked, rows in a fixed order.
 
-    Columns that a result cannot do without are ``dataset, model, ticket, check, sparsity, seed,
-    test_accuracy``. A NaN accuracy is a run that diverged; it gets ``diverged = True``.
+    Figures, tables, page and statistics all read ``runs.csv`` through this.
+
+    Args:
+        runs: rows of ``runs.csv``; needs ``dataset, model, ticket, check, sparsity, seed,
+            test_accuracy`` (percent). Other columns that are missing are filled with blanks. A
+            table without any columns is one without rows.
+
+    Returns:
+        A copy. Sparsities are rounded to 9 digits, flags are booleans, and an accuracy that is not
+        finite is NaN: that run has ``diverged = True``.
 
     Raises:
-        JackpotError: a needed column is missing.
+        JackpotError: a needed column is missing, values are unusable, or a run is there twice.
     """
+    if not len(runs.columns):
+        runs = runs.reindex(columns=[*RUN, "test_accuracy"])
     absent = [name for name in [*RUN, "test_accuracy"] if name not in runs]
     if absent:
         raise JackpotError(
-            f"runs: column(s) missing: {', '.join(absent)}. "
-            "Make runs.csv anew with the collect step."
+            f"the table of runs lacks the column(s) {', '.join(absent)}. "
+            "Use the runs.csv that the rule collect writes."
+        )
+    empty = [name for name in RUN if runs[name].isna().any()]
+    if empty:
+        raise JackpotError(
+            f"the table of runs has empty fields in {', '.join(empty)}. Make runs.csv anew."
         )
     runs = runs.copy()
     for name, default in _OPTIONAL.items():
         runs[name] = runs.get(name, default)
-    for name in [*_NUMBERS, "test_accuracy", "sparsity"]:
+    for name in _NUMBERS:
         runs[name] = pd.to_numeric(runs[name], errors="coerce") if name in runs else np.nan
-    runs["collapsed"] = [_flag(value) for value in runs["collapsed"]]
+    try:
+        for name in ("sparsity", "test_accuracy"):
+            runs[name] = pd.to_numeric(runs[name]).astype(float)
+    except (ValueError, TypeError) as error:
+        raise JackpotError(
+            f"the table of runs has a field that is not a number: {error}."
+        ) from None
+    # 1 - 0.9 and 0.1 are the same sparsity.
+    runs["sparsity"] = runs["sparsity"].round(9)
+    runs["test_accuracy"] = runs["test_accuracy"].where(np.isfinite(runs["test_accuracy"]))
+    for name in ("dataset", "model", "ticket", "check"):
+        runs[name] = runs[name].astype(str)
+    runs["collapsed"] = np.array([_flag(value) for value in runs["collapsed"]], dtype=bool)
     runs["diverged"] = runs["test_accuracy"].isna()
+    twice = runs.loc[runs.duplicated(RUN), RUN]
+    if len(twice):
+        named = "; ".join(" ".join(map(str, row)) for row in twice.head(5).to_numpy().tolist())
+        raise JackpotError(
+            f"{len(twice)} run(s) are in the table twice: {named}. "
+            "Keep one row a run, and give one study at a time."
+        )
     return sort_cells(runs)
 
 

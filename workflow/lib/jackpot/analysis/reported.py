@@ -16,7 +16,7 @@ from importlib import resources
 
 import pandas as pd
 
-from jackpot.analysis.statistics import CELL, clean
+from jackpot.analysis.frames import CELL, prepare_runs
 
 _MISSING = "—"
 
@@ -39,9 +39,9 @@ def reported_for(runs: pd.DataFrame) -> pd.DataFrame | None:
     """The rows of ``load_reported`` whose dataset and model are among ``runs``; None if none are.
 
     Raises:
-        JackpotError: as for ``jackpot.analysis.statistics.verdicts``.
+        JackpotError: as for ``jackpot.analysis.frames.prepare_runs``.
     """
-    here = clean(runs)[["dataset", "model"]].drop_duplicates()
+    here = prepare_runs(runs)[["dataset", "model"]].drop_duplicates()
     table = load_reported().merge(here, on=["dataset", "model"])
     return None if table.empty else table
 
@@ -58,9 +58,9 @@ def against_reported(runs: pd.DataFrame) -> pd.DataFrame:
         ``format_cell``) and ``note``, in the order of ``load_reported``.
 
     Raises:
-        JackpotError: as for ``jackpot.analysis.statistics.verdicts``.
+        JackpotError: as for ``jackpot.analysis.frames.prepare_runs``.
     """
-    ours = clean(runs).groupby(CELL)["test_accuracy"].agg(n="count", mean="mean", sd="std")
+    ours = prepare_runs(runs).groupby(CELL)["test_accuracy"].agg(n="count", mean="mean", sd="std")
     table = load_reported().rename(columns={"accuracy": "theirs"})
     table = table.merge(ours.reset_index(), on=CELL, how="left")
     table = table.assign(
