@@ -14,6 +14,7 @@ FLOORS = (
     {"models"},
     {"pruning"},
     {"checks"},
+    {"cli"},
     {"training"},
     {"study"},
     {"analysis"},
