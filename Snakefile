@@ -13,6 +13,7 @@ from snakemake.utils import min_version
 
 from jackpot.checks import CHECKS
 from jackpot.cli import command_options
+from jackpot.environment import Environment
 from jackpot.errors import JackpotError
 from jackpot.fingerprints import code_of, recorded
 from jackpot.running.place import forget_stale_locks, hold, require_room, second_names

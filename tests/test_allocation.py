@@ -221,7 +221,7 @@ def test_unknown_words_are_refused():
         smart_counts([100] * 40, 0.5, family="resnet", variant="mlrc2020")
     with pytest.raises(JackpotError, match="positive"):
         smart_counts([10, 0, 10], 0.5)
-    with pytest.raises(JackpotError, match="known: ascending"):
+    with pytest.raises(JackpotError, match="Allowed: global, ascending"):
         ALLOCATIONS["smarter"]
 
 

@@ -8,7 +8,16 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "workflow" / "lib" / "jackpot"
 # From the ground upwards; a floor imports its own rooms and those of the floors before it.
 FLOORS = (
-    {"errors", "settings", "vocabulary", "randomness", "storage", "fingerprints", "registry"},
+    {
+        "environment",
+        "errors",
+        "settings",
+        "vocabulary",
+        "randomness",
+        "storage",
+        "fingerprints",
+        "registry",
+    },
     {"architectures"},
     {"data"},
     {"models"},

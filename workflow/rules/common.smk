@@ -83,15 +83,16 @@ def spare(files):
 
 # Jobs inherit what says nothing of their results. The address is short because a socket's path
 # may have 107 characters at most.
-os.environ.update(
-    JACKPOT_DEVICE=SETTINGS.device,
-    JACKPOT_JOBS_PER_DEVICE=str(SETTINGS.jobs_per_device),
-    JACKPOT_STUDY=PLAN.study_digest,
-    JACKPOT_RESUME_MINUTES=str(SETTINGS.resume.minutes),
-    JACKPOT_RESUME_EPOCHS=str(SETTINGS.resume.epochs or ""),
-    JACKPOT_KEEP_INTERMEDIATE=str(int(SETTINGS.keep_intermediate)),
-    JACKPOT_TENSORBOARD="1" if STUDY.logging.tensorboard else "",
-)
+Environment(
+    device=SETTINGS.device,
+    jobs_per_device=SETTINGS.jobs_per_device,
+    leases=Environment.read().leases,
+    study=PLAN.study_digest,
+    resume_minutes=SETTINGS.resume.minutes,
+    resume_epochs=SETTINGS.resume.epochs or 0,
+    keep_intermediate=int(SETTINGS.keep_intermediate),
+    tensorboard=int(STUDY.logging.tensorboard),
+).hand_on()
 if SETTINGS.warm_processes:
     os.environ.update(
         JACKPOT_WARM=f"{tempfile.gettempdir()}/jackpot-{os.getuid()}-{os.getpid()}",

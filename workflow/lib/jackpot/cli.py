@@ -1,7 +1,6 @@
 """What the scripts share: options made from settings, and errors shown as messages."""
 
 import argparse
-import os
 import shlex
 import sys
 import types
@@ -11,6 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import ValidationError
 
 from jackpot.checks import CHECKS
+from jackpot.environment import Environment
 from jackpot.errors import JackpotError
 from jackpot.settings import Settings, Statistics, Training
 
@@ -84,7 +84,7 @@ def parser_of(description: str) -> argparse.ArgumentParser:
 
 def add_machine(parser: argparse.ArgumentParser) -> None:
     """Where to compute, and what today's settings and code would make."""
-    device = os.environ.get("JACKPOT_DEVICE", "auto")
+    device = Environment.read().device
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default=device)
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     parser.add_argument("--fingerprint", default="", help="given by Snakemake, stored in outputs")
@@ -104,7 +104,7 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tensorboard",
         action=argparse.BooleanOptionalAction,
-        default=bool(os.environ.get("JACKPOT_TENSORBOARD")),
+        default=bool(Environment.read().tensorboard),
         help="write event files to <out>/tensorboard",
     )
 
@@ -113,9 +113,8 @@ def add_resume(parser: argparse.ArgumentParser) -> None:
     """Where a training is saved, and how often."""
     resume = parser.add_argument_group("resume")
     resume.add_argument("--resume-file", help="save here, and go on from here")
-    # From the environment, as the device: a parameter that changes would run all jobs again.
-    minutes = os.environ.get("JACKPOT_RESUME_MINUTES") or 5
-    epochs = os.environ.get("JACKPOT_RESUME_EPOCHS") or None
+    handed = Environment.read()
+    minutes, epochs = handed.resume_minutes, handed.resume_epochs or None
     resume.add_argument("--resume-minutes", type=float, default=minutes, help="(default: 5)")
     resume.add_argument(
         "--resume-epochs", type=int, default=epochs, help="save every so many epochs as well"

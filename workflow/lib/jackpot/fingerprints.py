@@ -19,7 +19,16 @@ import jackpot
 
 PACKAGE = Path(jackpot.__file__).parent
 # Plumbing that moves, names or checks values; what it carries is in the fingerprint itself.
-PLUMBING = ("errors", "settings", "storage", "fingerprints", "registry", "vocabulary", "study")
+PLUMBING = (
+    "environment",
+    "errors",
+    "settings",
+    "storage",
+    "fingerprints",
+    "registry",
+    "vocabulary",
+    "study",
+)
 
 # A fingerprint is three hashes, so that where two differ, they say what of.
 KINDS = ("code", "settings", "inputs")

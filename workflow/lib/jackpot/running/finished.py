@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from jackpot.environment import Environment
 from jackpot.errors import JackpotError
 from jackpot.running.alone import alone
 from jackpot.running.place import second_names
@@ -23,20 +24,23 @@ from jackpot.storage import load_tensors, read_sealed, sha256_of_file
 from jackpot.training.resume import ResumeFile
 
 
-def once(args: argparse.Namespace, training: Callable[[], None], weights: Iterable[str]) -> None:
+def once(args: argparse.Namespace, training: Callable[[], str], weights: Iterable[str]) -> None:
     """Run a script's training, alone, unless it has finished before and its files can be had back.
 
     Args:
         args: the script's options.
+        training: writes the results and returns a line that says what came out.
         weights: names of the weights files that it writes.
     """
     with alone(args.resume_file):
         if not take_back(args.out, args.resume_file, args.fingerprint, weights):
-            training()
+            came_out = training()
             # In this order: killed in between, the training is still not lost.
             keep_finished(args.out, args.resume_file)
             if args.resume_file:
                 ResumeFile(Path(args.resume_file), "").remove()
+            # Last: there may be nobody left to read it.
+            print(came_out)
     if args.tensorboard:
         from jackpot.running.tensorboard import write_events
 
@@ -53,8 +57,7 @@ def keep_finished(out: str | Path, resume_file: str | Path | None) -> None:
         return
     folder = second_names(resume_file)
     # Weights that Snakemake will remove must have no name that keeps them on the disk.
-    spared = os.environ.get("JACKPOT_KEEP_INTERMEDIATE") == "0"
-    if spared and Path(out, "trained.safetensors").exists():
+    if not Environment.read().keep_intermediate and Path(out, "trained.safetensors").exists():
         return
     # A full disk, or a file system without hard links, only loses this shortcut.
     with contextlib.suppress(OSError):

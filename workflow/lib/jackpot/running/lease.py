@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from jackpot.environment import Environment
 from jackpot.errors import JackpotError
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ def lease_device(device: "torch.device", jobs_per_device: int | None = None) -> 
 
     Args:
         device: as ``prepare_device`` chose it.
-        jobs_per_device: jobs that may use a GPU at once; default: JACKPOT_JOBS_PER_DEVICE, or 1.
+        jobs_per_device: jobs that may use a GPU at once; default: the environment's.
     """
     if jobs_per_device is None:
-        jobs_per_device = int(os.environ.get("JACKPOT_JOBS_PER_DEVICE", "1"))
+        jobs_per_device = Environment.read().jobs_per_device
     names = device_names(device.type)
     if not names:
         return device
@@ -72,7 +73,7 @@ def lease_folder() -> Path:
     name = f"jackpot-leases-{os.getuid()}"
     if job := os.environ.get("SLURM_JOB_ID"):
         name += f"-slurm{job}"
-    return Path(os.environ.get("JACKPOT_LEASES") or Path(tempfile.gettempdir()) / name)
+    return Path(Environment.read().leases or Path(tempfile.gettempdir()) / name)
 
 
 def take(names: Sequence[str], places: int, folder: str | Path) -> str:

@@ -28,7 +28,7 @@ def pretrain(
     device: torch.device,
     resume: ResumeFile | None = None,
     fingerprint: str = "",
-) -> None:
+) -> str:
     """Train a dense network from its initial weights, on clean or corrupted data.
 
     Args:
@@ -36,6 +36,9 @@ def pretrain(
             ``snapshots``, ``metrics.json`` and ``history.csv``.
         clean: the clean dataset; its test split and normalisation are used.
         data: the dataset to train on; may be the same file.
+
+    Returns:
+        A line that says what came out.
     """
     state, metadata = load_weights(initial)
     inputs = digests(clean=clean, data=data, weights=initial)
@@ -63,4 +66,4 @@ def pretrain(
     about = {**header, "epoch": trained, "diverged": outcome.diverged}
     save_tensors(out / "trained.safetensors", final, about)
     layers = [(name, w.numel(), w.numel()) for name, w in prunable(model).items()]
-    write_results(out, job, outcome, layers, final)
+    return write_results(out, job, outcome, layers, final)

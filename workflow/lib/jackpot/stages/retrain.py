@@ -35,7 +35,7 @@ def retrain(
     keep_weights: bool = False,
     resume: ResumeFile | None = None,
     fingerprint: str = "",
-) -> None:
+) -> str:
     """Train a ticket: edit its mask and weights as the check says, then train under the mask.
 
     Args:
@@ -44,6 +44,9 @@ def retrain(
         mask: the pruner's mask.
         scope: the variant of the check, where it has several.
         epochs, first_epoch: how long, and where the learning-rate schedule starts.
+
+    Returns:
+        A line that says what came out.
     """
     start, metadata = load_weights(weights)
     kept, about_mask = load_mask(mask)
@@ -78,7 +81,7 @@ def retrain(
     if keep_weights:
         header = {"model": metadata["model"], "fingerprint": fingerprint}
         save_tensors(Path(out) / "weights.safetensors", final, header)
-    write_results(out, job, outcome, layer_counts(ticket.mask), final)
+    return write_results(out, job, outcome, layer_counts(ticket.mask), final)
 
 
 def spoiled(cell: Cell, ticket: Ticket, scope: str | None) -> Ticket:

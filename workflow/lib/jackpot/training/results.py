@@ -3,7 +3,6 @@
 import argparse
 import csv
 import io
-import os
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import torch
 
 from jackpot.data.files import load_data
+from jackpot.environment import Environment
 from jackpot.errors import JackpotError
 from jackpot.settings import Training
 from jackpot.storage import (
@@ -119,12 +119,15 @@ def write_results(
     outcome: Outcome,
     layers: list[tuple[str, int, int]],
     final: Tensors,
-) -> None:
+) -> str:
     """Write ``history.csv`` and then ``metrics.json``, which is what says that a run is done.
 
     Args:
         layers: name, total and kept weights of every prunable layer.
         final: the last weights, whose hash is recorded.
+
+    Returns:
+        A line that says what came out.
     """
     cell = job.cell
     text = io.StringIO()
@@ -154,7 +157,7 @@ def write_results(
         "fingerprints": {
             "run": job.fingerprint,
             # Not part of what the run is: another cell of the study may change.
-            "study": os.environ.get("JACKPOT_STUDY", ""),
+            "study": Environment.read().study,
             "code": job.code,
             "inputs": job.inputs,
             "environment": fingerprint_of(versions()),
@@ -169,7 +172,7 @@ def write_results(
     write_sealed(Path(out) / "metrics.json", metrics)
     accuracy = metrics["test_accuracy"]
     shown = "diverged" if accuracy is None else f"{accuracy:.2f} %"
-    print(
+    return (
         f"{cell.ticket} {cell.check} at sparsity {cell.sparsity:g}, seed {cell.seed}: {shown} "
         f"after {len(outcome.history)} epochs in {outcome.seconds:.1f} s"
     )

@@ -1,0 +1,47 @@
+"""What Snakemake hands its jobs beside their command lines, in one place.
+
+These say how a job is run and nothing of its result; as options they would be parameters, and
+Snakemake would run every job again when one changes. ``warm.py`` reads its own two, JACKPOT_WARM
+and JACKPOT_WARM_OWNER, because it must not wait for an import.
+"""
+
+import os
+from dataclasses import dataclass, fields
+
+PREFIX = "JACKPOT_"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One field a variable: ``resume_minutes`` is JACKPOT_RESUME_MINUTES.
+
+    Attributes:
+        device: ``auto``, ``cpu`` or ``cuda``.
+        jobs_per_device: jobs that may use one GPU at once.
+        leases: folder of the GPUs' lock files; empty: in the temporary folder.
+        study: digest of the study, which results record.
+        resume_minutes, resume_epochs: how often a training is saved; 0 epochs: not by epochs.
+        keep_intermediate: 0 where Snakemake removes weights that nothing needs any more.
+        tensorboard: 1 writes event files.
+    """
+
+    device: str = "auto"
+    jobs_per_device: int = 1
+    leases: str = ""
+    study: str = ""
+    resume_minutes: float = 5.0
+    resume_epochs: int = 0
+    keep_intermediate: int = 1
+    tensorboard: int = 0
+
+    @classmethod
+    def read(cls) -> "Environment":
+        """As the variables are now; one that is missing or empty has its default."""
+        given = {field.name: os.environ.get(PREFIX + field.name.upper()) for field in fields(cls)}
+        types = {field.name: type(field.default) for field in fields(cls)}
+        return cls(**{name: types[name](value) for name, value in given.items() if value})
+
+    def hand_on(self) -> None:
+        """Set the variables for the jobs of this process."""
+        for field in fields(self):
+            os.environ[PREFIX + field.name.upper()] = str(getattr(self, field.name))
