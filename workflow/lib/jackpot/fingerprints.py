@@ -26,7 +26,6 @@ PLUMBING = (
     "storage",
     "fingerprints",
     "registry",
-    "vocabulary",
     "study",
 )
 
