@@ -14,9 +14,12 @@ def run() -> None:
     add_statistics(parser)
     args = parser.parse_args()
 
+    from jackpot.analysis.design import Design
     from jackpot.stages.report import report
 
-    report(**vars(args))
+    design = Design(margin=args.margin, alpha=args.alpha)
+    paths = ("out", "runs", "verdicts", "histories", "layers", "about")
+    report(**{name: getattr(args, name) for name in paths}, design=design)
 
 
 main(run)

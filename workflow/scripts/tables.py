@@ -10,9 +10,11 @@ def run() -> None:
     add_statistics(parser)
     args = parser.parse_args()
 
+    from jackpot.analysis.design import Design
     from jackpot.stages.tables import tabulate
 
-    tabulate(**vars(args))
+    design = Design(margin=args.margin, alpha=args.alpha)
+    tabulate(args.runs, args.out, design)
 
 
 main(run)

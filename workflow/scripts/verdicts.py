@@ -10,9 +10,11 @@ def run() -> None:
     add_statistics(parser)
     args = parser.parse_args()
 
+    from jackpot.analysis.design import Design
     from jackpot.stages.verdicts import judge
 
-    judge(**vars(args))
+    design = Design(margin=args.margin, alpha=args.alpha)
+    judge(args.runs, args.out, design)
 
 
 main(run)
