@@ -16,7 +16,7 @@ def run() -> None:
     args = parser.parse_args()
     design = take_plan(args).design()
 
-    from jackpot.analysis.statistics import Design
+    from jackpot.analysis.design import Design
     from jackpot.stages.report import report
 
     report(**vars(args), design=Design(**design))

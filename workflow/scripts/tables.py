@@ -12,7 +12,7 @@ def run() -> None:
     args = parser.parse_args()
     design = take_plan(args).design()
 
-    from jackpot.analysis.statistics import Design
+    from jackpot.analysis.design import Design
     from jackpot.stages.tables import tabulate
 
     tabulate(**vars(args), design=Design(**design))

@@ -12,7 +12,7 @@ def run() -> None:
     args = parser.parse_args()
     design = take_plan(args).design()
 
-    from jackpot.analysis.statistics import Design
+    from jackpot.analysis.design import Design
     from jackpot.stages.verdicts import judge
 
     judge(**vars(args), design=Design(**design))

@@ -4,6 +4,7 @@ Each field's description is what ``--help``, the JSON schema and docs/study.md s
 """
 
 import difflib
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
@@ -119,6 +120,26 @@ class Ticket(Settings):
     )
 
 
+def check_looks(looks: Sequence[int] | None, shares: Sequence[float] | None) -> None:
+    """Whether numbers of seeds, and the parts of alpha that they spend, make a design.
+
+    Raises:
+        ValueError: they do not.
+    """
+    if looks is not None and (
+        not looks or looks[0] < 2 or any(b <= a for a, b in pairwise(looks))
+    ):
+        raise ValueError(f"looks are {list(looks)}: give rising numbers of seeds, from 2 on")
+    count = len(looks or (1,))
+    if shares is not None and (
+        len(shares) != count or not min(shares) > 0 or not sum(shares) <= 1 + 1e-9
+    ):
+        raise ValueError(
+            f"shares are {list(shares)}: give one for each of the {count} look(s), above 0 and at "
+            "most 1 in all"
+        )
+
+
 class Statistics(Settings):
     """What is declared before anything is run."""
 
@@ -137,19 +158,7 @@ class Statistics(Settings):
 
     @model_validator(mode="after")
     def _check_looks(self):
-        looks = self.looks
-        if looks is not None and (
-            not looks or looks[0] < 2 or any(b <= a for a, b in pairwise(looks))
-        ):
-            raise ValueError(f"looks are {list(looks)}: give rising numbers of seeds, from 2 on")
-        count, shares = len(looks or (1,)), self.shares
-        if shares is not None and (
-            len(shares) != count or min(shares) <= 0 or sum(shares) > 1 + 1e-9
-        ):
-            raise ValueError(
-                f"shares are {list(shares)}: give one for each of the {count} look(s), above 0 "
-                "and at most 1 in all"
-            )
+        check_looks(self.looks, self.shares)
         return self
 
 

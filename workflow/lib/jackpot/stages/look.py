@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from jackpot.analysis.claims import to_continue
+from jackpot.analysis.design import Design
 from jackpot.analysis.frames import read_table
-from jackpot.analysis.statistics import Design
 from jackpot.errors import JackpotError
 from jackpot.storage import write_sealed
 from jackpot.study import Plan
