@@ -95,6 +95,9 @@ def going_on(runs: pd.DataFrame, design: Design) -> set[tuple[str, str, str, str
     look asks for nothing, so the set is empty after the last look, and where no looks are
     declared and all runs are there.
 
+    Args:
+        design: with its planned cells, as none but those can be asked for.
+
     Raises:
         JackpotError: as for ``jackpot.analysis.statistics.verdicts``.
     """
