@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from jackpot.analysis.claims import to_continue
+from jackpot.analysis.claims import going_on
 from jackpot.analysis.design import Design
 from jackpot.analysis.frames import read_table
 from jackpot.errors import JackpotError
@@ -30,7 +30,7 @@ def look(plan: Plan, runs: str | Path, out: str | Path) -> None:
             f"{runs}: holds other runs than those of look {now.look}; delete it and start "
             "Snakemake again."
         )
-    cells = sorted(to_continue(table, Design(**plan.design()))) if now.look < now.looks else []
+    cells = sorted(going_on(table, Design(**plan.design()))) if now.look < now.looks else []
     for old in Path(out).parent.glob(f"look{now.look}-*.json"):
         old.unlink()
     write_sealed(out, {"look": now.look, "looks": now.looks, "going_on": cells})
