@@ -16,7 +16,7 @@ from jackpot.cli import command_options
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
 from jackpot.fingerprints import code_of, digest, recorded
-from jackpot.running.again import is_again, start_again
+from jackpot.running.again import start_again
 from jackpot.running.place import forget_stale_locks, hold, require_room, second_names
 from jackpot.study import Plan, load_config, load_study
 
@@ -52,10 +52,6 @@ wildcard_constraints:
 
 if workflow.is_main_process:
     forget_stale_locks(ROOT)
-    # What was to be done again, whatever its state, was done before the first look.
-    if is_again():
-        workflow.dag_settings.forceall = workflow.dag_settings.forcetargets = False
-        workflow.dag_settings.forcerun = frozenset()
 
 
 include: "workflow/rules/common.smk"
@@ -75,7 +71,7 @@ rule all:
         LOOK,
     # Without one, Snakemake would end by listing every input.
     message:
-        "{STUDY.name} is complete: {ROOT}/report.html"
+        f"{STUDY.name}: look {PLAN.progress.look} of {PLAN.progress.looks} is in {ROOT}/report.html"
 
 
 # Runs before the first job, and only if there is one.

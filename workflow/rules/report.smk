@@ -13,6 +13,9 @@ FIGURES = [
 ]
 TABLES = [f"{ROOT}/tables/{family}.{kind}" for family in STUDY.families() for kind in TABLE_KINDS]
 
+# What the study declares of its statistics; other words there make other tables.
+DESIGN = digest(PLAN.design())
+
 
 localrules:
     collect,

@@ -5,13 +5,9 @@ import logging
 import os
 import sys
 
-# How often this process has started itself again.
-COUNT = "JACKPOT_AGAIN"
-
-
-def is_again() -> bool:
-    """Whether an earlier call of the same command became this one."""
-    return COUNT in os.environ
+# What asks for work that is done already; it was done again before the first look.
+FORCED = ("-F", "--forceall", "-f", "--force")
+FORCED_BY_NAME = ("-R", "--forcerun")
 
 
 def start_again() -> None:
@@ -20,11 +16,24 @@ def start_again() -> None:
     The process keeps its number, so its terminal, its Ctrl-C and whoever waits for it notice
     nothing; the exit status is that of the last call.
     """
-    atexit.register(_again, [sys.executable, *sys.orig_argv[1:]])
+    atexit.register(_become, [sys.executable, *without_force(sys.orig_argv[1:])])
 
 
-def _again(command: list[str]) -> None:
-    os.environ[COUNT] = str(int(os.environ.get(COUNT, "0")) + 1)
+def without_force(words: list[str]) -> list[str]:
+    """A command line of Snakemake's that does nothing twice."""
+    kept, names = [], False
+    for word in words:
+        if word.split("=")[0] in FORCED_BY_NAME:
+            names = "=" not in word
+        elif names and not word.startswith("-"):
+            continue
+        elif word not in FORCED:
+            names = False
+            kept.append(word)
+    return kept
+
+
+def _become(command: list[str]) -> None:
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
