@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from jackpot.storage import save_tensors
+from jackpot.files.tensors import save_tensors
 from tests.snake import ROOT
 
 SCRIPTS = ROOT / "workflow" / "scripts"

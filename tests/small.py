@@ -3,10 +3,10 @@
 import torch
 
 from jackpot.data.files import ImageData, channel_statistics, save_data
+from jackpot.files.tensors import save_mask
 from jackpot.models import load_model, prunable
 from jackpot.pruning.masks import keep_top
 from jackpot.stages.initialise import initialise
-from jackpot.storage import save_mask
 
 
 def make_data(path, seed=0, train=96, test=64, classes=3, channels=1, side=8):

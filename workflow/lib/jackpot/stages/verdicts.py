@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from jackpot.analysis.frames import read_table, write_table
 from jackpot.analysis.statistics import verdicts
+from jackpot.files.tables import read_table, write_table
 
 
 def judge(runs: str | Path, out: str | Path, margin: float, alpha: float) -> None:
