@@ -54,7 +54,12 @@ def test_the_order_of_seeds_is_the_studys(tmp_path):
         ({"experiments": experiments(seeds=[0, 1, 2])}, "3 seeds, where the last look"),
         ({"experiments": experiments(seeds=[0, 1, 2, 3, 3])}, "4 seeds, where the last look"),
         (
-            {"experiments": [*experiments(seeds=[0, 1, 2, 3, 4]), *experiments(seeds=[4, 3, 2, 1, 0])]},
+            {
+                "experiments": [
+                    *experiments(seeds=[0, 1, 2, 3, 4]),
+                    *experiments(seeds=[4, 3, 2, 1, 0]),
+                ]
+            },
             r"experiments\[1\].seeds: other seeds or another order",
         ),
     ],
@@ -78,9 +83,9 @@ def test_every_look_asks_only_for_what_the_one_before_left_open(tmp_path):
             left = draws.sample(left, draws.randint(0, len(left)))
             going_on.append(set(left))
         at = progress(study, lambda k, runs: going_on[k - 1] if k <= len(going_on) else None)
-        seeds = {cell: looks[0] for cell in every}
+        seeds = dict.fromkeys(every, looks[0])
         for look, cells in zip((1, 2), going_on, strict=False):
-            seeds |= {cell: looks[look] for cell in cells}
+            seeds |= dict.fromkeys(cells, looks[look])
         expected = sorted((*cell, seed) for cell, n in seeds.items() for seed in range(n))
         assert sorted((*run.cell, run.seed) for run in at.runs) == expected
 

@@ -126,9 +126,7 @@ def check_looks(looks: Sequence[int] | None, shares: Sequence[float] | None) -> 
     Raises:
         ValueError: they do not.
     """
-    if looks is not None and (
-        not looks or looks[0] < 2 or any(b <= a for a, b in pairwise(looks))
-    ):
+    if looks is not None and (not looks or looks[0] < 2 or any(b <= a for a, b in pairwise(looks))):
         raise ValueError(f"looks are {list(looks)}: give rising numbers of seeds, from 2 on")
     count = len(looks or (1,))
     if shares is not None and (

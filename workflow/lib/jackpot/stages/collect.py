@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from jackpot.analysis.frames import read_table, write_table
 from jackpot.data.description import read_description
 from jackpot.errors import JackpotError
-from jackpot.storage import damaged, read_sealed, sha256_of_file, write_sealed
+from jackpot.files.atomic import damaged, read_sealed, sha256_of_file, write_sealed
+from jackpot.files.tables import read_table, write_table
 from jackpot.study import Plan
 from jackpot.study.model import Run
 

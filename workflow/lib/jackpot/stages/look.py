@@ -4,9 +4,9 @@ from pathlib import Path
 
 from jackpot.analysis.claims import going_on
 from jackpot.analysis.design import Design
-from jackpot.analysis.frames import read_table
 from jackpot.errors import JackpotError
-from jackpot.storage import write_sealed
+from jackpot.files.atomic import write_sealed
+from jackpot.files.tables import read_table
 from jackpot.study import Plan
 
 NAMES = ["dataset", "model", "ticket", "check", "sparsity"]

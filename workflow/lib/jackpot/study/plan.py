@@ -12,6 +12,7 @@ from typing import Any
 
 from jackpot.checks import CHECKS
 from jackpot.cli import command_options
+from jackpot.files.atomic import read_sealed
 from jackpot.fingerprints import code_of, digest, recorded
 from jackpot.pruning.allocation import ALLOCATIONS, GLOBAL
 from jackpot.pruning.scores import SCORES
@@ -319,8 +320,6 @@ class Plan:
         return f"{self.root}/looks/look{number}-{made_of[:12]}.json"
 
     def _read_look(self, number: int, runs: list[Run]) -> set[Cell] | None:
-        from jackpot.storage import read_sealed
-
         path = self.look(number, runs)
         if not os.path.exists(path):
             return None
