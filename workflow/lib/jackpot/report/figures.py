@@ -15,7 +15,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from jackpot.analysis.frames import CELL, INGREDIENTS, mask_densities, percent, prepare_runs, sort_cells
+from jackpot.analysis.frames import (
+    CELL,
+    INGREDIENTS,
+    mask_densities,
+    percent,
+    prepare_runs,
+    sort_cells,
+)
 from jackpot.report.forest import forest
 from jackpot.report.panels import COMPRESSED, Block, Scale, lay_out, scale_for
 from jackpot.report.style import draw_and_save, handle, line
@@ -116,7 +123,7 @@ def _accuracy_figure(runs: pd.DataFrame, shown: pd.DataFrame, panel: str | None,
     series_styles = styles(shown[series], CHECKS if series == "check" else TICKETS)
     dense = runs[runs["ticket"] == "dense"]
     blocks = _blocks(shown, panel)
-    scales = _scales(pd.concat([shown, dense]))
+    scales = _scales(shown, dense)
     # Checks stand beside the original, which has a line of its own; tickets have a trend.
     changes = {"linewidth": 0.9} if series == "ticket" else {"linestyle": ""}
     handles = [handle(style, **changes) for style in series_styles.values()]
@@ -145,12 +152,14 @@ def _accuracy_figure(runs: pd.DataFrame, shown: pd.DataFrame, panel: str | None,
     return figure
 
 
-def _scales(rows: pd.DataFrame) -> dict[tuple, Scale]:
+def _scales(shown: pd.DataFrame, dense: pd.DataFrame) -> dict[tuple, Scale]:
     """The y axis of every dataset and model."""
-    return {
-        pair: scale_for(accuracy.dropna(), accuracy.dropna())
-        for pair, accuracy in rows.groupby(["dataset", "model"])["test_accuracy"]
-    }
+    scales = {}
+    for pair, rows in shown.groupby(["dataset", "model"]):
+        accuracy = rows["test_accuracy"].dropna()
+        beside = _panel_rows(dense, pair)["test_accuracy"].dropna()
+        scales[pair] = scale_for(pd.concat([accuracy, beside]), accuracy)
+    return scales
 
 
 def _draw_dense(ax: Axes, dense: pd.DataFrame) -> None:
@@ -167,6 +176,8 @@ def _draw_points(ax: Axes, rows: pd.DataFrame, x: pd.Series, shift: float, look:
     """Mean, standard deviation and single seeds of one series, ``shift`` from its sparsities."""
     accuracy, colour = rows["test_accuracy"], look["color"]
     cells = accuracy.groupby(x).agg(["mean", "std"]).dropna(subset="mean")
+    # Where a run collapsed to chance, a bar would cross the whole panel and say nothing.
+    cells["std"] = cells["std"].where(~rows["collapsed"].groupby(x).any(), 0.0)
     ax.plot(x + shift, accuracy, ls="", marker="o", ms=2.2, mew=0, alpha=0.5, c=colour)
     spread = cells["std"].fillna(0.0)
     ax.errorbar(cells.index + shift, cells["mean"], spread, elinewidth=1.0, zorder=3, **look)
@@ -221,12 +232,15 @@ def _learning_figure(histories: pd.DataFrame) -> Figure:
             if name == "none":
                 bounds = (curve["epoch"], curve["min"], curve["max"])
                 ax.fill_between(*bounds, color=BLACK, alpha=0.15, lw=0)
-            ax.plot(curve["epoch"], curve["mean"], **line(check_styles[name], marker=""))
+            changes = {"marker": "", "linewidth": 2.0 if name == "none" else 1.2}
+            ax.plot(curve["epoch"], curve["mean"], **line(check_styles[name], **changes))
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         spoiled = dict.fromkeys(INGREDIENTS.get(name, name) for name in key[3] if name != "none")
         if spoiled:
             text = f"spoiled: {', '.join(spoiled)}"
-            ax.text(0.97, 0.05, text, ha="right", fontsize=8, transform=ax.transAxes, color="#444444")
+            ax.text(
+                0.97, 0.05, text, ha="right", fontsize=8, transform=ax.transAxes, color="#444444"
+            )
     return figure
 
 
@@ -253,7 +267,9 @@ def _learning_scales(lines: pd.DataFrame) -> dict[tuple, Scale]:
     scales = {}
     for pair, rows in lines.groupby(["dataset", "model"]):
         late = rows["epoch"] >= rows["epoch"].max() / 2
-        values = pd.concat([rows["mean"], rows.loc[rows["check"] == "none", ["min", "max"]].stack()])
+        values = pd.concat(
+            [rows["mean"], rows.loc[rows["check"] == "none", ["min", "max"]].stack()]
+        )
         scales[pair] = scale_for(values, rows.loc[late, "mean"])
     return scales
 

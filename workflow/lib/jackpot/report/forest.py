@@ -21,9 +21,9 @@ from jackpot.vocabulary import VERDICTS, styles, words
 
 _SPOILED = ("data", "mask", "weights", "other")
 # Inches: a row, the axis, the space around columns, the axis' own numbers and label.
-_ROW, _AXIS, _EDGE, _BELOW = 0.17, 3.0, 0.16, 0.46
+_ROW, _AXIS, _EDGE, _BELOW = 0.17, 3.3, 0.16, 0.46
 # Where the words of a row stand, in inches left of the axis.
-_WIDE, _CHECK, _SPARSITY, _N = 2.75, 2.1, 0.5, 0.1
+_WIDE, _CHECK, _SPARSITY, _N = 2.5, 1.95, 0.52, 0.18
 _TEXT, _MUTED, _BAND = 7.5, "#555555", "#e2e2e2"
 # As many lines as stand in one column before a second one is begun.
 _ONE_COLUMN = 36
@@ -78,13 +78,11 @@ def _sorted(verdicts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _groups(rows: pd.DataFrame) -> list[list[_Line]]:
-    """The lines of every ticket; the first of a dataset and model begins with their names."""
+    """The lines of every ticket: a heading and its cells; what repeats is written once."""
     several = len(rows[["dataset", "model"]].drop_duplicates()) > 1
     groups = []
     for (dataset, model, ticket), part in rows.groupby(["dataset", "model", "ticket"], sort=False):
-        title = words(ticket)
-        if several:
-            title += f" · {dataset} · {model}"
+        title = f"{dataset} · {model} · {words(ticket)}" if several else words(ticket)
         lines, shown, named = [_Line(title)], None, None
         for cell in part.to_dict("records"):
             ingredient = cell["spoiled"] if cell["spoiled"] != shown else ""
@@ -111,7 +109,7 @@ def _limits(rows: pd.DataFrame) -> tuple[float, float]:
 
     def reach(ends: pd.Series) -> float:
         ends = ends.fillna(0.0)
-        return 1.06 * max(min(ends.max(), max(8 * margin, ends.median())), 2 * margin)
+        return 1.06 * max(min(ends.max(), max(10 * margin, ends.median())), 2 * margin)
 
     mean = rows["mean_difference"]
     low, high = (rows[f"ci95_{end}"].fillna(mean) for end in ("low", "high"))
@@ -133,7 +131,7 @@ def _set_up(ax: Axes, lines: int, limits: tuple[float, float], margin: float) ->
     ax.set(xlim=limits, ylim=(lines, 0), yticks=[])
     ax.axvspan(-margin, margin, color=_BAND, lw=0, zorder=0)
     ax.axvline(0, color="#333333", lw=0.8, zorder=1)
-    ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    ax.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
     ax.xaxis.set_major_formatter(lambda value, _: _signed(value, "+g") if value else "0")
     ax.set_xlabel("change in test accuracy (points)")
     ax.spines["left"].set_visible(False)

@@ -191,11 +191,11 @@ _LOCATOR = MaxNLocator(5, steps=[1, 2, 5, 10])
 
 def scale_for(values: pd.Series, typical: pd.Series) -> Scale:
     """The scale that holds all ``values``, with most of its room where the ``typical`` are."""
-    if values.empty:
+    if typical.empty:
         return Scale(0.0, 100.0)
     low, high = values.min(), values.max()
-    reach = 3 * max(high - typical.median(), 0.1)
-    knee = _LOCATOR.tick_values(high - reach, high)[0]
+    reach = 3 * max(typical.max() - typical.median(), 0.1)
+    knee = _LOCATOR.tick_values(typical.max() - reach, high)[0]
     if knee - low > 2 * (high - knee):
         return Scale(low - 0.06 * (knee - low), high + 0.06 * (high - knee), knee)
     pad = max(0.06 * (high - low), 0.25)
