@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -95,12 +96,12 @@ def _groups(rows: pd.DataFrame) -> list[list[_Line]]:
 
 def _columns(groups: Sequence[list[_Line]]) -> list[list[_Line]]:
     """The groups one below another, in two columns of about one height where they are many."""
-    total = sum(map(len, groups))
-    if total <= _ONE_COLUMN or len(groups) == 1:
-        return [sum(groups, [])]
     heights = np.cumsum([len(group) for group in groups])
-    cut = 1 + int(np.argmin(np.maximum(heights, total - heights)[:-1]))
-    return [sum(groups[:cut], []), sum(groups[cut:], [])]
+    parts = [groups]
+    if heights[-1] > _ONE_COLUMN and len(groups) > 1:
+        cut = 1 + int(np.argmin(np.maximum(heights, heights[-1] - heights)[:-1]))
+        parts = [groups[:cut], groups[cut:]]
+    return [list(chain.from_iterable(part)) for part in parts]
 
 
 def _limits(rows: pd.DataFrame) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
 # How wide a panel is in inches, by the number of columns.
 _PANEL_WIDTH = {1: 6.0, 2: 4.4, 3: 3.1, 4: 2.5}

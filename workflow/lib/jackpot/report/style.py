@@ -7,7 +7,7 @@ from matplotlib import rc_context, rcdefaults, rcParams
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jackpot.storage import write_atomically
+from jackpot.files.atomic import write_atomically
 from jackpot.vocabulary import Style
 
 RC = {
