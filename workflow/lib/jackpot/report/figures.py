@@ -38,7 +38,7 @@ _MOST_LINES, _MOST_MARKERS = 4, 20
 
 
 def sanity_checks(runs: pd.DataFrame, out_stem: str | Path) -> list[Path]:
-    """Accuracy against sparsity, a panel per model and ticket, a line per check.
+    """Accuracy against sparsity, a panel per model and ticket, a point per check.
 
     Points are means over seeds, bars one standard deviation, small dots the single seeds; the grey
     line and band are the dense network. Tickets that no check was run on are left out, unless
@@ -62,15 +62,17 @@ def tickets(runs: pd.DataFrame, out_stem: str | Path) -> list[Path]:
 def learning_curves(histories: pd.DataFrame, out_stem: str | Path) -> list[Path]:
     """Test accuracy over the epochs at each ticket's highest sparsity, a line per check.
 
-    Lines are means over seeds, bands run from the lowest seed to the highest.
+    Lines are means over seeds; the band of the original runs from the lowest seed to the highest.
+    A ticket with many checks has several panels.
     """
-    return draw_and_save(lambda: _learning_figure(sort_cells(histories)), out_stem)
+    histories = sort_cells(histories.sort_values("epoch"))
+    return draw_and_save(lambda: _learning_figure(histories), out_stem)
 
 
 def layer_densities(layers: pd.DataFrame, out_stem: str | Path) -> list[Path]:
     """Density of every layer of every mask, a panel per model and ticket, layers in order.
 
-    Lines are means over seeds; the sparsity stands at the end of its line. A check that leaves
+    Lines are means over seeds; the sparsity stands above its lines. A check that leaves
     every layer's count as it was would draw the same line again, and is left out.
     """
     return draw_and_save(lambda: _density_figure(sort_cells(layers)), out_stem)
