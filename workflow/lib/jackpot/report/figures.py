@@ -317,18 +317,32 @@ def _name_lines(ax: Axes, rows: pd.DataFrame) -> None:
     # Of the layers that would do, the one nearest the middle.
     good = np.flatnonzero(gaps >= 0.8 * gaps.max())
     best = good[np.argmin(np.abs(good - (len(gaps) - 1) / 2))]
-    for sparsity, mean in by_layer.iloc[best].dropna().items():
-        ax.annotate(
-            percent(sparsity),
-            (by_layer.index[best], 100 * mean),
-            xytext=(0, 4),
-            textcoords="offset points",
-            fontsize=7.5,
-            ha="center",
-            va="bottom",
-            zorder=6,
-            path_effects=[withStroke(linewidth=3, foreground="white")],
-        )
+    here = by_layer.iloc[best]
+    for sparsity, profile in by_layer.items():
+        mean, below = here[sparsity], here.count() > 1 and sparsity == here.idxmin()
+        if np.isfinite(mean):
+            ax.annotate(
+                percent(sparsity),
+                (by_layer.index[best], 100 * mean),
+                fontsize=7.5,
+                zorder=6,
+                path_effects=[withStroke(linewidth=3, foreground="white")],
+                **_beside_line(profile.to_numpy(), best, below),
+            )
+
+
+def _beside_line(profile: np.ndarray, at: int, below: bool) -> dict:
+    """On which side of a line a word does not meet it, as arguments of ``annotate``."""
+    before = profile[at - 1] if at else profile[at]
+    after = profile[at + 1] if at + 1 < len(profile) else profile[at]
+    below = below or min(before, after) > 1.1 * profile[at]
+    side = {"va": "top" if below else "bottom", "textcoords": "offset points"}
+    steep = max(before, after) > 1.1 * min(before, after)
+    if not steep or min(before, after) > profile[at]:
+        return {**side, "ha": "center", "xytext": (0, -5 if below else 4)}
+    right = (before > after) != below
+    away = (2 if right else -2, -2 if below else 2)
+    return {**side, "ha": "left" if right else "right", "xytext": away}
 
 
 def _layer_axis(ax: Axes, positions: pd.Series, densities: pd.Series) -> None:

@@ -101,7 +101,8 @@ def _columns(groups: Sequence[list[_Line]]) -> list[list[_Line]]:
     if heights[-1] > _ONE_COLUMN and len(groups) > 1:
         cut = 1 + int(np.argmin(np.maximum(heights, heights[-1] - heights)[:-1]))
         parts = [groups[:cut], groups[cut:]]
-    return [list(chain.from_iterable(part)) for part in parts]
+    # The first line of a column is for the heads of what stands beside the axis.
+    return [[_Line(), *chain.from_iterable(part)] for part in parts]
 
 
 def _limits(rows: pd.DataFrame) -> tuple[float, float]:
@@ -110,7 +111,8 @@ def _limits(rows: pd.DataFrame) -> tuple[float, float]:
 
     def reach(ends: pd.Series) -> float:
         ends = ends.fillna(0.0)
-        return 1.06 * max(min(ends.max(), max(10 * margin, ends.median())), 2 * margin)
+        most = min(3 * ends.quantile(0.9, interpolation="lower"), max(10 * margin, ends.median()))
+        return 1.06 * max(min(most, ends.max()), 2 * margin)
 
     mean = rows["mean_difference"]
     low, high = (rows[f"ci95_{end}"].fillna(mean) for end in ("low", "high"))
@@ -143,7 +145,7 @@ def _set_up(ax: Axes, lines: int, limits: tuple[float, float], margin: float) ->
 def _write(ax: Axes, y: int, row: _Line) -> None:
     if row.cell is None:
         _text(ax, _WIDE, y, row.heading, weight="bold", fontsize=8.5)
-        if y:
+        if y > 1:
             look = {"color": "#bbbbbb", "lw": 0.6, "transform": ax.get_yaxis_transform()}
             ax.plot((-_WIDE / _AXIS, 1), (y - 0.02, y - 0.02), clip_on=False, **look)
         return
@@ -163,7 +165,8 @@ def _draw_cell(ax: Axes, y: int, cell: dict, limits: tuple[float, float]) -> Non
     style = styles([cell["verdict"]], VERDICTS)[cell["verdict"]]
     mean, y = cell["mean_difference"], y + 0.5
     if pd.isna(mean):
-        ax.text(0, y, " no pair of runs", va="center", fontsize=7, color=_MUTED)
+        look = {"ha": "center", "va": "center", "fontsize": 7, "color": _MUTED}
+        ax.text(0.5, y, "no pair of runs", transform=ax.get_yaxis_transform(), **look)
         return
     for name, look in (("ci_repeated", {"lw": 0.8, "alpha": 0.7}), ("ci95", {"lw": 2.0})):
         ends = (cell[f"{name}_low"], cell[f"{name}_high"])

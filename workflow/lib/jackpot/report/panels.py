@@ -167,10 +167,11 @@ class Scale:
     def _ticks(self) -> list[float]:
         lower = MaxNLocator(3, steps=[1, 2, 5, 10]).tick_values(self.low, self.knee)
         upper = _LOCATOR.tick_values(self.knee, self.high)
-        highest = self.knee - 0.3 * (self.knee - self.low)  # further up labels would meet
-        return [tick for tick in lower if self.low <= tick <= highest] + [
-            tick for tick in upper if self.knee <= tick <= self.high
-        ]
+        # Nearer to the knee, which has its own, labels would meet.
+        below = self.knee - 0.3 * (self.knee - self.low)
+        above = self.knee + 0.1 * (self.high - self.knee)
+        ticks = [tick for tick in lower if self.low <= tick <= below]
+        return [*ticks, self.knee, *(tick for tick in upper if above <= tick <= self.high)]
 
     def _slopes(self) -> tuple[float, float]:
         return _LOWER / (self.knee - self.low), (1 - _LOWER) / (self.high - self.knee)
@@ -194,9 +195,10 @@ def scale_for(values: pd.Series, typical: pd.Series) -> Scale:
     if typical.empty:
         return Scale(0.0, 100.0)
     low, high = values.min(), values.max()
-    reach = 3 * max(typical.max() - typical.median(), 0.1)
-    knee = _LOCATOR.tick_values(typical.max() - reach, high)[0]
+    # Normal values lie within three times this, so spread alone does not split an axis.
+    knee = typical.max() - 3 * max(typical.max() - typical.median(), 0.1)
     if knee - low > 2 * (high - knee):
-        return Scale(low - 0.06 * (knee - low), high + 0.06 * (high - knee), knee)
+        knee = _LOCATOR.tick_values(knee, high)[0]
+        return Scale(low - 0.15 * (knee - low), high + 0.06 * (high - knee), knee)
     pad = max(0.06 * (high - low), 0.25)
     return Scale(low - pad, high + pad)
