@@ -29,7 +29,7 @@ STUDY = {
         },
     ],
 }
-FIGURES = ("sanity_checks", "tickets", "layer_densities", "learning_curves")
+FIGURES = ("verdicts", "sanity_checks", "tickets", "layer_densities", "learning_curves")
 CELL = "results/small/runs/digits/vgg5/snip/rearranged/sparsity0.9/seed1/metrics.json"
 
 
@@ -193,7 +193,8 @@ def test_figures_come_from_runs_csv_alone_and_train_nothing(project, tmp_path):
     results.mkdir(parents=True)
     shutil.copy(project / "results" / "small" / "runs.csv", results)
     jobs = planned(snakemake(folder, "-n", "figures"))
-    assert jobs == {"draw_sanity_checks": 1, "draw_tickets": 1, "figures": 1, "tables": 1}
+    drawn = {f"draw_{figure}": 1 for figure in ("verdicts", "sanity_checks", "tickets")}
+    assert jobs == {**drawn, "verdicts": 1, "figures": 1, "tables": 1}
     snakemake(folder, "figures")
     assert (results / "figures" / "sanity_checks.svg").exists()
     assert (results / "tables" / "initial.csv").exists()
