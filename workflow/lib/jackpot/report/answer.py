@@ -46,8 +46,7 @@ VERDICTS = {
     "undecided": Word(
         "?",
         "undecided",
-        "Neither is shown, with these seeds and among all comparisons of the study. It may still "
-        "count in a claim below, which asks about fewer cells at once.",
+        "Neither is shown with these seeds, among all comparisons of the study.",
     ),
     "too_few_seeds": Word(
         "…", "too few seeds", "Too few pairs of runs have finished to form a p-value."
@@ -115,24 +114,20 @@ def _claim(claim: Any, words_of_cells: Mapping[tuple, str]) -> dict:
         "method": claim.get("method") or "",
         "verdict": claim["verdict"],
         "word": word_for(claim["verdict"]),
-        "short": f"{_cells(len(rows))}: {join(short)}" if short else numbers,
+        "short": f"{_cells(len(rows))}: {join(short)}{_by_itself(rows)}" if short else numbers,
         "numbers": numbers,
-        "by_itself": _by_itself(rows),
         "rows": rows,
     }
 
 
 def _by_itself(rows: list[dict]) -> str:
-    """What the grid calls the cells on which a claim rests but the grid does not decide."""
-    open_there = [
-        row
-        for row in rows
-        if row["by_itself"] == "undecided" and row.get("outcome") in ("held", "did_not_hold")
-    ]
-    if not open_there:
+    """How many of the cells that speak for or against a claim the grid leaves undecided."""
+    decided = [row for row in rows if row.get("outcome") in ("held", "did_not_hold")]
+    left = sum(row["by_itself"] == "undecided" for row in decided)
+    if not left:
         return ""
-    which = "it" if len(rows) == 1 else f"{len(open_there)} of them"
-    return f"Each by itself, among all comparisons of the study, the grid leaves {which} undecided."
+    which = "all of these" if left == len(decided) > 1 else f"{left} of these"
+    return f"; the grid, where each must convince by itself, leaves {which} undecided"
 
 
 def _cells(count: int) -> str:
@@ -258,20 +253,21 @@ def _grid_cell(row: Mapping) -> dict:
 
 
 def _notes(tickets, checks, applicable) -> list[str]:
-    """Why checks do not apply: a sentence a ticket."""
-    notes = []
+    """Why checks do not apply: a sentence for the tickets that lack the same."""
+    lacking: dict[tuple[str, str], list[str]] = {}
     for ticket in tickets:
         applies = applicable.get(ticket, checks)
         out = [check for check in checks if check not in applies]
-        if not out:
-            continue
-        kinds = {INGREDIENTS.get(check, OTHER) for check in out}
-        none_left = not any(INGREDIENTS.get(check) in kinds for check in applies)
-        why = f"it sees no {join(sorted(kinds))}" if none_left else "it is not pretrained"
-        verb = "does" if len(out) == 1 else "do"
-        named = join([words(check) for check in out])
-        notes.append(f"{words(ticket)}: {named} {verb} not apply, as {why}.")
-    return notes
+        if out:
+            kinds = {INGREDIENTS.get(check, OTHER) for check in out}
+            none_left = not any(INGREDIENTS.get(check) in kinds for check in applies)
+            why = f"without {join(sorted(kinds))}" if none_left else "without pretraining"
+            named = join([words(check) for check in out])
+            lacking.setdefault((named, why), []).append(words(ticket))
+    return [
+        f"Does not apply: {named} to {join(names)}, made {why}."
+        for (named, why), names in lacking.items()
+    ]
 
 
 def explain(row: Mapping[str, Any]) -> str:
@@ -339,7 +335,7 @@ def summary(
     counts = Counter(claim["verdict"] for claim in claims)
     del counts["not_tested"]
     if counts:
-        parts = [f"{n} {word_for(verdict).word}" for verdict, n in counts.most_common()]
+        parts = [f"{counts[name]} {word_for(name).word}" for name in in_order(counts, OUTCOMES)]
         total = counts.total()
         of = f"claim{'s' * (total != 1)} that this study can test"
         sentences.append(f"Of the papers’ {total} {of}, each a question by itself: {join(parts)}.")
