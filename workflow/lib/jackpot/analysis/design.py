@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pandas as pd
 from jackpot.analysis.frames import CELL
 from jackpot.analysis.sequential import resolution_of
 from jackpot.errors import JackpotError
+from jackpot.settings import check_looks
 
 
 @dataclass(frozen=True)
@@ -46,25 +46,18 @@ class Design:
         if not 0 < self.alpha < 0.5:
             raise JackpotError(f"alpha is {self.alpha}: it must lie between 0 and 0.5.")
         looks = None if self.looks is None else [int(n) for n in self.looks]
-        if looks is not None and (
-            not looks or looks[0] < 2 or any(b <= a for a, b in pairwise(looks))
-        ):
-            raise JackpotError(
-                f"looks are {list(self.looks)}: they must be rising numbers of seeds, 2 or more."
-            )
-        count = 1 if looks is None else len(looks)
-        shares = [1 / count] * count if self.shares is None else [float(w) for w in self.shares]
-        if len(shares) != count or not all(w > 0 for w in shares) or sum(shares) > 1 + 1e-9:
-            raise JackpotError(
-                f"shares are {shares}: they must be one for each of the {count} look(s), "
-                "above 0 and at most 1 in all."
-            )
+        shares = None if self.shares is None else [float(w) for w in self.shares]
+        try:
+            check_looks(looks, shares)
+        except ValueError as error:
+            raise JackpotError(f"{error}.") from None
+        count = len(looks or (1,))
         sizes = self.resolution
         sizes = list(sizes.values()) if isinstance(sizes, Mapping) else [sizes]
         if any(g is not None and not g > 0 for g in sizes):
             raise JackpotError(f"resolution is {self.resolution}: it must be above 0 points.")
         object.__setattr__(self, "looks", looks)
-        object.__setattr__(self, "shares", shares)
+        object.__setattr__(self, "shares", shares or [1 / count] * count)
 
     def resolved(self, runs: pd.DataFrame) -> "Design":
         """The same with ``resolution`` a number for every dataset of ``runs``, as prepared."""

@@ -12,9 +12,9 @@ from jackpot.analysis import statistics
 from jackpot.analysis.design import Design
 from jackpot.analysis.frames import CELL, percent, prepare_runs
 from jackpot.errors import JackpotError
+from jackpot.files.atomic import write_text
 from jackpot.report import answer, evidence
 from jackpot.report.looks import looks_section
-from jackpot.storage import write_text
 
 TEMPLATES = Path(__file__).with_name("templates")
 # A drawing with very many points is smaller as a picture of pixels.

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from jackpot.analysis.claims import evaluate_claims
 from jackpot.analysis.design import Design
-from jackpot.analysis.frames import read_table
 from jackpot.analysis.reported import reported_for
 from jackpot.analysis.tables import write_tables
+from jackpot.files.atomic import read_sealed
+from jackpot.files.tables import read_table
 from jackpot.report import figures
 from jackpot.report.page import write_report
-from jackpot.storage import read_sealed
 
 
 def report(

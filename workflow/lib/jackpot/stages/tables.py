@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from jackpot.analysis.design import Design
-from jackpot.analysis.frames import read_table
 from jackpot.analysis.reported import reported_for
 from jackpot.analysis.statistics import check_table
 from jackpot.analysis.tables import write_tables
+from jackpot.files.tables import read_table
 
 
 def tabulate(runs: str | Path, out: str | Path, design: Design) -> None:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from jackpot.analysis.design import Design
-from jackpot.analysis.frames import read_table, write_table
 from jackpot.analysis.statistics import COLUMNS, check_table
+from jackpot.files.tables import read_table, write_table
 
 
 def judge(runs: str | Path, out: str | Path, design: Design) -> None:
