@@ -1,6 +1,7 @@
 # From results to tables, figures, verdicts and the page.
 
 SOURCE_OF = {
+    "verdicts": "verdicts",
     "sanity_checks": "runs",
     "tickets": "runs",
     "layer_densities": "layers",
@@ -9,7 +10,8 @@ SOURCE_OF = {
 FIGURES = [
     figure
     for figure, table in SOURCE_OF.items()
-    if not FROM_TABLES or os.path.exists(f"{ROOT}/{table}.csv")
+    # Verdicts are made from the runs.
+    if not FROM_TABLES or table == "verdicts" or os.path.exists(f"{ROOT}/{table}.csv")
 ]
 TABLES = [f"{ROOT}/tables/{family}.{kind}" for family in STUDY.families() for kind in TABLE_KINDS]
 
@@ -72,7 +74,7 @@ rule verdicts:
     output:
         report(
             f"{ROOT}/verdicts.csv",
-            caption="../lib/jackpot/report/templates/verdicts.rst",
+            caption="../lib/jackpot/report/templates/verdict_table.rst",
             category="Verdicts",
             labels={"table": "verdict of every check"},
         ),
