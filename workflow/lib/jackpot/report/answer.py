@@ -13,7 +13,7 @@ import pandas as pd
 
 from jackpot.analysis.forecast import hidden_rate
 from jackpot.analysis.frames import CELL, INGREDIENTS, percent, sort_cells
-from jackpot.vocabulary import CHECKS, OTHERS, TICKETS, family_of, in_order, words
+from jackpot.vocabulary import CHECKS, OTHERS, TICKETS, VERDICTS, family_of, in_order, words
 
 
 @dataclass(frozen=True)
@@ -25,32 +25,15 @@ class Word:
     meaning: str
 
 
-VERDICTS = {
-    "unaffected": Word(
-        "≈",
-        "unaffected",
-        "Accuracy stayed within the margin although the ingredient was spoiled. "
-        "The method does not use it: it fails the check.",
-    ),
-    "degraded": Word(
-        "▼",
-        "degraded",
-        "Accuracy fell beyond doubt. The method does use the ingredient: it passes the check.",
-    ),
-    "improved": Word(
-        "▲",
-        "improved",
-        "Accuracy rose beyond doubt. The method is better off without the ingredient: "
-        "it fails the check.",
-    ),
-    "undecided": Word(
-        "?",
-        "undecided",
-        "Neither is shown with these seeds, among all comparisons of the study.",
-    ),
-    "too_few_seeds": Word(
-        "…", "too few seeds", "Too few pairs of runs have finished to form a p-value."
-    ),
+MEANINGS = {
+    "unaffected": "Accuracy stayed within the margin although the ingredient was spoiled. "
+    "The method does not use it: it fails the check.",
+    "degraded": "Accuracy fell beyond doubt. The method does use the ingredient: it passes the "
+    "check.",
+    "improved": "Accuracy rose beyond doubt. The method is better off without the ingredient: it "
+    "fails the check.",
+    "undecided": "Neither is shown with these seeds, among all comparisons of the study.",
+    "too_few_seeds": "Too few pairs of runs have finished to form a p-value.",
 }
 OUTCOMES = {
     "held": Word("✓", "held", ""),
@@ -69,15 +52,11 @@ ASKED = {"data": "its data", "mask": "the mask's positions", "weights": "its wei
 OTHER = "another part"
 
 
-def in_fixed_order(verdicts: Iterable[str]) -> list[str]:
-    """The distinct verdicts in the order of ``VERDICTS``, unknown ones last."""
-    return in_order(verdicts, VERDICTS)
-
-
 def word_for(verdict: str) -> Word:
     """The word for a verdict or a claim's outcome; an unknown one is shown as it is."""
-    known = {**OUTCOMES, **VERDICTS}
-    return known.get(verdict) or Word("·", str(verdict).replace("_", " "), "")
+    if verdict in VERDICTS:
+        return Word(VERDICTS[verdict].symbol, words(verdict), MEANINGS[verdict])
+    return OUTCOMES.get(verdict) or Word("·", words(verdict), "")
 
 
 def claim_entries(claims: Iterable[Any] | None, verdicts: pd.DataFrame | None = None) -> list[dict]:
@@ -169,7 +148,7 @@ def needs(verdicts: pd.DataFrame, applicable: Mapping[str, Sequence[str]] | None
 def _answer(found: pd.Series) -> dict:
     counts = Counter(found)
     used, unused = counts["degraded"], counts["unaffected"] + counts["improved"]
-    text = ", ".join(f"{counts[v]} {VERDICTS[v].word}" for v in VERDICTS if counts[v])
+    text = ", ".join(f"{counts[v]} {words(v)}" for v in in_order(counts, VERDICTS))
     if found.empty:
         return {}
     if used and unused:
@@ -376,9 +355,9 @@ def _what_came_out(verdicts: pd.DataFrame, going_on: bool) -> str:
         "undecided": "neither is shown yet" if going_on else "neither is shown with these seeds",
     }
     parts = []
-    for verdict in in_fixed_order(counts):
+    for verdict in in_order(counts, VERDICTS):
         reading = f" ({readings[verdict]})" if verdict in readings else ""
-        parts.append(f"{counts[verdict]} {word_for(verdict).word}{reading}")
+        parts.append(f"{counts[verdict]} {words(verdict)}{reading}")
     total = len(verdicts)
     return f"Of {total} comparison{'s' * (total != 1)} with the unspoiled ticket: {join(parts)}."
 

@@ -7,8 +7,9 @@ from jackpot.analysis.design import Design
 from jackpot.analysis.forecast import fixed_seeds
 from jackpot.analysis.frames import CELL
 from jackpot.analysis.statistics import open_cells
-from jackpot.report.answer import VERDICTS, join
+from jackpot.report.answer import join
 from jackpot.report.evidence import Cell, Column, Table
+from jackpot.vocabulary import words
 
 _DECIDED = ("unaffected", "degraded", "improved")
 
@@ -138,8 +139,8 @@ def _table(verdicts: pd.DataFrame, still_open: pd.DataFrame, design: Design) -> 
                 *(Cell("–", "") if n is None else Cell(str(n), n) for n in numbers),
             ]
         )
-    words = [f"{VERDICTS[word].word} here" for word in _DECIDED]
-    labels = ["look", "seeds", "share of the error rate", *words, "left open"]
+    heads = [f"{words(word)} here" for word in _DECIDED]
+    labels = ["look", "seeds", "share of the error rate", *heads, "left open"]
     return Table(
         id="looks-table",
         caption="Where the comparisons stopped",
