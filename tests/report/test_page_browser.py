@@ -222,7 +222,7 @@ def test_two_thousand_runs_open_quickly(open_page, tmp_path):
     )
     assert len(made.runs) > 2000
     # The number is known here; looking for it is not what this test is about.
-    verdicts = made.verdicts.assign(seeds_to_decide=9)
+    verdicts = made.verdicts.assign(likely_look=9)
     path = write_report(
         tmp_path / "large.html",
         runs=made.runs,

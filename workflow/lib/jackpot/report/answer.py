@@ -316,8 +316,10 @@ def summary(
     if counts:
         parts = [f"{counts[name]} {word_for(name).word}" for name in in_order(counts, OUTCOMES)]
         total = counts.total()
-        of = f"claim{'s' * (total != 1)} that this study can test"
-        sentences.append(f"Of the papers’ {total} {of}, each a question by itself: {join(parts)}.")
+        which = f"Of the papers’ {total} claims that this study can test, each a question by itself"
+        if total == 1:
+            which = "The papers’ one claim that this study can test"
+        sentences.append(f"{which}: {join(parts)}.")
     if missing:
         verb = "run has" if missing == 1 else "runs have"
         sentences.append(
@@ -352,6 +354,7 @@ def _what_came_out(verdicts: pd.DataFrame, going_on: bool) -> str:
     readings = {
         "unaffected": "accuracy did not need what was spoiled, the method fails the check",
         "degraded": "the method does use it, it passes",
+        "improved": "the method is better off without it, it fails",
         "undecided": "neither is shown yet" if going_on else "neither is shown with these seeds",
     }
     parts = []
