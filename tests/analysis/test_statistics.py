@@ -324,3 +324,25 @@ def test_diverged_pairs_bar_unaffected():
     none = np.array([90.01, 91.02, 90.33, 89.74, 90.15, 91.16])
     assert one_check(none, none).verdict == "unaffected"
     assert one_check(none, [*none[:5], np.nan]).verdict == "undecided"
+
+
+def test_the_likely_look_is_the_first_with_seeds_enough(rng):
+    looks, shares = (5, 10, 20), (0.5, 0.25, 0.25)
+    sds = {0.5: 0.3, 0.8: 0.6, 0.9: 0.8, 0.95: 3.0, 0.98: 0.01}
+    runs = pd.concat(
+        noisy_runs(rng, 5, sd, effects={"rearranged": 0.0}, sparsity=s) for s, sd in sds.items()
+    )
+    design = Design(0.5, 0.05, looks, shares)
+    found = details(runs, design).set_index("sparsity")
+    for sparsity in sds:
+        mine = runs[runs.sparsity == sparsity]
+        wide = mine.pivot(index="seed", columns="check", values="test_accuracy")
+        x = (wide["rearranged"] - wide["none"]).to_numpy()
+        # The level of the cell with the smallest p, at the look that spends least.
+        needed = seeds_to_decide(x, 0.5, 0.05 * 0.25 / len(sds))
+        expected = [k for k, n in enumerate(looks, 1) if needed and n >= needed][:1]
+        if sparsity == 0.98:
+            expected = []  # it is decided already
+        assert found.likely_look[[sparsity]].dropna().tolist() == expected
+    assert found.likely_look.notna().sum() >= 2
+    assert details(runs, Design(0.5)).likely_look.isna().all()
