@@ -98,7 +98,7 @@ def test_it_opens_on_the_answer_and_shows_every_value(page, made):
 
 def test_missing_cells_come_with_their_command(page, made):
     text, _ = _read(page)
-    command = "snakemake --cores --config study=studies/made_up.yaml"
+    command = "snakemake --cores all --config study=studies/made_up.yaml"
     done = {tuple(row) for row in made.runs[evidence.RUN].itertuples(index=False)}
     expected = made.about["expected_runs"]
     missing = [run for run in expected if tuple(run[n] for n in evidence.RUN) not in done]

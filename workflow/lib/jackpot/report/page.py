@@ -97,7 +97,7 @@ def _page(runs, verdicts, claims, histories, layers, about, reported, design) ->
     study = about.get("study") or {}
     provenance = about.get("provenance") or {}
     applicable = about.get("applicable_checks")
-    command = about.get("command") or "snakemake --cores"
+    command = about.get("command") or "snakemake --cores all"
     verdicts = _with_details(verdicts, runs, design)
     entries = answer.claim_entries(claims, verdicts)
     for entry in entries:
