@@ -214,10 +214,7 @@ def test_a_claim_and_the_grid_are_told_apart():
         "leaves 1 of these undecided"
     )
     table = evidence.claim_rows(entry)
-    assert [column.label for column in table.columns[-2:]] == [
-        "in this claim",
-        "by itself, in the grid",
-    ]
+    assert [column.label for column in table.columns[-2:]] == ["in this claim", "in the grid"]
     assert [[cell.text for cell in row[-2:]] for row in table.rows] == [
         ["✗ against it", "? undecided"],
         ["✓ for it", "≈ unaffected"],
