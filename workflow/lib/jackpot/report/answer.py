@@ -13,7 +13,7 @@ import pandas as pd
 
 from jackpot.analysis.forecast import hidden_rate
 from jackpot.analysis.frames import CELL, INGREDIENTS, percent, sort_cells
-from jackpot.vocabulary import CHECKS, OTHERS, TICKETS, family_of, in_order, words
+from jackpot.vocabulary import CHECKS, OTHERS, TICKETS, VERDICTS, family_of, in_order, words
 
 
 @dataclass(frozen=True)
@@ -25,33 +25,15 @@ class Word:
     meaning: str
 
 
-VERDICTS = {
-    "unaffected": Word(
-        "≈",
-        "unaffected",
-        "Accuracy stayed within the margin although the ingredient was spoiled. "
-        "The method does not use it: it fails the check.",
-    ),
-    "degraded": Word(
-        "▼",
-        "degraded",
-        "Accuracy fell beyond doubt. The method does use the ingredient: it passes the check.",
-    ),
-    "improved": Word(
-        "▲",
-        "improved",
-        "Accuracy rose beyond doubt. The method is better off without the ingredient: "
-        "it fails the check.",
-    ),
-    "undecided": Word(
-        "?",
-        "undecided",
-        "Neither is shown, with these seeds and among all comparisons of the study. It may still "
-        "count in a claim below, which asks about fewer cells at once.",
-    ),
-    "too_few_seeds": Word(
-        "…", "too few seeds", "Too few pairs of runs have finished to form a p-value."
-    ),
+MEANINGS = {
+    "unaffected": "Accuracy stayed within the margin although the ingredient was spoiled. "
+    "The method does not use it: it fails the check.",
+    "degraded": "Accuracy fell beyond doubt. The method does use the ingredient: it passes the "
+    "check.",
+    "improved": "Accuracy rose beyond doubt. The method is better off without the ingredient: it "
+    "fails the check.",
+    "undecided": "Neither is shown with these seeds, among all comparisons of the study.",
+    "too_few_seeds": "Too few pairs of runs have finished to form a p-value.",
 }
 OUTCOMES = {
     "held": Word("✓", "held", ""),
@@ -70,15 +52,11 @@ ASKED = {"data": "its data", "mask": "the mask's positions", "weights": "its wei
 OTHER = "another part"
 
 
-def in_fixed_order(verdicts: Iterable[str]) -> list[str]:
-    """The distinct verdicts in the order of ``VERDICTS``, unknown ones last."""
-    return in_order(verdicts, VERDICTS)
-
-
 def word_for(verdict: str) -> Word:
     """The word for a verdict or a claim's outcome; an unknown one is shown as it is."""
-    known = {**OUTCOMES, **VERDICTS}
-    return known.get(verdict) or Word("·", str(verdict).replace("_", " "), "")
+    if verdict in VERDICTS:
+        return Word(VERDICTS[verdict].symbol, words(verdict), MEANINGS[verdict])
+    return OUTCOMES.get(verdict) or Word("·", words(verdict), "")
 
 
 def claim_entries(claims: Iterable[Any] | None, verdicts: pd.DataFrame | None = None) -> list[dict]:
@@ -115,24 +93,20 @@ def _claim(claim: Any, words_of_cells: Mapping[tuple, str]) -> dict:
         "method": claim.get("method") or "",
         "verdict": claim["verdict"],
         "word": word_for(claim["verdict"]),
-        "short": f"{_cells(len(rows))}: {join(short)}" if short else numbers,
+        "short": f"{_cells(len(rows))}: {join(short)}{_by_itself(rows)}" if short else numbers,
         "numbers": numbers,
-        "by_itself": _by_itself(rows),
         "rows": rows,
     }
 
 
 def _by_itself(rows: list[dict]) -> str:
-    """What the grid calls the cells on which a claim rests but the grid does not decide."""
-    open_there = [
-        row
-        for row in rows
-        if row["by_itself"] == "undecided" and row.get("outcome") in ("held", "did_not_hold")
-    ]
-    if not open_there:
+    """How many of the cells that speak for or against a claim the grid leaves undecided."""
+    decided = [row for row in rows if row.get("outcome") in ("held", "did_not_hold")]
+    left = sum(row["by_itself"] == "undecided" for row in decided)
+    if not left:
         return ""
-    which = "it" if len(rows) == 1 else f"{len(open_there)} of them"
-    return f"Each by itself, among all comparisons of the study, the grid leaves {which} undecided."
+    which = "all of these" if left == len(decided) > 1 else f"{left} of these"
+    return f"; the grid, where each must convince by itself, leaves {which} undecided"
 
 
 def _cells(count: int) -> str:
@@ -174,7 +148,7 @@ def needs(verdicts: pd.DataFrame, applicable: Mapping[str, Sequence[str]] | None
 def _answer(found: pd.Series) -> dict:
     counts = Counter(found)
     used, unused = counts["degraded"], counts["unaffected"] + counts["improved"]
-    text = ", ".join(f"{counts[v]} {VERDICTS[v].word}" for v in VERDICTS if counts[v])
+    text = ", ".join(f"{counts[v]} {words(v)}" for v in in_order(counts, VERDICTS))
     if found.empty:
         return {}
     if used and unused:
@@ -258,20 +232,21 @@ def _grid_cell(row: Mapping) -> dict:
 
 
 def _notes(tickets, checks, applicable) -> list[str]:
-    """Why checks do not apply: a sentence a ticket."""
-    notes = []
+    """Why checks do not apply: a sentence for the tickets that lack the same."""
+    lacking: dict[tuple[str, str], list[str]] = {}
     for ticket in tickets:
         applies = applicable.get(ticket, checks)
         out = [check for check in checks if check not in applies]
-        if not out:
-            continue
-        kinds = {INGREDIENTS.get(check, OTHER) for check in out}
-        none_left = not any(INGREDIENTS.get(check) in kinds for check in applies)
-        why = f"it sees no {join(sorted(kinds))}" if none_left else "it is not pretrained"
-        verb = "does" if len(out) == 1 else "do"
-        named = join([words(check) for check in out])
-        notes.append(f"{words(ticket)}: {named} {verb} not apply, as {why}.")
-    return notes
+        if out:
+            kinds = {INGREDIENTS.get(check, OTHER) for check in out}
+            none_left = not any(INGREDIENTS.get(check) in kinds for check in applies)
+            why = f"without {join(sorted(kinds))}" if none_left else "without pretraining"
+            named = join([words(check) for check in out])
+            lacking.setdefault((named, why), []).append(words(ticket))
+    return [
+        f"Does not apply: {named} to {join(names)}, made {why}."
+        for (named, why), names in lacking.items()
+    ]
 
 
 def explain(row: Mapping[str, Any]) -> str:
@@ -339,10 +314,12 @@ def summary(
     counts = Counter(claim["verdict"] for claim in claims)
     del counts["not_tested"]
     if counts:
-        parts = [f"{n} {word_for(verdict).word}" for verdict, n in counts.most_common()]
+        parts = [f"{counts[name]} {word_for(name).word}" for name in in_order(counts, OUTCOMES)]
         total = counts.total()
-        of = f"claim{'s' * (total != 1)} that this study can test"
-        sentences.append(f"Of the papers’ {total} {of}, each a question by itself: {join(parts)}.")
+        which = f"Of the papers’ {total} claims that this study can test, each a question by itself"
+        if total == 1:
+            which = "The papers’ one claim that this study can test"
+        sentences.append(f"{which}: {join(parts)}.")
     if missing:
         verb = "run has" if missing == 1 else "runs have"
         sentences.append(
@@ -377,12 +354,13 @@ def _what_came_out(verdicts: pd.DataFrame, going_on: bool) -> str:
     readings = {
         "unaffected": "accuracy did not need what was spoiled, the method fails the check",
         "degraded": "the method does use it, it passes",
+        "improved": "the method is better off without it, it fails",
         "undecided": "neither is shown yet" if going_on else "neither is shown with these seeds",
     }
     parts = []
-    for verdict in in_fixed_order(counts):
+    for verdict in in_order(counts, VERDICTS):
         reading = f" ({readings[verdict]})" if verdict in readings else ""
-        parts.append(f"{counts[verdict]} {word_for(verdict).word}{reading}")
+        parts.append(f"{counts[verdict]} {words(verdict)}{reading}")
     total = len(verdicts)
     return f"Of {total} comparison{'s' * (total != 1)} with the unspoiled ticket: {join(parts)}."
 

@@ -197,7 +197,7 @@ def claim_rows(claim: Mapping) -> Table | None:
             ]
         )
     heads = ["ticket", "check" if second == "check" else "against", "dataset", "model"]
-    numbers = [Column(label, "number") for label in ("sparsity", "n", "difference (points)")]
+    numbers = [Column(label, "number") for label in ("sparsity", "n", "difference")]
     return Table(
         id=f"claim-{claim['id']}",
         caption=f"Comparisons behind the claim “{claim['sentence']}”",
@@ -206,7 +206,7 @@ def claim_rows(claim: Mapping) -> Table | None:
             *numbers,
             Column("95 % interval", "number"),
             Column("in this claim"),
-            *([Column("by itself, in the grid")] if in_grid else []),
+            *([Column("in the grid")] if in_grid else []),
         ],
         rows=rows,
         headers=4,

@@ -7,8 +7,9 @@ from jackpot.analysis.design import Design
 from jackpot.analysis.forecast import fixed_seeds
 from jackpot.analysis.frames import CELL
 from jackpot.analysis.statistics import open_cells
-from jackpot.report.answer import VERDICTS, join
+from jackpot.report.answer import join
 from jackpot.report.evidence import Cell, Column, Table
+from jackpot.vocabulary import words
 
 _DECIDED = ("unaffected", "degraded", "improved")
 
@@ -46,12 +47,13 @@ def looks_section(runs: pd.DataFrame, verdicts: pd.DataFrame, design: Design) ->
             f"For look {last + 1}, {len(asked)} cells get seeds up to {design.looks[last]}; until "
             f"the last look that is {most} more runs at most."
         )
-    sentences += _cost(runs, verdicts, design)
+    final = not len(still_open) and not asked
+    sentences += _cost(runs, verdicts, design, final)
     return {
         "sentences": sentences,
         "table": _table(verdicts, still_open, design),
         "now": now,
-        "going_on": bool(len(still_open) or asked),
+        "going_on": not final,
     }
 
 
@@ -137,8 +139,8 @@ def _table(verdicts: pd.DataFrame, still_open: pd.DataFrame, design: Design) -> 
                 *(Cell("–", "") if n is None else Cell(str(n), n) for n in numbers),
             ]
         )
-    words = [f"{VERDICTS[word].word} here" for word in _DECIDED]
-    labels = ["look", "seeds", "share of the error rate", *words, "left undecided"]
+    heads = [f"{words(word)} here" for word in _DECIDED]
+    labels = ["look", "seeds", "share of the error rate", *heads, "left open"]
     return Table(
         id="looks-table",
         caption="Where the comparisons stopped",
@@ -147,18 +149,19 @@ def _table(verdicts: pd.DataFrame, still_open: pd.DataFrame, design: Design) -> 
     )
 
 
-def _cost(runs: pd.DataFrame, verdicts: pd.DataFrame, design: Design) -> list[str]:
+def _cost(runs: pd.DataFrame, verdicts: pd.DataFrame, design: Design, final: bool) -> list[str]:
     """Runs spent on comparisons, and what studies of one look would have taken."""
     cells = pd.concat([verdicts[CELL], verdicts[CELL].assign(check="none")]).drop_duplicates()
     spent = len(runs.merge(cells, on=CELL))
     everywhere = len(cells) * design.looks[-1]
+    so_far = "" if final else " so far"
     text = (
-        f"The comparisons and their unspoiled tickets took {spent} runs so far; "
+        f"The comparisons and their unspoiled tickets took {spent} runs{so_far}; "
         f"{design.looks[-1]} seeds in every cell would be {everywhere}."
     )
     decided = int(verdicts["verdict"].isin(_DECIDED).sum())
     n = None
-    if decided:
+    if decided and final:
         moments = verdicts["mean_difference"], verdicts["sd_difference"]
         n = fixed_seeds(*moments, decided, design.margin, design.alpha)
     if n is None:

@@ -15,6 +15,7 @@ from jackpot.errors import JackpotError
 from jackpot.files.atomic import write_text
 from jackpot.report import answer, evidence
 from jackpot.report.looks import looks_section
+from jackpot.vocabulary import VERDICTS, in_order
 
 TEMPLATES = Path(__file__).with_name("templates")
 # A drawing with very many points is smaller as a picture of pixels.
@@ -96,7 +97,7 @@ def _page(runs, verdicts, claims, histories, layers, about, reported, design) ->
     study = about.get("study") or {}
     provenance = about.get("provenance") or {}
     applicable = about.get("applicable_checks")
-    command = about.get("command") or "snakemake --cores"
+    command = about.get("command") or "snakemake --cores all"
     verdicts = _with_details(verdicts, runs, design)
     entries = answer.claim_entries(claims, verdicts)
     for entry in entries:
@@ -119,7 +120,7 @@ def _page(runs, verdicts, claims, histories, layers, about, reported, design) ->
         "grids": [] if verdicts is None else answer.grids(verdicts, applicable),
         "verdict_words": {}
         if verdicts is None
-        else {word: answer.word_for(word) for word in answer.in_fixed_order(verdicts["verdict"])},
+        else {word: answer.word_for(word) for word in in_order(verdicts["verdict"], VERDICTS)},
         "n_comparisons": 0 if verdicts is None else len(verdicts),
         "hidden": None if verdicts is None else evidence.hidden_collapses(verdicts),
         "several_looks": len(design.shares) > 1,
@@ -213,7 +214,7 @@ def _figure(path: Path, runs: pd.DataFrame) -> dict:
 def _caption(stem: str) -> str:
     """What a figure shows and how its spread is drawn: its caption file, which is the one that
     Snakemake's own report shows."""
-    path = TEMPLATES / (f"{stem}.rst" if stem != _OPENING else "verdicts_figure.rst")
+    path = TEMPLATES / f"{stem}.rst"
     return " ".join(path.read_text(encoding="utf-8").split()) if path.exists() else ""
 
 

@@ -134,7 +134,7 @@ def _command(plan: Plan) -> str:
         if value != type(plan.config).model_fields[name].default:
             words[name] = value
     options = " ".join(shlex.quote(f"{name}={value}") for name, value in words.items())
-    return f"snakemake --cores --config {options}"
+    return f"snakemake --cores all --config {options}"
 
 
 def _sources(plan: Plan) -> dict[str, Any]:
