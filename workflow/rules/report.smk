@@ -35,11 +35,11 @@ if not FROM_TABLES:
         params:
             study=PLAN.study_options(),
             partial="--partial" if SETTINGS.partial else "",
-            fingerprint=PLAN.collected(),
+            of=COLLECTED,
         message:
             "collect the results of {STUDY.name}"
         shell:
-            "run collect {params.study} {params.partial} 2> {log}"
+            "run collect {params.study} {params.partial} 2> {log:q}"
 
 
 rule verdicts:
@@ -59,10 +59,11 @@ rule verdicts:
     params:
         options=PLAN.verdict_options(),
         code=code_of("jackpot.stages.verdicts"),
+        of=COLLECTED,
     message:
         "verdicts of {STUDY.name}"
     shell:
-        "run verdicts --runs {input} --out {output} {params.options}" " 2> {log}"
+        "run verdicts --runs {input:q} --out {output:q} {params.options}" " 2> {log:q}"
 
 
 # A rule for each figure, so that each has its own caption in Snakemake's report.
@@ -91,10 +92,11 @@ for FIGURE, TABLE in SOURCE_OF.items():
             figure=FIGURE,
             stem=lambda w, output: os.path.splitext(output[0])[0],
             code=code_of("jackpot.stages.draw"),
+            of=COLLECTED,
         message:
             "draw {params.figure}"
         shell:
-            "run draw --figure {params.figure} --table {input} --out {params.stem} 2> {log}"
+            "run draw --figure {params.figure} --table {input:q} --out {params.stem:q} 2> {log:q}"
 
 
 rule tables:
@@ -122,10 +124,11 @@ rule tables:
         out=lambda w, output: os.path.dirname(output[0]),
         options=PLAN.verdict_options(),
         code=code_of("jackpot.stages.tables"),
+        of=COLLECTED,
     message:
         "tables of {STUDY.name}"
     shell:
-        "run tables --runs {input.runs} --out {params.out}" " {params.options} 2> {log}"
+        "run tables --runs {input.runs:q} --out {params.out:q}" " {params.options} 2> {log:q}"
 
 
 rule figures:
@@ -158,9 +161,10 @@ rule report:
     params:
         options=PLAN.verdict_options(),
         code=code_of("jackpot.stages.report"),
+        of=COLLECTED,
     message:
         "report of {STUDY.name}: {output}"
     shell:
-        "run report --runs {input.runs} --verdicts {input.verdicts}"
-        " --histories {input.histories} --layers {input.layers} --about {input.about}"
-        " --out {output} {params.options} 2> {log}"
+        "run report --runs {input.runs:q} --verdicts {input.verdicts:q}"
+        " --histories {input.histories:q} --layers {input.layers:q} --about {input.about:q}"
+        " --out {output:q} {params.options} 2> {log:q}"

@@ -17,13 +17,13 @@ def run() -> None:
     partial = values.pop("partial")
     config = load_config(values, "the command line")
 
-    from jackpot.running.finished import forget_finished
+    from jackpot.running.links import forget_all_links
     from jackpot.stages.collect import collect
 
     plan = Plan(load_study(config.study, config.datasets), config)
     collect(plan, partial=partial)
     if not partial:
-        forget_finished(plan.root)
+        forget_all_links(plan.root)
 
 
 main(run)
