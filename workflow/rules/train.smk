@@ -92,11 +92,11 @@ rule dense:
         "dense {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
         "exec 2> {log:q}; from={params.trained:q} to={params.run:q};"
-        " rm -rf \"$to/tensorboard\";"
-        " [ ! -d \"$from/tensorboard\" ] || cp -r \"$from/tensorboard\" \"$to\";"
+        ' rm -rf "$to/tensorboard";'
+        ' [ ! -d "$from/tensorboard" ] || cp -r "$from/tensorboard" "$to";'
         " for file in {params.files}; do"
         " name=${{file/trained.safetensors/weights.safetensors}};"
-        " cp \"$from/$file\" \"$to/.$name.part\"; mv \"$to/.$name.part\" \"$to/$name\"; done"
+        ' cp "$from/$file" "$to/.$name.part"; mv "$to/.$name.part" "$to/$name"; done'
 
 
 rule retrain:

@@ -53,7 +53,7 @@ def short_reason(reason: str) -> str:
 
 
 def _options(text: str) -> dict[str, str]:
-    """``'--epochs 6 --no-flip'`` in what Snakemake prints of parameters -> ``{"epochs": "6", ..}``."""
+    """The options in what Snakemake prints of parameters: ``{"epochs": "6", "flip": "false"}``."""
     found: dict[str, str] = {}
     name = None
     try:
