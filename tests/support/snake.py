@@ -37,7 +37,7 @@ class Clone:
     def __init__(self, folder, *, results=None, data=None, study=None, **config):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name in ("Snakefile", "workflow", "envs"):
+        for name in ("Snakefile", "workflow", "profiles", "envs"):
             (self.folder / name).symlink_to(ROOT / name)
         (self.folder / "study.yaml").write_text(yaml.safe_dump({**STUDY, **(study or {})}))
         self.results = Path(results or self.folder / "results")

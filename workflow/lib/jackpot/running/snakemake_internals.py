@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 
+import snakemake.api
 import snakemake.workflow
 from snakemake.cli import parse_args
 from snakemake.scheduling.job_scheduler import JobScheduler
