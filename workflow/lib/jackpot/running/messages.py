@@ -1,17 +1,19 @@
 """What Snakemake prints of this workflow's jobs, made short: why they run, and why they failed."""
 
+import ast
 import logging
 import re
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from jackpot.fingerprints import KINDS
+from jackpot.fingerprints import differences
 
-_FINGERPRINT = re.compile("'([0-9a-f]{12}(?:-[0-9a-f]{12}){2})'")
+_FINGERPRINT = re.compile("[0-9a-f]{12}(-[0-9a-f]{12}){2}")
 
 
 def shorten_messages() -> None:
@@ -32,41 +34,44 @@ class _Shorten(logging.Filter):
 
 def short_reason(reason: str) -> str:
     """Snakemake's reason for a job, with the settings that changed in place of all parameters."""
-    found = re.search("Params have changed.*? before: (.*?) now: (.*)", reason, re.DOTALL)
+    found = re.search("Params have changed.*? before: (.*) now: (.*)", reason, re.DOTALL)
     if not found:
         return reason
-    before, now = found.groups()
-    one, other = _options(before), _options(now)
-    names = [name for name in {**one, **other} if one.get(name) != other.get(name)]
+    before, now = map(_parameters, found.groups())
+    names = list({**before.options, **now.options})
     changes = [
-        f"{name.replace('-', '_')} {one.get(name, '(none)')} -> {other.get(name, '(none)')}"
+        f"{name.replace('-', '_')} {one} -> {other}"
         for name in names
+        if (one := before.options.get(name, "(none)")) != (other := now.options.get(name, "(none)"))
     ]
-    old, new = _FINGERPRINT.search(before), _FINGERPRINT.search(now)
-    if old and new:
-        pairs = zip(KINDS, old[1].split("-"), new[1].split("-"), strict=True)
-        changed = [kind for kind, a, b in pairs if a != b]
-        # What the settings were is said above.
-        changes += [kind for kind in changed if kind != "settings" or not names]
-    said = ", ".join(changes) or "parameters"
-    return f"{reason[: found.start()]}changed since it was made: {said}"
+    # What the settings were is said by then.
+    told = ["settings"] if changes else []
+    if before.fingerprint and now.fingerprint:
+        kinds = differences(before.fingerprint, now.fingerprint)
+        changes += [kind for kind in kinds if kind not in told]
+    return f"{reason[: found.start()]}changed since it was made: {', '.join(changes) or 'settings'}"
 
 
-def _options(text: str) -> dict[str, str]:
-    """The options in what Snakemake prints of parameters: ``{"epochs": "6", "flip": "false"}``."""
-    found: dict[str, str] = {}
-    name = None
+class _Parameters(NamedTuple):
+    options: dict[str, str]
+    fingerprint: str
+
+
+def _parameters(text: str) -> _Parameters:
+    """A rule's parameters as Snakemake prints them: Python literals with commas in between."""
     try:
-        words = shlex.split(text.replace("'", ""))
-    except ValueError:
-        return {}
-    for word in words:
+        items = [item for item in ast.literal_eval(f"[{text.strip()}]") if isinstance(item, str)]
+    except (ValueError, SyntaxError):
+        items = []
+    options: dict[str, str] = {}
+    name = ""
+    for word in shlex.split(next((item for item in items if item.startswith("--")), "")):
         if word.startswith("--"):
-            name = word[2:].rstrip(",").removeprefix("no-")
-            found[name] = "false" if word.startswith("--no-") else "true"
-        elif name and not _FINGERPRINT.fullmatch(f"'{word.strip()}'"):
-            found[name] = word if found[name] in ("true", "false") else f"{found[name]} {word}"
-    return found
+            name = word[2:].removeprefix("no-")
+            options[name] = "false" if word.startswith("--no-") else "true"
+        else:
+            options[name] = word if options[name] == "true" else f"{options[name]} {word}"
+    return _Parameters(options, next(filter(_FINGERPRINT.fullmatch, items), ""))
 
 
 def summary(failed: Iterable[tuple[str, str]]) -> str:
