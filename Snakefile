@@ -14,6 +14,7 @@ from jackpot.environment import Environment
 from jackpot.errors import JackpotError
 from jackpot.fingerprints import code_of, digest, recorded
 from jackpot.running import results_folder, snakemake_internals
+from jackpot.running.again import start_again
 from jackpot.running.links import forget_links
 from jackpot.running.messages import shorten_messages, summary
 from jackpot.running.private_folder import warm_folder
@@ -67,9 +68,10 @@ rule all:
         rules.figures.input,
         # Snakemake makes a lost result again only if it is asked for by name.
         [file.path for file in RESULTS],
+        LOOK,
     # Without one, Snakemake would end by listing every input.
     message:
-        "{STUDY.name} is complete: {ROOT}/report.html"
+        f"{STUDY.name}: look {PLAN.progress.look} of {PLAN.progress.looks} is in {ROOT}/report.html"
 
 
 # Runs before the first job, and only if there is one.
@@ -104,6 +106,9 @@ onsuccess:
             f"{len(missing)} of the files asked for are still to be made, {missing[0]} first. "
             "Start the same command again: it goes on from here."
         )
+    # A look that was made in this call may send cells on to the next one.
+    if Plan(STUDY, SETTINGS).progress.look > PLAN.progress.look:
+        start_again()
 
 
 onerror:

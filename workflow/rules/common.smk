@@ -56,6 +56,13 @@ RESULTS = [file for file in PLAN.results() if not SETTINGS.partial or os.path.ex
 # Tables and what is made of them follow from these; a time stamp may say nothing of it.
 COLLECTED = digest([PLAN.collected(), [file.path for file in RESULTS]])
 
+# Where the decisions of this look are kept; nothing follows a study's only look.
+LOOK = [] if FROM_TABLES or SETTINGS.partial or not STUDY.statistics.looks else [PLAN.look_now()]
+
+if workflow.is_main_process and not FROM_TABLES:
+    if said := PLAN.progress.sentence(STUDY):
+        print(said, file=sys.stderr)
+
 
 def settled(path):
     """A table whose time stamp says nothing, while every result is there and today's."""

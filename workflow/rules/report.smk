@@ -13,6 +13,9 @@ FIGURES = [
 ]
 TABLES = [f"{ROOT}/tables/{family}.{kind}" for family in STUDY.families() for kind in TABLE_KINDS]
 
+# What the study declares of its statistics; other words there make other tables.
+DESIGN = digest(PLAN.design())
+
 
 localrules:
     collect,
@@ -41,6 +44,26 @@ if not FROM_TABLES:
         shell:
             "run collect {params.study} {params.partial} 2> {log:q}"
 
+    if LOOK:
+
+        # Reads this look's runs alone; the next call lays out what its file says.
+        rule look:
+            input:
+                settled(f"{ROOT}/runs.csv"),
+            output:
+                LOOK,
+            log:
+                f"{ROOT}/logs/look{PLAN.progress.look}.log",
+            localrule: True
+            conda:
+                CONDA
+            params:
+                study=PLAN.study_options(),
+            message:
+                f"look {PLAN.progress.look} of {PLAN.progress.looks} at {STUDY.name}"
+            shell:
+                "run look --runs {input:q} --out {output:q} {params.study} 2> {log:q}"
+
 
 rule verdicts:
     input:
@@ -57,13 +80,14 @@ rule verdicts:
     conda:
         CONDA
     params:
-        options=PLAN.verdict_options(),
+        study=PLAN.study_options(),
+        design=DESIGN,
         code=code_of("jackpot.stages.verdicts"),
         of=COLLECTED,
     message:
         "verdicts of {STUDY.name}"
     shell:
-        "run verdicts --runs {input:q} --out {output:q} {params.options}" " 2> {log:q}"
+        "run verdicts --runs {input:q} --out {output:q} {params.study}" " 2> {log:q}"
 
 
 # A rule for each figure, so that each has its own caption in Snakemake's report.
@@ -122,13 +146,14 @@ rule tables:
         CONDA
     params:
         out=lambda w, output: os.path.dirname(output[0]),
-        options=PLAN.verdict_options(),
+        study=PLAN.study_options(),
+        design=DESIGN,
         code=code_of("jackpot.stages.tables"),
         of=COLLECTED,
     message:
         "tables of {STUDY.name}"
     shell:
-        "run tables --runs {input.runs:q} --out {params.out:q}" " {params.options} 2> {log:q}"
+        "run tables --runs {input.runs:q} --out {params.out:q}" " {params.study} 2> {log:q}"
 
 
 rule figures:
@@ -147,6 +172,8 @@ rule report:
         histories=settled(f"{ROOT}/histories.csv"),
         layers=settled(f"{ROOT}/layers.csv"),
         about=settled(f"{ROOT}/about.json"),
+        # A page that is asked for is the last look's.
+        look=LOOK,
     output:
         report(
             f"{ROOT}/report.html",
@@ -159,7 +186,8 @@ rule report:
     conda:
         CONDA
     params:
-        options=PLAN.verdict_options(),
+        study=PLAN.study_options(),
+        design=DESIGN,
         code=code_of("jackpot.stages.report"),
         of=COLLECTED,
     message:
@@ -167,4 +195,4 @@ rule report:
     shell:
         "run report --runs {input.runs:q} --verdicts {input.verdicts:q}"
         " --histories {input.histories:q} --layers {input.layers:q} --about {input.about:q}"
-        " --out {output:q} {params.options} 2> {log:q}"
+        " --out {output:q} {params.study} 2> {log:q}"

@@ -13,6 +13,8 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from jackpot.fingerprints import differences
 
+# How Python tells of a command that failed.
+_COMMAND = re.compile("Command '.*'(?= (returned non-zero exit status|died with))", re.DOTALL)
 _FINGERPRINT = re.compile("[0-9a-f]{12}(-[0-9a-f]{12}){2}")
 
 
@@ -29,6 +31,8 @@ class _Shorten(logging.Filter):
             record.shellcmd, record.input, record.output = None, [], []
         elif event == LogEvent.JOB_INFO and getattr(record, "reason", None):
             record.reason = short_reason(str(record.reason))
+        elif record.levelno >= logging.ERROR and isinstance(record.msg, str):
+            record.msg = _COMMAND.sub("The command", record.msg)
         return True
 
 

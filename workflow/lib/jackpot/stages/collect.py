@@ -41,7 +41,7 @@ def collect(plan: Plan, *, partial: bool = False) -> None:
         JackpotError: a result is missing, damaged, or is another run's.
     """
     root, runs, results = Path(plan.root), [], []
-    for run, path in zip(plan.study.runs(), plan.metrics(), strict=True):
+    for run, path in zip(plan.progress.runs, plan.metrics(), strict=True):
         if partial and not Path(path).exists():
             continue
         results.append(_read_result(run, Path(path)))
@@ -103,7 +103,7 @@ def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
         "study": study.model_dump(mode="json"),
         "expected_runs": [
             {**dict(zip(CELL, _cell(run), strict=True)), "path": path}
-            for run, path in zip(study.runs(), plan.metrics(), strict=True)
+            for run, path in zip(plan.progress.runs, plan.metrics(), strict=True)
         ],
         "provenance": {
             "versions": {key: ", ".join(values) for key, values in versions.items()},
