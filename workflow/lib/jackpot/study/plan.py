@@ -47,8 +47,8 @@ class Plan:
 
     def source(self, dataset: str) -> str:
         """The record of a dataset's source; another definition has another one."""
-        job = digest([self.study.datasets[dataset].identity()])[:8]
-        return f"{self.config.data_dir}/{dataset}/source-{job}.json"
+        definition = digest([self.study.datasets[dataset].model_dump()])[:8]
+        return f"{self.config.data_dir}/{dataset}/source-{definition}.json"
 
     def weights(self, dataset: str, model: str, seed: int | str, file: str) -> str:
         """A file of weights: ``init.safetensors``, or ``<data>/trained.safetensors``."""
