@@ -98,16 +98,16 @@ onstart:
 
 # Snakemake calls it a success when every job that it chose has ended well. It leaves out what
 # follows a job that had to run for another reason than a missing file, if all that lies between is
-# `ancient`.
+# `ancient`: the same command once more makes that.
 onsuccess:
     missing = [f for f in snakemake_internals.asked_for(workflow) if not os.path.exists(f)]
-    if missing:
+    if missing and not start_again(because=digest(missing)):
         raise WorkflowError(
-            f"{len(missing)} of the files asked for are still to be made, {missing[0]} first. "
-            "Start the same command again: it goes on from here."
+            f"{len(missing)} of the files asked for are still to be made, {missing[0]} first, and "
+            "no job is left that would make them."
         )
     # A look that was made in this call may send cells on to the next one.
-    if Plan(STUDY, SETTINGS).progress.look > PLAN.progress.look:
+    if not missing and Plan(STUDY, SETTINGS).progress.look > PLAN.progress.look:
         start_again()
 
 

@@ -42,18 +42,20 @@ def collect(plan: Plan, *, partial: bool = False) -> None:
     Raises:
         JackpotError: a result is missing, damaged, or is another run's.
     """
-    root, runs, results = Path(plan.root), [], []
+    root, runs, results, paths = Path(plan.root), [], [], []
     for run, path in zip(plan.progress.runs, plan.metrics(), strict=True):
         if partial and not Path(path).exists():
             continue
         results.append(_read_result(run, Path(path)))
         runs.append(run)
+        paths.append(path)
     if not runs:
         raise JackpotError(f"{root}/runs: no run has a result yet; there is nothing to report.")
     write_table(root / "runs.csv", pd.DataFrame(results)[RUN_COLUMNS])
     write_table(root / "layers.csv", _layers(runs, results))
     write_table(root / "histories.csv", _histories(runs, results, root))
-    write_sealed(root / "about.json", about(plan, results))
+    made_by = {"fingerprints": {"run": plan.collected(paths)}}
+    write_sealed(root / "about.json", {**made_by, **about(plan, results)})
 
 
 def _read_result(run: Run, path: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ list of what is stale and the test of whether a study is complete. No Snakemake,
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 
@@ -364,9 +364,10 @@ class Plan:
         """The file of the look whose runs are made now."""
         return self.look(self.progress.look, self.progress.runs)
 
-    def collected(self) -> str:
-        """Fingerprint of runs.csv and what is collected beside it."""
-        results = [file.fingerprint for file in self.results()]
+    def collected(self, paths: Iterable[str]) -> str:
+        """Fingerprint of runs.csv and what is collected beside it from these results."""
+        made_by = {file.path: file.fingerprint for file in self.results()}
+        results = [(path, made_by[path]) for path in paths]
         return digest([results, self.study_digest, code_of("jackpot.stages.collect")])
 
     @property
