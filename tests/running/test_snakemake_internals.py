@@ -1,10 +1,11 @@
-"""Snakemake's private parts are reached from one file, for the versions that they were tried with."""
+"""Snakemake's private parts are reached from one file, for the versions it was tried with."""
 
 import re
 import tomllib
 from importlib.metadata import version
 
 import pytest
+import snakemake.api
 import snakemake.workflow
 from packaging.specifiers import SpecifierSet
 from snakemake.persistence import PersistenceBase

@@ -207,6 +207,17 @@ def test_without_docstrings_and_asserts(tmp_path, monkeypatch):
     assert status == 0 and "--learning-rate" in text
 
 
+def test_a_folder_that_a_stranger_made_first_stops_the_call(tmp_path, monkeypatch):
+    need(os.geteuid() == 0 and sys.platform == "linux", "another user is played by root")
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    (tmp_path / "jackpot-0").mkdir()
+    os.chown(tmp_path / "jackpot-0", 65534, 65534)
+    status, text = Clone(tmp_path / "clone", study=ONE).snakemake()
+    assert status == 1 and "Traceback" not in text
+    assert f"{tmp_path}/jackpot-0: not used, because it belongs to another user" in text
+
+
 def crash(clone, number):
     """A score of the user's that ends its process by a signal."""
     (clone.folder / "mine.py").write_text(
