@@ -9,7 +9,7 @@ LOCK ?= envs/requirements-cpu.txt
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: run test bench verify lint clean
+.PHONY: run test bench verify lint install clean
 
 run: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) $(ARGS)
@@ -32,7 +32,12 @@ lint: $(READY)
 clean:
 	rm -rf $(VENV)
 
+# A second make in this folder waits for the first, and then finds all done.
 $(READY): $(LOCK) pyproject.toml
+	@exec 9> .make.lock; if command -v flock > /dev/null; then flock 9; fi; \
+	    [ $@ -nt $(LOCK) ] && [ $@ -nt pyproject.toml ] || $(MAKE) --no-print-directory install
+
+install:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "jackpot needs Python 3.11 or newer; this is $$($(PYTHON) --version)." \
 	           "Name another one: make PYTHON=python3.12 run"; exit 1; }
@@ -40,4 +45,4 @@ $(READY): $(LOCK) pyproject.toml
 	    { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $(LOCK)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
+	@touch $(READY)

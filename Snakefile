@@ -84,6 +84,8 @@ onstart:
     if AT_WORK:
         results_folder.release(ROOT)
         raise WorkflowError(f"{AT_WORK} It has ended just now: start this call again.")
+    sources = (os.path.dirname(PLAN.source(dataset)) for dataset in STUDY.datasets)
+    results_folder.correct_future_dates(ROOT, *sources)
     # Links to a training's results are for a Snakemake that was killed before it took note of
     # them. Those of a job that it knows to have ended would only stand in for what is deleted or
     # asked for again.

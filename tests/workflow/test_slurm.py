@@ -232,14 +232,12 @@ def test_a_job_is_requeued(head, cluster, reference):
 
 
 def test_the_head_process_is_killed(head, cluster, reference):
-    """The recipe: cancel what is in the queue, unlock, start again."""
+    """The recipe: cancel what is in the queue, start again."""
     head.start(*TOGETHER, *COLLECTED)
     done, job = amid(head)
     head.process.send_signal(signal.SIGKILL)
     head.process.wait()
     cluster.empty()
-    unlock = [*SNAKEMAKE, "--unlock", "--config", "study=study.yaml"]
-    subprocess.run(unlock, cwd=head.folder, check=True, capture_output=True)
     head.start(*TOGETHER, *COLLECTED)
     check(head, reference, done)
     assert cluster.states(job) == ["CANCELLED"]

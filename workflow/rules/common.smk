@@ -99,7 +99,10 @@ Environment(
     tensorboard=int(STUDY.logging.tensorboard),
 ).hand_on()
 if SETTINGS.warm_processes and sys.platform == "linux":
-    os.environ.update(JACKPOT_WARM=warm_folder(), JACKPOT_WARM_OWNER=str(os.getpid()))
+    try:
+        os.environ.update(JACKPOT_WARM=warm_folder(), JACKPOT_WARM_OWNER=str(os.getpid()))
+    except JackpotError as error:
+        raise WorkflowError(str(error)) from None
 
 if not workflow.remote_exec and "slot" in workflow.global_resources:
     os.environ.update(JACKPOT_SLOTS=str(workflow.global_resources["slot"].value))

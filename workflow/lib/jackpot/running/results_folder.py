@@ -1,5 +1,6 @@
 """A study's folder of results before jobs start: can it be written to, and is it ours alone?"""
 
+import contextlib
 import os
 import tempfile
 import time
@@ -36,6 +37,20 @@ def require_space(folder: str | Path) -> None:
             f"{folder}: cannot be written to ({error.strerror or error}). Free space, fix the "
             "permissions, or give another folder with --config results_dir=... Nothing was started."
         ) from None
+
+
+def correct_future_dates(*folders: str | Path) -> None:
+    """Give what is dated in the future, by a clock that was wrong, the time of now.
+
+    Snakemake deletes what a job has just made if it is older than what it is made from.
+    """
+    now = time.time()
+    for folder in folders:
+        for file in Path(folder).rglob("*"):
+            # What is removed meanwhile, or another user's, stays as it is.
+            with contextlib.suppress(OSError):
+                if file.lstat().st_mtime > now:
+                    os.utime(file, (now, now), follow_symlinks=False)
 
 
 def hold(folder: str | Path) -> None:
