@@ -28,7 +28,7 @@ def running(condition):
 
 
 def _is(process, condition):
-    with contextlib.suppress(psutil.Error):
+    with contextlib.suppress(psutil.Error, ProcessLookupError):
         return process.status() != psutil.STATUS_ZOMBIE and condition(process)
     return False
 

@@ -4,8 +4,6 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -13,12 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from jackpot.storage import load_tensors
-from tests.support import ROOT, need
+from jackpot.files.tensors import load_tensors
+from tests.support import ROOT, need, snake
 from tests.support.processes import held_when, kill, let_go, running, wait_for
 from tests.support.slurm import Cluster
 
-SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+pytestmark = [pytest.mark.slurm, pytest.mark.workflow]
+SNAKEFILE = ["--snakefile", ROOT / "Snakefile"]
 EPOCHS = 25
 STUDY = """
 name: small
@@ -64,16 +63,16 @@ class Head:
             (folder / name).symlink_to(ROOT / name)
         (folder / "study.yaml").write_text(study)
 
-    def start(self, *more, config=()):
+    def start(self, *more):
         profile = ["--workflow-profile", "workflow/profiles/slurm", *QUICK, *more]
-        log = open(self.folder / "head.log", "a")  # noqa: SIM115
-        self.process = subprocess.Popen(
-            [*SNAKEMAKE, *profile, "--config", "study=study.yaml", "resume={epochs: 1}", *config],
-            cwd=self.folder,
-            env=self.cluster.environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+        config = ["study=study.yaml", "resume={epochs: 1}"]
+        with open(self.folder / "head.log", "a") as log:
+            self.process = snake.start(
+                self.folder,
+                *(*SNAKEFILE, *profile, "--config", *config),
+                environment=self.cluster.environment,
+                output=log,
+            )
 
     def finish(self, status=0):
         deadline = time.monotonic() + 500
@@ -267,8 +266,7 @@ def test_the_head_process_is_killed(head, cluster, reference):
         head.process.kill()
         head.process.wait()
         cluster.empty()
-    unlock = [*SNAKEMAKE, "--unlock", "--config", "study=study.yaml"]
-    subprocess.run(unlock, cwd=head.folder, check=True, capture_output=True)
+    snake.succeed(head.folder, *SNAKEFILE, "--unlock", "--config", "study=study.yaml")
     head.start(*TOGETHER, *COLLECTED)
     check(head, reference, done)
     assert cluster.states(job) == ["CANCELLED"]
