@@ -8,7 +8,7 @@ import psutil
 PAUSE = 0.002
 
 
-def wait_for(condition, complaint="it did not happen in time", seconds=60):
+def wait_for(condition, complaint="it did not happen in time", seconds=300):
     """Poll until ``condition()`` is true, and return what it gave.
 
     Args:
@@ -29,11 +29,11 @@ def running(condition):
 
 def _is(process, condition):
     with contextlib.suppress(psutil.Error, ProcessLookupError):
-        return process.status() != psutil.STATUS_ZOMBIE and condition(process)
+        return condition(process) and process.status() != psutil.STATUS_ZOMBIE
     return False
 
 
-def held_when(find, condition, complaint="it did not happen in time", seconds=60):
+def held_when(find, condition, complaint="it did not happen in time", seconds=300):
     """The processes of ``find()``, held still at a moment at which ``condition()`` is true.
 
     Until then they run for moments only, and a condition is looked at while they do not: whatever

@@ -158,14 +158,13 @@ def amid(head, stage=TICKETS, survives=False):
         head.training,
         lambda: head.done(stage) and head.half_done(),
         lambda: f"too early or too late to disturb: {head.log()}",
-        seconds=90,
     )
     owner = psutil.Process(int(held[0].environ()["JACKPOT_WARM_OWNER"]))
     done, (job,) = head.done(stage), head.jobs()
     try:
         yield done, job
         # Slurm looks at the limits every 30 s.
-        survives or wait_for(lambda: not running(owner.__eq__), "the job does not end", 90)
+        survives or wait_for(lambda: not running(owner.__eq__), "the job does not end")
     finally:
         (let_go if survives else kill)(held)
 
