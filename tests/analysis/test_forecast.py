@@ -76,7 +76,7 @@ def test_fixed_seeds_decide_as_many_cells_and_fewer_do_not(rng):
     decided = {}
     for n in (needed, needed - 2):
         count = 0
-        for _ in range(400):
+        for _ in range(150):
             p = [[1.0, 1.0]]
             for mean, sd in zip(means[:4], sds[:4], strict=True):
                 x = rng.normal(mean, sd, n)
@@ -85,7 +85,7 @@ def test_fixed_seeds_decide_as_many_cells_and_fewer_do_not(rng):
                 p.append([stats.ttest_1samp(x, 0).pvalue, max(low, high)])
             rejected = [holm_rejects(q) for q in np.array(p).T]
             count += np.logical_or(*rejected).sum()
-        decided[n] = count / 400
+        decided[n] = count / 150
     assert decided[needed] > 2.85
     assert decided[needed - 2] < 3.05
     assert decided[needed - 2] < decided[needed]
