@@ -14,7 +14,7 @@ CELLS = [("d", "m", "snip", "none", 0.9), ("d", "m", "snip", "rearranged", 1 - 0
     "looks", [[], [1, 5], [5, 5, 10], [10, 5], [0]], ids=["none", "one", "equal", "falling", "zero"]
 )
 def test_looks_rise_from_two(looks):
-    with pytest.raises(JackpotError, match=r"looks are .* rising numbers of seeds, 2 or more"):
+    with pytest.raises(JackpotError, match=r"looks are .* rising numbers of seeds, from 2 on"):
         Design(looks=looks)
 
 
