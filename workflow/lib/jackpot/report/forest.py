@@ -12,7 +12,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from jackpot.analysis.frames import INGREDIENTS, percent, sort_cells
@@ -182,9 +181,9 @@ def _draw_cell(ax: Axes, y: int, cell: dict, limits: tuple[float, float]) -> Non
         if (mean - limit) * side < 0:
             # The whole cell lies outside: its symbol and its number stand at the edge.
             at = {"ha": "left" if side > 0 else "right", "va": "center_baseline", "fontsize": 7}
-            halo = [withStroke(linewidth=3, foreground="white")]
+            behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
             number = _signed(mean, "+.1f")
-            ax.text(limit + 2 * inset * side, y, number, zorder=6, path_effects=halo, **at)
+            ax.text(limit + 2 * inset * side, y, number, zorder=6, bbox=behind, **at)
             mean = limit + inset * side
     ax.plot(mean, y, zorder=5, **line(style, linestyle="", markersize=6))
 
