@@ -278,6 +278,7 @@ def test_the_wider_interval_over_looks_is_drawn_where_there_is_one():
 @pytest.mark.parametrize("size", [{"tickets": ("snip",)}, {}])
 def test_no_words_of_the_forest_plot_meet(size):
     judged = make_study(**size, seeds=range(4), collapsed=0.2).verdicts
+    judged.loc[0, "check"] = "random_labels+shuffled_weights"
     with rc_context(RC):
         figure = forest(judged)
     figure.draw_without_rendering()

@@ -99,6 +99,8 @@ def families(tickets: Iterable[str]) -> list[str]:
 
 def words(name: str) -> str:
     """A ticket, check or verdict in words: the field's spelling where there is one."""
+    if "+" in str(name):
+        return " + ".join(map(words, name.split("+")))
     style = TICKETS.get(name) or CHECKS.get(name) or VERDICTS.get(name)
     return style.label if style else str(name).replace("_", " ")
 

@@ -12,19 +12,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from jackpot.analysis.frames import INGREDIENTS, percent, sort_cells
 from jackpot.report.panels import add_legend
 from jackpot.report.style import handle, line
-from jackpot.vocabulary import VERDICTS, styles, words
+from jackpot.vocabulary import VERDICTS, in_order, styles, words
 
-_SPOILED = ("data", "mask", "weights", "other")
+# In this order, and whatever else a check may spoil after them.
+_SPOILED = dict.fromkeys(("data", "mask", "weights"))
 # Inches: a row, the axis, the space around columns, the axis' own numbers and label.
 _ROW, _AXIS, _EDGE, _BELOW = 0.17, 3.3, 0.16, 0.46
-# Where the words of a row stand, in inches left of the axis.
-_WIDE, _CHECK, _SPARSITY, _N = 2.5, 1.95, 0.52, 0.18
+# Where the numbers of a row stand, in inches left of the axis, and how wide a letter is at most.
+_SPARSITY, _N, _LETTER = 0.52, 0.18, 0.064
 _TEXT, _MUTED, _BAND = 7.5, "#555555", "#e2e2e2"
 # As many lines as stand in one column before a second one is begun.
 _ONE_COLUMN = 36
@@ -44,7 +44,9 @@ def forest(verdicts: pd.DataFrame) -> Figure:
     """One row a cell of ``verdicts.csv``: mean paired difference, intervals, margin, verdict."""
     rows = _sorted(verdicts)
     columns = _columns(_groups(rows))
-    column = _WIDE + _AXIS + _EDGE
+    check = _SPARSITY + 0.45 + _LETTER * rows["check"].map(lambda name: len(words(name))).max()
+    wide = check + 0.1 + _LETTER * rows["spoiled"].str.len().max()
+    column = wide + _AXIS + _EDGE
     width = len(columns) * column + _EDGE
     figure = Figure(figsize=(width, 4))
     FigureCanvasAgg(figure)
@@ -55,12 +57,12 @@ def forest(verdicts: pd.DataFrame) -> Figure:
     figure.legends[0].set_bbox_to_anchor((0.5, 1 - 0.05 / height), figure.transFigure)
     limits = _limits(rows)
     for index, lines in enumerate(columns):
-        left, tall = index * column + _EDGE + _WIDE, len(lines) * _ROW
+        left, tall = index * column + _EDGE + wide, len(lines) * _ROW
         place = (left / width, 1 - (legend + tall) / height, _AXIS / width, tall / height)
         ax = figure.add_axes(place)
         _set_up(ax, len(lines), limits, rows["margin"].max())
         for y, text in enumerate(lines):
-            _write(ax, y, text)
+            _write(ax, y, text, check, wide)
             if text.cell:
                 _draw_cell(ax, y, text.cell, limits)
     return figure
@@ -74,7 +76,7 @@ def _sorted(verdicts: pd.DataFrame) -> pd.DataFrame:
             rows[f"ci_repeated_{end}"] = rows[f"ci95_{end}"]
     rows["spoiled"] = rows["check"].map(lambda check: INGREDIENTS.get(check, "other"))
     rows["group"] = rows.groupby(["dataset", "model", "ticket"], sort=False).ngroup()
-    rows["place"] = rows["spoiled"].map(_SPOILED.index)
+    rows["place"] = rows["spoiled"].map(in_order(rows["spoiled"], _SPOILED).index)
     return rows.sort_values(["group", "place"], kind="stable")
 
 
@@ -142,15 +144,15 @@ def _set_up(ax: Axes, lines: int, limits: tuple[float, float], margin: float) ->
         _text(ax, left, 0, text, ha="right", color=_MUTED)
 
 
-def _write(ax: Axes, y: int, row: _Line) -> None:
+def _write(ax: Axes, y: int, row: _Line, check: float, wide: float) -> None:
     if row.cell is None:
-        _text(ax, _WIDE, y, row.heading, weight="bold", fontsize=8.5)
+        _text(ax, wide, y, row.heading, weight="bold", fontsize=8.5)
         if y > 1:
             look = {"color": "#bbbbbb", "lw": 0.6, "transform": ax.get_yaxis_transform()}
-            ax.plot((-_WIDE / _AXIS, 1), (y - 0.02, y - 0.02), clip_on=False, **look)
+            ax.plot((-wide / _AXIS, 1), (y - 0.02, y - 0.02), clip_on=False, **look)
         return
-    _text(ax, _WIDE, y, row.ingredient, color=_MUTED)
-    _text(ax, _CHECK, y, row.check)
+    _text(ax, wide, y, row.ingredient, color=_MUTED)
+    _text(ax, check, y, row.check)
     _text(ax, _SPARSITY, y, percent(row.cell["sparsity"]), ha="right")
     _text(ax, _N, y, f"{row.cell['n']:.0f}", ha="right")
 
@@ -182,9 +184,9 @@ def _draw_cell(ax: Axes, y: int, cell: dict, limits: tuple[float, float]) -> Non
         if (mean - limit) * side < 0:
             # The whole cell lies outside: its symbol and its number stand at the edge.
             at = {"ha": "left" if side > 0 else "right", "va": "center_baseline", "fontsize": 7}
-            halo = [withStroke(linewidth=3, foreground="white")]
+            behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
             number = _signed(mean, "+.1f")
-            ax.text(limit + 2 * inset * side, y, number, zorder=6, path_effects=halo, **at)
+            ax.text(limit + 2 * inset * side, y, number, zorder=6, bbox=behind, **at)
             mean = limit + inset * side
     ax.plot(mean, y, zorder=5, **line(style, linestyle="", markersize=6))
 
