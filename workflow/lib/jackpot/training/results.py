@@ -12,6 +12,7 @@ import torch
 from jackpot.data.files import load_data
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
+from jackpot.models.trial import lay_out
 from jackpot.settings import Training
 from jackpot.storage import (
     Tensors,
@@ -67,8 +68,13 @@ def load_splits(
 
 
 def placed(model: torch.nn.Module, settings: Training, device: torch.device):
-    """The model on its device, in the memory layout that the settings ask for."""
+    """The model on its device, in the memory layout that the settings ask for.
+
+    A user's network that cannot take channels_last is contiguous, whatever they ask for.
+    """
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+    if settings.channels_last and hasattr(model, "image_shape"):
+        layout = lay_out(model, model.image_shape)
     return model.to(device=device, memory_format=layout)
 
 
