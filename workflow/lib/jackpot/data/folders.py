@@ -24,10 +24,9 @@ def listing(path: Path) -> str | None:
 def changed(dataset: str, source: Path) -> str:
     """The question about a source that is no longer what results were made from."""
     return (
-        f"dataset {dataset}: the files of {source} have changed since they were first read. Are "
-        "they to be read anew? Then set `version: 2` (or another number than before) in "
-        f"datasets.{dataset} of the study, and what was made from them is made again. Otherwise "
-        "put the old files back."
+        f"dataset {dataset}: {source} has changed since it was first read. Is it to be read anew? "
+        f"Then set `version: 2` (or another number than before) in datasets.{dataset} of the "
+        "study, and what was made from it is made again. Otherwise put the old files back."
     )
 
 

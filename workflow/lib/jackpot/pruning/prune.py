@@ -211,12 +211,13 @@ def _scorer(
     generator: torch.Generator,
     options: Mapping[str, object],
 ) -> Callable[[], Tensors]:
-    try:
-        SCORES.check(name, options)
-    except ValueError as error:
-        raise JackpotError(str(error)) from None
     function = SCORES[name]
-    if "inplace" in inspect.signature(function).parameters:
+    parameters = inspect.signature(function).parameters.values()
+    known = [parameter.name for parameter in parameters]
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        if unknown := sorted(set(options) - set(known)):
+            raise JackpotError(f"score {name} has no option {', '.join(unknown)}")
+    if "inplace" in known:
         # The network is a copy already, so the score need not make one in every round.
         options = {**options, "inplace": True}
 

@@ -5,14 +5,17 @@ list of what is stale and the test of whether a study is complete. No Snakemake,
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from jackpot.checks import CHECKS
+from jackpot.architectures import MODELS
 from jackpot.cli import command_options
 from jackpot.fingerprints import code_of, digest, recorded
+from jackpot.data.folders import refuse_changed_folder
+from jackpot.data.kinds import KINDS
 from jackpot.pruning.allocation import ALLOCATIONS, GLOBAL
 from jackpot.pruning.scores import SCORES
+from jackpot.registry import is_own
 from jackpot.study.config import Config
 from jackpot.study.jobs import File, Job
 from jackpot.study.model import Run, Study
@@ -77,19 +80,21 @@ class Plan:
 
     def prepare(self, dataset: str) -> Job:
         """Read a dataset into one file of tensors."""
+        kind = self.study.datasets[dataset].kind
+        arrays = [code_of("jackpot.data.arrays")] if is_own(kind) else []
         return self._once(
             ("prepare", dataset),
             lambda: Job(
                 "prepare",
                 (self.data(dataset, "clean"),),
                 inputs={"source": File(self.source(dataset), self.download(dataset))},
-                code=(code_of(f"jackpot.data.kinds.{self.study.datasets[dataset].kind}"),),
+                code=(KINDS.code(kind), *arrays),
             ),
         )
 
     def corrupt(self, dataset: str, data: str) -> Job:
         """Spoil a dataset as a data check says."""
-        check = check_of_data(data)
+        check = self.study.check_of(check_of_data(data))
         return self._once(
             ("corrupt", dataset, data),
             lambda: Job(
@@ -97,11 +102,12 @@ class Plan:
                 (self.data(dataset, data),),
                 inputs={"clean": self._data(dataset, "clean")},
                 options={
-                    "check": check,
+                    "check": check.name,
+                    "own_checks": self.study.own_checks(check),
                     "seed": self.study.data_seed,
-                    **self.study.options_of_data(data),
+                    **_check_options(self.study.options_of_data(data)),
                 },
-                code=(code_of("jackpot.stages.corrupt"), CHECKS.code(check)),
+                code=(code_of("jackpot.stages.corrupt"), check.code),
             ),
         )
 
@@ -116,10 +122,10 @@ class Plan:
                 inputs={"data": self._data(dataset, "clean")},
                 options={
                     "architecture": spec.architecture or model,
-                    "width": spec.width,
+                    **spec.given(),
                     "seed": int(seed),
                 },
-                code=(code_of("jackpot.stages.initialise"),),
+                code=(code_of("jackpot.stages.initialise"), MODELS.code(spec.architecture or model)),
             ),
         )
 
@@ -213,8 +219,12 @@ class Plan:
         data = self.study.data_of(dataset, model, settings.pruner, check)
         folder = self.run(*cell, check, sparsity, seed)
         names = {"ticket": ticket, "check": check, "sparsity": sparsity}
-        edits_ticket = CHECKS[check].spoils in ("mask", "weights")
-        options = self.study.check_options.get(check, {}) if edits_ticket else {}
+        found = self.study.check_of(check)
+        # What a data check did is in the mask and the weights already.
+        edits = [part for part in found.parts if {"mask", "weights"} & {*part.edits}]
+        options = {}
+        for part in edits:
+            options |= self.study.check_options.get(part.name, {})
         return self._once(
             ("retrain", *cell, check, sparsity, int(seed)),
             lambda: Job(
@@ -231,12 +241,10 @@ class Plan:
                     "retrain_epochs": self.study.retrain_epochs_of(*cell),
                     "first_epoch": self.study.rewind_epoch_of(*cell) if rewound else 0,
                     "keep_weights": self.config.keep_weights,
-                    **options,
+                    "own_checks": self.study.own_checks(found),
+                    **_check_options(options),
                 },
-                code=(
-                    code_of("jackpot.stages.retrain"),
-                    *([CHECKS.code(check)] if edits_ticket else []),
-                ),
+                code=(code_of("jackpot.stages.retrain"), *(part.code for part in edits)),
             ),
         )
 
@@ -291,6 +299,16 @@ class Plan:
         return {**names, **cell, "seed": int(seed)}
 
     # The study as a whole.
+
+    def refuse_changed_folders(self) -> None:
+        """Ask whether folders that datasets were read from, and that have changed, are meant.
+
+        Raises:
+            JackpotError: naming the dataset and the key that answers.
+        """
+        for dataset in sorted({run.dataset for run in self.study.runs()}):
+            if not self.study.datasets[dataset].has_digest:
+                refuse_changed_folder(self.source(dataset))
 
     def iterative_pruners(self) -> list[str]:
         """The pruners that train between their cuts."""
@@ -350,3 +368,9 @@ class Plan:
     def request(self, rule: str) -> dict[str, int | str]:
         """What a rule's jobs ask a cluster for; the study overrides config.yaml."""
         return {**self.config.resources.of(rule), **self.study.resources.of(rule)}
+
+
+def _check_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """A check's options as the scripts take them: the scope by itself, the rest together."""
+    rest = {key: value for key, value in options.items() if key != "scope"}
+    return {"scope": options.get("scope"), "check_options": rest or None}

@@ -51,11 +51,13 @@ def checked_scores(
         expected = tuple(weights[key].shape) if key in weights else None
         value = returned.get(key)
         if expected is None:
-            raise JackpotError(f"{form}; {key} is no prunable weight (those are {', '.join(weights)})")
+            raise JackpotError(
+                f"{form}; {key} is none of them. They are {', '.join(weights)}"
+            )
         if not isinstance(value, torch.Tensor):
-            raise JackpotError(f"{form}; {key} is {_told(value)}")
+            raise JackpotError(f"{form}; for {key} {expected} there is {_told(value)}")
         if tuple(value.shape) != expected:
-            raise JackpotError(f"{form}; {key} has shape {tuple(value.shape)}, not {expected}")
+            raise JackpotError(f"{form}; for {key} {expected} there is one of {tuple(value.shape)}")
     # Whole-number scores cannot hold the minus infinity that marks a pruned weight.
     return {
         key: value.detach() if value.is_floating_point() else value.detach().double()
