@@ -10,7 +10,9 @@ def run() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--dataset", required=True, help="its name")
     parser.add_argument("--out", required=True, help="<data folder>/<dataset>/source-<...>.json")
-    parser.add_argument("--kind", required=True, help=f"{', '.join(kind_names())}, or file.py:function")
+    parser.add_argument(
+        "--kind", required=True, help=f"{', '.join(kind_names())}, or file.py:function"
+    )
     parser.add_argument("--path", help="a local archive or folder, used where it lies")
     parser.add_argument("--url", nargs="*", help="addresses, tried in order")
     parser.add_argument("--mirrors", nargs="*", default=[], help="folders of other servers")

@@ -18,9 +18,7 @@ class _Models(Registry):
 
     def names(self) -> list[str]:
         """Every built-in network."""
-        return [
-            f"{file}{depth}" for file, (_, depths) in _networks().items() for depth in depths or [""]
-        ]
+        return [name for file in _networks() for name in _members(file)]
 
     def source(self, name: str) -> tuple[Path, str]:
         """The file and the class or function behind a name."""
@@ -54,12 +52,13 @@ def _networks() -> dict[str, tuple[str, tuple[int, ...]]]:
     return found
 
 
+def _members(file: str) -> list[str]:
+    _, depths = _networks()[file]
+    return [f"{file}{depth}" for depth in depths] or [file]
+
+
 def _file_of(name: str) -> str:
-    return next(
-        file
-        for file, (_, depths) in _networks().items()
-        if name in [f"{file}{depth}" for depth in depths or [""]]
-    )
+    return next(file for file in _networks() if name in _members(file))
 
 
 MODELS = _Models(

@@ -129,7 +129,7 @@ def add_mapping(parser, option: str, meaning: str) -> None:
 def add_check(parser: argparse.ArgumentParser) -> None:
     """Where a check is that is not built in, and its options."""
     group = parser.add_argument_group("check", "what the check is and how it edits")
-    add_mapping(group, "--own-checks", "checks of your own that --check names, NAME=FILE.py:FUNCTION")
+    add_mapping(group, "--own-checks", "checks of your own in --check, as NAME=FILE.py:FUNCTION")
     scopes = {scope: None for check in CHECKS.values() for scope in check.scopes}
     group.add_argument("--scope", help=f"the check's variant: {', '.join(scopes)}")
     add_mapping(group, "--check-options", "further options of the check")

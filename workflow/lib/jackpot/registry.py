@@ -51,9 +51,7 @@ class Signature:
         required = positional[: len(positional) - len(a.defaults)]
         keywords = [arg.arg for arg in a.kwonlyargs]
         required = required[bound:] + [
-            name
-            for name, default in zip(keywords, a.kw_defaults, strict=True)
-            if default is None
+            name for name, default in zip(keywords, a.kw_defaults, strict=True) if default is None
         ]
         return cls(
             tuple(positional[bound:]),
@@ -212,10 +210,10 @@ class Registry(Mapping[str, Any]):
         return literal(self._parsed(name), key, default)
 
     def summary(self, name: str) -> str:
-        """The first sentence that a method's file, or function, says of itself."""
+        """What a method's file, and then its function, say of themselves in their first lines."""
         tree, (_, function) = self._parsed(name), self.source(name)
-        node = _definition(tree, function)
-        return first_line(node) or first_line(tree)
+        lines = [first_line(tree), first_line(_definition(tree, function))]
+        return " ".join(line for line in lines if line)
 
     def code(self, name: str) -> str:
         """Fingerprint of a method: its file, and what that imports of jackpot or beside itself."""
@@ -309,17 +307,17 @@ def first_line(node: ast.AST | None) -> str:
 
 def _definition(tree: ast.Module | ast.ClassDef, name: str) -> ast.AST | None:
     """What binds ``name`` at the top of a parsed file or class, the last such statement."""
-    found = None
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
-            found = node
-        elif isinstance(node, ast.Assign):
-            if any(isinstance(target, ast.Name) and target.id == name for target in node.targets):
-                found = node
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            if any((alias.asname or alias.name) == name for alias in node.names):
-                found = node
-    return found
+    return next((node for node in reversed(tree.body) if name in _bound(node)), None)
+
+
+def _bound(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.Assign):
+        return [target.id for target in node.targets if isinstance(target, ast.Name)]
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return [alias.asname or alias.name for alias in node.names]
+    return []
 
 
 def _meant(option: str, known: Collection[str]) -> str:

@@ -198,9 +198,7 @@ def check_options(check: Check, options: Mapping[str, Any]) -> None:
         raise JackpotError(f"check {check.name} has no option {', '.join(unknown)}; known: {known}")
     if check.scopes and options.get("scope", check.scopes[0]) not in check.scopes:
         known = ", ".join(check.scopes)
-        raise JackpotError(
-            f"check {check.name} has no scope {options['scope']!r}; known: {known}"
-        )
+        raise JackpotError(f"check {check.name} has no scope {options['scope']!r}; known: {known}")
 
 
 def find_check(name: str | Sequence[str], own: Mapping[str, str] | None = None) -> Check:
@@ -340,14 +338,12 @@ def _holds(place: ast.AST) -> bool:
     return isinstance(place, ast.Module | ast.ClassDef)
 
 
-CHECKS = _Checks(
-    __name__, Path(__file__).parent, "check", takes=(), page="docs/extending/check.md"
-)
+CHECKS = _Checks(__name__, Path(__file__).parent, "check", takes=(), page="docs/extending/check.md")
 
 
-def version_of_data(check: Check) -> str:
+def version_of_data(check: str | Check) -> str:
     """The name of the data that a pruner sees under a check: its data check's, or ``clean``."""
-    editor = check.editor("data")
+    editor = (find_check(check) if isinstance(check, str) else check).editor("data")
     return editor.name if editor else "clean"
 
 

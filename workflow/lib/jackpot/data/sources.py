@@ -43,9 +43,9 @@ def fetch(
             for the same file name.
 
     Returns:
-        What was written: ``dataset, kind, path, digest, bytes, files, options``. ``path`` is absolute
-        for a local source, relative to ``source.json`` for a download, None for a bundled one;
-        ``digest`` is ``sha256:<hex>``, None for a bundled one.
+        What was written: ``dataset, kind, path, digest, bytes, files, options``. ``path`` is
+        absolute for a local source, relative to ``source.json`` for a download, None without
+        one; ``digest`` is ``sha256:<hex>`` of the source, and ``files`` of a folder's listing.
 
     Raises:
         JackpotError: the definition makes no sense, or nothing with its digest could be had.
@@ -114,9 +114,7 @@ def _given_digest(definition: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _urls_and_digest(
-    definition: Mapping[str, Any], kind: str
-) -> tuple[list[str], str | None]:
+def _urls_and_digest(definition: Mapping[str, Any], kind: str) -> tuple[list[str], str | None]:
     """Where to look and which digest to expect: what the definition says, else what is published.
 
     A published digest holds for a local archive too; a user who has repacked it gives the new one.

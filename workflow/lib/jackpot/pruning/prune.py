@@ -214,9 +214,9 @@ def _scorer(
     function = SCORES[name]
     parameters = inspect.signature(function).parameters.values()
     known = [parameter.name for parameter in parameters]
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        if unknown := sorted(set(options) - set(known)):
-            raise JackpotError(f"score {name} has no option {', '.join(unknown)}")
+    any_keyword = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    if not any_keyword and (unknown := sorted(set(options) - set(known))):
+        raise JackpotError(f"score {name} has no option {', '.join(unknown)}")
     if "inplace" in known:
         # The network is a copy already, so the score need not make one in every round.
         options = {**options, "inplace": True}

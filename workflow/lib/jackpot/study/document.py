@@ -120,7 +120,8 @@ def _names() -> str:
     lines += _methods("kind of dataset", KINDS)
     lines += _methods("model", MODELS)
     lines += _methods("score", SCORES)
-    lines += _methods("allocation", ALLOCATIONS, "| `global` | none | The top scores over all layers. |")
+    top = "| `global` | none | The top scores over all layers. |"
+    lines += _methods("allocation", ALLOCATIONS, top)
     lines += ["| check | spoils | question |", "| --- | --- | --- |"]
     lines += [f"| `{c.name}` | {c.spoils} | {c.question} |" for c in CHECKS.values()]
     lines += [
@@ -147,9 +148,13 @@ def _names() -> str:
 
 def _methods(kind: str, registry: Registry, *rows: str) -> list[str]:
     lines = [f"| {kind} | options | what it is |", "| --- | --- | --- |", *rows]
+    members: dict[Path, list[str]] = {}
     for name in registry:
-        summary = registry.summary(name).replace("``", "`").replace("|", "\\|")
-        lines.append(f"| `{name}` | {_code(registry.options(name)) or 'none'} | {summary} |")
+        members.setdefault(registry.source(name)[0], []).append(name)
+    for names in members.values():
+        summary = registry.summary(names[0]).replace("``", "`").replace("|", "\\|")
+        options = _code(registry.options(names[0])) or "none"
+        lines.append(f"| {_code(names)} | {options} | {summary} |")
     return [*lines, ""]
 
 

@@ -79,6 +79,12 @@ class Dataset(Settings):
         description="change it when the files at `path` have changed and are to be read anew",
     )
 
+    @field_validator("kind")
+    @classmethod
+    def _check_kind(cls, kind):
+        KINDS.signature(kind)
+        return kind
+
     @model_validator(mode="after")
     def _check_place(self):
         named = ("test_fraction", "size", "channels")
@@ -423,9 +429,10 @@ class Study(Settings):
                 if ticket.pruner is None:
                     checks, sparsities = ["none"], [0.0]
                 else:
-                    checks = ["none", *(self.check_of(c).name for c in e.checks)]
                     if e.checks == "all":
                         checks = applicable_checks(ticket, pruner, self.all_checks)
+                    else:
+                        checks = ["none", *(self.check_of(check).name for check in e.checks)]
                     sparsities = e.sparsities
                 found |= {
                     Run(dataset, model, name, check, sparsity, seed)

@@ -125,7 +125,10 @@ class Plan:
                     **spec.given(),
                     "seed": int(seed),
                 },
-                code=(code_of("jackpot.stages.initialise"), MODELS.code(spec.architecture or model)),
+                code=(
+                    code_of("jackpot.stages.initialise"),
+                    MODELS.code(spec.architecture or model),
+                ),
             ),
         )
 

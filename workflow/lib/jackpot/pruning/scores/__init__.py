@@ -51,9 +51,7 @@ def checked_scores(
         expected = tuple(weights[key].shape) if key in weights else None
         value = returned.get(key)
         if expected is None:
-            raise JackpotError(
-                f"{form}; {key} is none of them. They are {', '.join(weights)}"
-            )
+            raise JackpotError(f"{form}; {key} is none of them. They are {', '.join(weights)}")
         if not isinstance(value, torch.Tensor):
             raise JackpotError(f"{form}; for {key} {expected} there is {_told(value)}")
         if tuple(value.shape) != expected:
