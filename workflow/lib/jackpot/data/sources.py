@@ -17,8 +17,8 @@ from jackpot.data.files import ImageData, save_data
 from jackpot.data.folders import changed, listing
 from jackpot.data.kinds import KINDS, check_options, needs_source, published
 from jackpot.errors import JackpotError
+from jackpot.files.atomic import damaged, write_json
 from jackpot.registry import is_own
-from jackpot.storage import damaged, write_json
 
 _PLACES = ("kind", "path", "url", "sha256", "md5", "verify", "version", "options")
 

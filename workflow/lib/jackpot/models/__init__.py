@@ -14,9 +14,10 @@ from torch import nn
 
 from jackpot.architectures import MODELS
 from jackpot.errors import JackpotError
+from jackpot.files.atomic import damaged
+from jackpot.files.tensors import Tensors, load_tensors
 from jackpot.models.convolution import protect
 from jackpot.registry import is_own
-from jackpot.storage import Tensors, damaged, load_tensors
 
 # The height and width of images; one number where they are equal.
 ImageSize = int | tuple[int, int] | None

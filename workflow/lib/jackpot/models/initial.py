@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from jackpot.errors import JackpotError
+from jackpot.files.tensors import Tensors
 from jackpot.models import build_model, construct_own, seeded
 from jackpot.registry import is_own
-from jackpot.storage import Tensors
 
 INITIAL = ("fan_out", "fan_in")
 

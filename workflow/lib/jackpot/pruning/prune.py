@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from jackpot.errors import JackpotError
+from jackpot.files.tensors import Mask, Tensors
 from jackpot.models import prunable, seeded
 from jackpot.pruning.allocation import GLOBAL, allocate
 from jackpot.pruning.counts import density_of, kept_count
 from jackpot.pruning.filters import keep_filters
 from jackpot.pruning.masks import keep_number
 from jackpot.pruning.scores import SCORES, checked_scores
-from jackpot.storage import Mask, Tensors
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from jackpot.data.files import load_data
+from jackpot.files.tensors import save_tensors
 from jackpot.models import build_model
 from jackpot.models.initial import initial_weights
 from jackpot.models.trial import try_out
 from jackpot.randomness import generator
 from jackpot.registry import is_own
-from jackpot.storage import save_tensors
 
 
 def initialise(
