@@ -8,7 +8,7 @@ from jackpot.analysis.design import Design
 from jackpot.analysis.reported import reported_for
 from jackpot.analysis.tables import write_tables
 from jackpot.files.atomic import read_sealed
-from jackpot.files.tables import read_table
+from jackpot.files.tables import INGREDIENTS, read_table
 from jackpot.report import figures
 from jackpot.report.page import write_report
 
@@ -25,6 +25,8 @@ def report(
 ) -> None:
     """Write ``report.html`` from the tables of a study; all but ``runs`` may be missing."""
     table = read_table(runs)
+    said = read_sealed(about) if about else {}
+    INGREDIENTS.update(said.get("ingredients", {}))
     judged, history, layer_table = (
         read_table(path) if path else None for path in (verdicts, histories, layers)
     )
@@ -47,7 +49,7 @@ def report(
             claims=evaluate_claims(table, design),
             histories=history,
             layers=layer_table,
-            about=read_sealed(about) if about else None,
+            about=said or None,
             figures=drawn,
             tables_dir=folder / "tables",
             reported=reported,
