@@ -94,6 +94,7 @@ def _labels(what: str, values: Any, count: int) -> np.ndarray:
 
 def _array(what: str, values: Any) -> np.ndarray:
     try:
-        return np.asarray(values)
+        # A copy: both splits may be views of one array.
+        return np.array(values)
     except Exception as error:
         raise JackpotError(f"{what} cannot be made an array ({error})") from error

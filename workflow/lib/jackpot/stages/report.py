@@ -5,10 +5,11 @@ from pathlib import Path
 
 from jackpot.analysis.claims import evaluate_claims
 from jackpot.analysis.design import Design
+from jackpot.analysis.frames import INGREDIENTS
 from jackpot.analysis.reported import reported_for
 from jackpot.analysis.tables import write_tables
 from jackpot.files.atomic import read_sealed
-from jackpot.files.tables import INGREDIENTS, read_table
+from jackpot.files.tables import read_table
 from jackpot.report import figures
 from jackpot.report.page import write_report
 
