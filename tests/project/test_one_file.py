@@ -56,7 +56,8 @@ lay_out = figures.lay_out
 figures.lay_out = lambda blocks, handles, *more, **options: (
     legends.extend(h.get_label() for h in handles), lay_out(blocks, handles, *more, **options)
 )[1]
-drawn = [*figures.sanity_checks(runs, sys.argv[1] + "/a"), *figures.tickets(runs, sys.argv[1] + "/b")]
+drawn = figures.sanity_checks(runs, sys.argv[1] + "/a")
+drawn += figures.tickets(runs, sys.argv[1] + "/b")
 from jackpot.analysis.statistics import verdicts
 write_report(
     sys.argv[1] + "/report.html", runs=runs, verdicts=verdicts(runs, 0.5, 0.05), figures=drawn

@@ -1,4 +1,4 @@
-"""The five doors: what a user's file has is read without importing it, and refused before any job."""
+"""The five doors: what a user's file has is read, not imported, and refused before any job."""
 
 import subprocess
 import sys
@@ -206,7 +206,8 @@ def test_counts_of_another_form_are_told_in_one_line(own, returned, message):
 
 def test_an_allocation_has_the_models_family_unless_the_study_says(own):
     (own / "share.py").write_text(
-        "def share(layer_sizes, density, *, family):\n    return [10, 0] if family == 'vgg' else [0, 10]\n"
+        "def share(layer_sizes, density, *, family):\n"
+        "    return [10, 0] if family == 'vgg' else [0, 10]\n"
     )
     arguments = {"budget": 10, "shapes": [(10,), (10,)], "family": "resnet"}
     assert allocate("share.py:share", [10, 10], 0.5, options={}, **arguments) == [0, 10]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from jackpot.data.files import ImageData, clean_data
 from jackpot.errors import JackpotError
@@ -94,7 +95,8 @@ def _labels(what: str, values: Any, count: int) -> np.ndarray:
 
 def _array(what: str, values: Any) -> np.ndarray:
     try:
+        plain = values.numpy(force=True) if isinstance(values, torch.Tensor) else values
         # A copy: both splits may be views of one array.
-        return np.array(values)
+        return np.array(plain)
     except Exception as error:
         raise JackpotError(f"{what} cannot be made an array ({error})") from error
