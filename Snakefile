@@ -8,7 +8,6 @@ from shlex import quote
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
-from jackpot.checks import CHECKS
 from jackpot.cli import command_options
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
@@ -52,6 +51,12 @@ wildcard_constraints:
 
 # Another Snakemake at work now makes what this one lays out out of date.
 AT_WORK = results_folder.at_work(ROOT) if workflow.is_main_process else None
+
+if workflow.is_main_process:
+    try:
+        PLAN.refuse_changed_folders()
+    except JackpotError as error:
+        raise WorkflowError(str(error)) from None
 
 
 include: "workflow/rules/common.smk"
