@@ -16,6 +16,7 @@ from jackpot.cli import command_options
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
 from jackpot.fingerprints import code_of, recorded
+from jackpot.machine import require_bfloat16, restricted
 from jackpot.running.place import forget_stale_locks, hold, require_room, second_names
 from jackpot.study import Plan, load_config, load_study
 
@@ -77,6 +78,9 @@ onstart:
     try:
         require_room(ROOT)
         HELD = hold(ROOT)
+        wanted = [job.params.get("options") or "" for job in workflow.dag.needrun_jobs()]
+        if workflow.local_exec and any("--precision bfloat16" in options for options in wanted):
+            require_bfloat16(SETTINGS.device, SETTINGS.study)
     except JackpotError as error:
         raise WorkflowError(str(error)) from None
     # A job's second names of its results are for a Snakemake that was killed before it took note

@@ -64,12 +64,14 @@ def settled(path):
 # `run NAME` in a rule is workflow/scripts/NAME.py under the Python that runs Snakemake, or under
 # that of the rule's environment where Snakemake has activated one. A job that was told to stop has
 # saved itself and says so with status 75: it goes on, three times at most and while Snakemake is
-# there. Ctrl-C and a signal to all are for the shell too, which ends then.
+# there. Ctrl-C and a signal to all are for the shell too, which ends then. What restricts
+# instructions must be there before the warm process loads torch.
 shell.prefix(
     "set -euo pipefail; "
     f'[ "${{{{CONDA_PREFIX-}}}}" != "{os.environ.get("CONDA_PREFIX", "")}" ]'
     f' || PATH="{os.path.dirname(sys.executable)}:$PATH"; '
     'run() {{ trap "exit 130" INT; local status try; for try in 1 2 3 4; do status=0;'
+    f" {restricted(STUDY.arithmetic)}"
     ' python -S -E workflow/scripts/warm.py "workflow/scripts/$1.py" "${{@:2}}" || status=$?;'
     " [ $status = 75 ] && kill -0 $PPID 2>/dev/null || break; done; return $status; }}; "
 )

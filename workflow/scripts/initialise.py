@@ -1,7 +1,7 @@
 """Draw the initial weights that all tickets of a seed share."""
 
 from jackpot.architectures import architecture_names
-from jackpot.cli import main, parser_of
+from jackpot.cli import add_arithmetic, main, parser_of
 
 
 def run() -> None:
@@ -12,6 +12,7 @@ def run() -> None:
     parser.add_argument("--width", type=int, help="channels of the first stage")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fingerprint", default="", help="given by Snakemake, stored in the file")
+    add_arithmetic(parser)
     args = parser.parse_args()
 
     from jackpot.stages.initialise import initialise

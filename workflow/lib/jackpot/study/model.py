@@ -10,6 +10,7 @@ from jackpot.architectures import architecture_names
 from jackpot.checks import CHECKS
 from jackpot.data.kinds import kind_names
 from jackpot.settings import (
+    Arithmetic,
     PathName,
     Pruner,
     PruningBatch,
@@ -183,6 +184,10 @@ class Study(Settings):
         description="the study's models by name"
     )
     training: Training = Field(Training(), description="how networks are trained")
+    arithmetic: Arithmetic = Field(
+        "native",
+        description="portable: AVX2 and no more, so that other processors give the same bits",
+    )
     rewind_epoch: Annotated[int, Field(ge=0)] = Field(
         0, description="epoch to which partially-trained tickets rewind"
     )
@@ -242,6 +247,7 @@ class Study(Settings):
                 for name in [value] if isinstance(value, str) else value:
                     _one_of(f"overrides[{i}].when.{key}: {key}", name, known[key])
         self._check_rewinding()
+        self._check_arithmetic()
         return self
 
     def _check_experiment(self, where: str, experiment: Experiment) -> None:
@@ -275,6 +281,16 @@ class Study(Settings):
                     f"rewind_epoch: {epoch} is not before the end of pretraining; allowed for "
                     f"{name} of {model} on {dataset}: 0 to {epochs - 1}"
                 )
+
+    def _check_arithmetic(self) -> None:
+        changes = [c for o in self.overrides for c in (o.pretraining, o.retraining)]
+        if self.arithmetic == "portable" and any(
+            settings.precision == "bfloat16" for settings in (self.training, *changes)
+        ):
+            raise ValueError(
+                "arithmetic: portable has no bfloat16, which AVX2 would emulate; allowed with "
+                "precision: bfloat16 is native"
+            )
 
     @cached_property
     def all_pruners(self) -> dict[str, Pruner]:

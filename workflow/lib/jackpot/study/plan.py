@@ -118,6 +118,7 @@ class Plan:
                     "architecture": spec.architecture or model,
                     "width": spec.width,
                     "seed": int(seed),
+                    "arithmetic": self.study.arithmetic,
                 },
                 code=(code_of("jackpot.stages.initialise"),),
             ),
@@ -284,11 +285,12 @@ class Plan:
     def _pruner(self, dataset: str, model: str, pruner: str, seed: int | str) -> dict[str, Any]:
         settings = self.study.all_pruners[pruner].model_dump(exclude={"weights", "iterations"})
         batch = self.study.pruning_batch_of(dataset, model, pruner).model_dump()
-        return {**settings, **batch, "seed": int(seed)}
+        computed = {"seed": int(seed), "arithmetic": self.study.arithmetic}
+        return {**settings, **batch, **computed}
 
     def _cell(self, dataset: str, model: str, seed: int | str, cell: dict) -> dict[str, Any]:
         names = {"study": self.study.name, "dataset": dataset, "model": model}
-        return {**names, **cell, "seed": int(seed)}
+        return {**names, **cell, "seed": int(seed), "arithmetic": self.study.arithmetic}
 
     # The study as a whole.
 
