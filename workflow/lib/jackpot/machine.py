@@ -90,7 +90,8 @@ def require_bfloat16(device: str, where: str = "") -> None:
     """Refuse bfloat16 where it would be emulated.
 
     Args:
-        device: ``auto``, ``cpu`` or ``cuda``; GPUs that nvidia-smi does not know are left to the job.
+        device: ``auto``, ``cpu`` or ``cuda``; a GPU that nvidia-smi does not know is left to the
+            job.
         where: what asks for it, for the message.
 
     Raises:
