@@ -1,4 +1,4 @@
-"""Digests of what portable arithmetic promises to be the same, by name; JSON on standard output.
+"""Digests of what portable arithmetic promises to be the same, by name; a line of JSON each.
 
 A program of its own, because instructions are chosen before torch is loaded.
 """
@@ -92,14 +92,21 @@ def operations():
         yield f"convolution {channels}-{out}, {size}x{size}/{stride}", [y, *gradients]
 
 
+def everything():
+    """Names and digests, the quick ones first."""
+    for name, tensors in operations():
+        yield name, digest(tensors)
+    for score in ("snip", "grasp", "synflow"):
+        yield f"{score} of vgg5", scored("vgg5", score)
+    for name in NETWORKS:
+        yield f"{name} trained", trained(name)
+
+
 def main():
     prepare_device("cpu", 1)
-    found = {name: digest(tensors) for name, tensors in operations()}
-    for name in NETWORKS:
-        found[f"{name} trained"] = trained(name)
-    for score in ("snip", "grasp", "synflow"):
-        found[f"{score} of vgg5"] = scored("vgg5", score)
-    print(json.dumps({"versions": versions(), "digests": found}, indent=1))
+    print(json.dumps(versions()), flush=True)
+    for name, value in everything():
+        print(json.dumps({name: value}), flush=True)
 
 
 main()

@@ -87,19 +87,28 @@ def verify(plan: Plan, runs: list[Run], scratch: Path, *, cores: int) -> list[Co
 def compare(plan: Plan, again: Plan, run: Run) -> Comparison:
     """The two results of one cell."""
     old, new = (read_sealed(_metrics(p, run)) for p in (plan, again))
+    return _compared(run, old, new, _history(plan, run) == _history(again, run))
+
+
+def _compared(run: Run, old: dict[str, Any], new: dict[str, Any], histories: bool) -> Comparison:
     found = Comparison(run)
     if old["weights_sha256"] != new["weights_sha256"]:
         found.differs.append("final weights")
-    if _history(plan, run) != _history(again, run):
+    if not histories:
         found.differs.append("history")
     found.differs += [name for name in NUMBERS if old[name] != new[name]]
     if found.differs:
         found.reasons = list(_reasons(old, new))
-        accuracies = [result["test_accuracy"] for result in (old, new)]
-        rounded = {"final weights", "history", *ROUNDED}
-        if not promised(old, new) and rounded.issuperset(found.differs) and None not in accuracies:
-            found.change = accuracies[1] - accuracies[0]
+        if _only_rounded(old, new, found.differs) and not promised(old, new):
+            found.change = new["test_accuracy"] - old["test_accuracy"]
     return found
+
+
+def _only_rounded(old: dict[str, Any], new: dict[str, Any], differs: list[str]) -> bool:
+    """Whether another rounding can be all there is to it: other weights, and what follows."""
+    follows = {"final weights", "history", *ROUNDED}
+    finite = None not in (old["test_accuracy"], new["test_accuracy"])
+    return finite and "final weights" in differs and follows.issuperset(differs)
 
 
 def promised(old: dict[str, Any], new: dict[str, Any]) -> bool:
