@@ -15,8 +15,8 @@ from typing import Any
 
 from jackpot.analysis.statistics import paired_test
 from jackpot.errors import JackpotError
+from jackpot.files.atomic import read_sealed, write_json
 from jackpot.fingerprints import differences
-from jackpot.storage import read_sealed, write_json
 from jackpot.study import Plan, Run
 
 ROUNDED = ("test_accuracy", "test_loss", "best_test_accuracy")
