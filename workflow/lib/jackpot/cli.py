@@ -12,12 +12,8 @@ from pydantic import ValidationError
 from jackpot.checks import CHECKS
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
-<<<<<<< HEAD
 from jackpot.machine import restrict
-from jackpot.settings import Arithmetic, Settings, Statistics, Training
-=======
-from jackpot.settings import Settings, Training
->>>>>>> main
+from jackpot.settings import Arithmetic, Settings, Training
 
 
 def add_settings(

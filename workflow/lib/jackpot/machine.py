@@ -18,7 +18,7 @@ from jackpot.errors import JackpotError
 PORTABLE = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
-    "MKL_CBWR": "AVX2",
+    "MKL_CBWR": "COMPATIBLE",
 }
 # oneDNN multiplies bfloat16 with instructions from here on (the values of ONEDNN_MAX_CPU_ISA).
 BFLOAT16_LEVELS = ("AVX512_CORE_BF16", "AVX512_CORE_FP16", "AVX512_CORE_AMX", "AVX10", "DEFAULT")
