@@ -1,5 +1,7 @@
 """Digests of what portable arithmetic promises to be the same, by name; a line of JSON each.
 
+    python tests/support/portable.py native|portable [vgg5 resnet8 ...]
+
 A program of its own, because instructions are chosen before torch is loaded.
 """
 
@@ -98,7 +100,7 @@ def everything():
         yield name, digest(tensors)
     for score in ("snip", "grasp", "synflow"):
         yield f"{score} of vgg5", scored("vgg5", score)
-    for name in NETWORKS:
+    for name in sys.argv[2:] or NETWORKS:
         yield f"{name} trained", trained(name)
 
 

@@ -3,10 +3,10 @@
 import ctypes
 import os
 import platform
-from importlib.metadata import version
 
 import torch
 
+from jackpot import __version__
 from jackpot.errors import JackpotError
 from jackpot.machine import (
     is_restricted,
@@ -87,7 +87,7 @@ def arithmetic() -> str:
 def versions() -> dict[str, str]:
     """Versions of what bits depend on."""
     return {
-        "jackpot": version("jackpot"),
+        "jackpot": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "cuda": torch.version.cuda or "none",
