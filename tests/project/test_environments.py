@@ -29,7 +29,7 @@ def lock(name):
 
 
 def needed(names):
-    """These packages and all that they need, as far as they are installed here for this platform."""
+    """These packages and all that they need on this platform, as far as it is installed here."""
     found, waiting = set(), list(names)
     while waiting:
         name = canonicalize_name(waiting.pop())
