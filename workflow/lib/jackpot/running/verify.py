@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jackpot.analysis.statistics import paired_test
+from jackpot.analysis.sequential import paired_test
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed, write_json
 from jackpot.fingerprints import differences
