@@ -54,7 +54,7 @@ def main(folder, *arguments):
     elif arguments[:2] == ("env", "create"):
         values = dict(pairwise(arguments))
         create(values["--file"], values["--prefix"])
-    else:
+    elif arguments[:1] != ("clean",):
         sys.exit(f"conda {arguments}: not expected")
 
 
