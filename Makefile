@@ -13,7 +13,7 @@ READY := $(VENV)/.ready
 .PHONY: run test bench verify lint docs clean
 
 run: $(READY)
-	$(VENV)/bin/snakemake --cores $(CORES) --workflow-profile workflow/profiles/local $(ARGS)
+	$(VENV)/bin/snakemake --cores $(CORES) $(ARGS)
 
 test: $(READY)
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)

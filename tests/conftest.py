@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -31,7 +30,7 @@ def warm(tmp_path_factory):
     """The environment of a warm server: a script costs milliseconds."""
     need(sys.platform == "linux", "warm processes need Linux")
     owner = subprocess.Popen(["sleep", "600"])
-    folder = Path(os.environ.get("TMPDIR", "/tmp")) / f"jackpot-faults-{owner.pid}"
+    folder = tmp_path_factory.mktemp("server") / "warm"
     yield {**os.environ, "JACKPOT_WARM": str(folder), "JACKPOT_WARM_OWNER": str(owner.pid)}
     owner.kill()
     owner.wait()

@@ -8,12 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import yaml
 
+from jackpot.running.private_folder import private_folder
 from tests.support import ROOT
 
 STUDY = {
@@ -37,7 +37,7 @@ class Clone:
     def __init__(self, folder, *, results=None, data=None, study=None, **config):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name in ("Snakefile", "workflow", "envs"):
+        for name in ("Snakefile", "workflow", "profiles", "envs"):
             (self.folder / name).symlink_to(ROOT / name)
         (self.folder / "study.yaml").write_text(yaml.safe_dump({**STUDY, **(study or {})}))
         self.results = Path(results or self.folder / "results")
@@ -122,7 +122,7 @@ def kill_all(process):
     process.wait()
     process.stdout.close()
     # A server that ends by itself removes its folder.
-    shutil.rmtree(f"{tempfile.gettempdir()}/jackpot-{os.getuid()}-{process.pid}", True)
+    shutil.rmtree(private_folder() / f"warm-{process.pid}", True)
 
 
 def kill(process):

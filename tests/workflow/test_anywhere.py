@@ -110,10 +110,10 @@ def test_another_workflow_adds_a_rule_on_our_runs(clone, tmp_path):
 @pytest.mark.parametrize(
     ("cell", "said"),
     [
-        ("mnist/vgg5/snip/none/sparsity0.8/seed0", "dataset 'mnist'"),
-        ("digits/vgg7/snip/none/sparsity0.8/seed0", "model 'vgg7'"),
-        ("digits/vgg5/snap/none/sparsity0.8/seed0", "ticket 'snap'"),
-        ("digits/vgg5/snip/rearanged/sparsity0.8/seed0", "check 'rearanged'"),
+        ("mnist/vgg5/snip/none/sparsity0.8/seed0", "dataset mnist"),
+        ("digits/vgg7/snip/none/sparsity0.8/seed0", "model vgg7"),
+        ("digits/vgg5/snap/none/sparsity0.8/seed0", "ticket snap"),
+        ("digits/vgg5/snip/rearanged/sparsity0.8/seed0", "check rearanged"),
         ("digits/vgg5/snip/none/sparsity0.7/seed0", "sparsity 0.7"),
         ("digits/vgg5/snip/none/sparsity0.8/seed3", "seed 3"),
     ],

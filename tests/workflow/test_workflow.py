@@ -16,7 +16,7 @@ from tests.support import ROOT, snake
 
 pytestmark = pytest.mark.workflow
 
-PARTS = ("Snakefile", "config.yaml", "workflow", "studies", "envs")
+PARTS = ("Snakefile", "config.yaml", "workflow", "profiles", "studies", "envs")
 STUDY = {
     **snake.STUDY,
     "experiments": [

@@ -38,12 +38,11 @@ if not FROM_TABLES:
         params:
             study=PLAN.study_options(),
             partial="--partial" if SETTINGS.partial else "",
-            fingerprint=PLAN.collected(),
+            of=COLLECTED,
         message:
             "collect the results of {STUDY.name}"
         shell:
-            "run collect {params.study} {params.partial} 2> {log}"
-
+            "run collect {params.study} {params.partial} 2> {log:q}"
 
     if LOOK:
 
@@ -63,7 +62,7 @@ if not FROM_TABLES:
             message:
                 f"look {PLAN.progress.look} of {PLAN.progress.looks} at {STUDY.name}"
             shell:
-                "run look --runs {input} --out {output} {params.study} 2> {log}"
+                "run look --runs {input:q} --out {output:q} {params.study} 2> {log:q}"
 
 
 rule verdicts:
@@ -84,10 +83,11 @@ rule verdicts:
         study=PLAN.study_options(),
         design=DESIGN,
         code=code_of("jackpot.stages.verdicts"),
+        of=COLLECTED,
     message:
         "verdicts of {STUDY.name}"
     shell:
-        "run verdicts --runs {input} --out {output} {params.study} 2> {log}"
+        "run verdicts --runs {input:q} --out {output:q} {params.study}" " 2> {log:q}"
 
 
 # A rule for each figure, so that each has its own caption in Snakemake's report.
@@ -116,10 +116,11 @@ for FIGURE, TABLE in SOURCE_OF.items():
             figure=FIGURE,
             stem=lambda w, output: os.path.splitext(output[0])[0],
             code=code_of("jackpot.stages.draw"),
+            of=COLLECTED,
         message:
             "draw {params.figure}"
         shell:
-            "run draw --figure {params.figure} --table {input} --out {params.stem} 2> {log}"
+            "run draw --figure {params.figure} --table {input:q} --out {params.stem:q} 2> {log:q}"
 
 
 rule tables:
@@ -148,10 +149,11 @@ rule tables:
         study=PLAN.study_options(),
         design=DESIGN,
         code=code_of("jackpot.stages.tables"),
+        of=COLLECTED,
     message:
         "tables of {STUDY.name}"
     shell:
-        "run tables --runs {input.runs} --out {params.out} {params.study} 2> {log}"
+        "run tables --runs {input.runs:q} --out {params.out:q}" " {params.study} 2> {log:q}"
 
 
 rule figures:
@@ -187,9 +189,10 @@ rule report:
         study=PLAN.study_options(),
         design=DESIGN,
         code=code_of("jackpot.stages.report"),
+        of=COLLECTED,
     message:
         "report of {STUDY.name}: {output}"
     shell:
-        "run report --runs {input.runs} --verdicts {input.verdicts}"
-        " --histories {input.histories} --layers {input.layers} --about {input.about}"
-        " --out {output} {params.study} 2> {log}"
+        "run report --runs {input.runs:q} --verdicts {input.verdicts:q}"
+        " --histories {input.histories:q} --layers {input.layers:q} --about {input.about:q}"
+        " --out {output:q} {params.study} 2> {log:q}"

@@ -20,7 +20,8 @@ def add_settings(
     parser: argparse.ArgumentParser, settings: type[Settings], without: tuple[str, ...] = ()
 ) -> None:
     """One ``--option`` for every field, with its type, default, allowed values and help."""
-    group = parser.add_argument_group(settings.__name__, settings.__doc__.split("\n")[0])
+    # PYTHONOPTIMIZE=2 leaves no docstrings.
+    group = parser.add_argument_group(settings.__name__, (settings.__doc__ or "").split("\n")[0])
     for name, field in settings.model_fields.items():
         if name in without:
             continue

@@ -5,6 +5,8 @@ import logging
 import os
 import sys
 
+from jackpot.running import results_folder
+
 # What asks for work that is done already; it was done again before the first look.
 FORCED = ("-F", "--forceall", "-f", "--force")
 FORCED_BY_NAME = ("-R", "--forcerun")
@@ -34,6 +36,7 @@ def without_force(words: list[str]) -> list[str]:
 
 
 def _become(command: list[str]) -> None:
+    results_folder.hand_on()
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -71,10 +71,6 @@ class Dataset(Settings):
         """Whether a digest says what the images are, wherever they come from."""
         return bool(self.sha256 or self.md5)
 
-    def identity(self) -> dict:
-        """What tells the source from another one: not its place, where it has a digest."""
-        return self.model_dump(exclude={"path", "url"} if self.has_digest else None)
-
 
 class Model(Settings):
     """A network: ``vgg<depth>`` or ``resnet<depth>`` and its width."""

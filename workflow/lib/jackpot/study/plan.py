@@ -7,11 +7,13 @@ list of what is stale and the test of whether a study is complete. No Snakemake,
 import json
 import os
 from collections.abc import Callable
+from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
 from jackpot.checks import CHECKS
 from jackpot.cli import command_options
+from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed
 from jackpot.fingerprints import code_of, digest, recorded
 from jackpot.pruning.allocation import ALLOCATIONS, GLOBAL
@@ -47,8 +49,8 @@ class Plan:
 
     def source(self, dataset: str) -> str:
         """The record of a dataset's source; another definition has another one."""
-        job = digest([self.study.datasets[dataset].identity()])[:8]
-        return f"{self.config.data_dir}/{dataset}/source-{job}.json"
+        definition = digest([self.study.datasets[dataset].model_dump()])[:8]
+        return f"{self.config.data_dir}/{dataset}/source-{definition}.json"
 
     def weights(self, dataset: str, model: str, seed: int | str, file: str) -> str:
         """A file of weights: ``init.safetensors``, or ``<data>/trained.safetensors``."""
@@ -67,6 +69,29 @@ class Plan:
         return f"{self.root}/runs/{cell}"
 
     # The jobs.
+
+    def check_target(self, path: str) -> None:
+        """Refuse a file of a run that is not in the study.
+
+        Raises:
+            JackpotError: naming the first part of its path that no run has, and what there is.
+        """
+        names = [field.name for field in fields(Run)]
+        asked = os.path.relpath(path, f"{self.root}/runs").split("/")
+        if len(asked) != len(names) + 1 or asked[0] == "..":
+            return
+        left = [run.path.split("/")[1:] for run in self.study.runs()]
+        for place, (name, part) in enumerate(zip(names, asked, strict=False)):
+            allowed = dict.fromkeys(parts[place] for parts in left)
+            if part not in allowed:
+                value, *others = (text.removeprefix(name) for text in (part, *allowed))
+                where = "/".join(asked[:place])
+                raise JackpotError(
+                    f"{path}: {name} {value} is not in the study {self.config.study}; "
+                    f"{f'{where} has' if where else 'it has'} {', '.join(others)}. "
+                    "Add it under experiments, or ask for another cell."
+                )
+            left = [parts for parts in left if parts[place] == part]
 
     def download(self, dataset: str, source: str = "") -> Job:
         """Have a dataset's source at hand."""
