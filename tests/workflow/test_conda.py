@@ -20,7 +20,7 @@ def test_jobs_run_in_the_environment_that_snakemake_built(tmp_path, monkeypatch,
     log = tmp_path / "interpreters"
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(
-        f"import sys\nopen({str(log)!r}, 'a').write(f'{{sys.prefix}} {{sys.argv}}\\n')\n"
+        f"import sys\nopen({str(log)!r}, 'a').write(f'{{sys.prefix}} {{sys.orig_argv}}\\n')\n"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "site"), str(PACKAGE.parent)]))
     text = clone.make(f"{clone.run_of('snip')}/metrics.json", options=["--sdm", "conda"])
