@@ -67,9 +67,10 @@ def engine(
     *,
     options: dict | None = None,
     side: int = 32,
-    batch: int = BATCH,
+    batch: int | None = None,
 ) -> Callable[[], object]:
     """Steps of our engine, data pipeline and mask included."""
+    batch = batch or BATCH
     settings = Training(batch_size=batch, precision=precision)
     model = build_model(name, **(MODELS[name] if options is None else options))
     model = model.to(device, memory_format=torch.channels_last)
