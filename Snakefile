@@ -8,10 +8,14 @@ from shlex import quote
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
+# Its library is beside it, whatever is installed.
+sys.path.insert(0, os.path.join(str(workflow.current_basedir), "workflow", "lib"))
+
 from jackpot.cli import command_options
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
 from jackpot.fingerprints import code_of, digest, recorded
+from jackpot.machine import require_bfloat16, restricted
 from jackpot.running import results_folder, snakemake_internals
 from jackpot.running.again import start_again
 from jackpot.running.links import forget_links
@@ -31,10 +35,12 @@ report: "workflow/lib/jackpot/report/templates/workflow.rst"
 try:
     SETTINGS = load_config(config)
     STUDY = load_study(SETTINGS.study, SETTINGS.datasets)
+    PLAN = Plan(STUDY, SETTINGS)
+    for target in snakemake_internals.targets():
+        PLAN.check_target(target)
 except JackpotError as error:
     raise WorkflowError(str(error)) from None
 
-PLAN = Plan(STUDY, SETTINGS)
 ROOT = PLAN.root
 
 
@@ -84,6 +90,9 @@ onstart:
     try:
         results_folder.require_space(ROOT)
         results_folder.hold(ROOT)
+        wanted = [job.params.get("options") or "" for job in workflow.dag.needrun_jobs()]
+        if workflow.local_exec and any("--precision bfloat16" in options for options in wanted):
+            require_bfloat16(SETTINGS.device, SETTINGS.study)
     except JackpotError as error:
         raise WorkflowError(str(error)) from None
     if AT_WORK:

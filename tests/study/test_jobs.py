@@ -71,6 +71,10 @@ TRAINED = {"pretrained", "magnitude", "iterative", "run dense", "run lottery", "
             {*TRAINED, "run lottery_iterative"},
         ),
         ({"data_seed": 5}, {"labels"}),
+        (
+            {"arithmetic": "portable"},
+            {*TRAINED, "initial", "snip", "run snip", "run lottery_iterative"},
+        ),
     ],
 )
 def test_a_change_reaches_what_it_decides(tmp_path, changes, expected):

@@ -47,7 +47,7 @@ def pretrained(file):
 
 
 # `snakemake figures` beside a runs.csv draws from it alone: nothing is collected or trained.
-ONLY_FIGURES = snakemake_internals.only_target() == "figures"
+ONLY_FIGURES = snakemake_internals.targets() == ["figures"]
 FROM_TABLES = ONLY_FIGURES and os.path.exists(f"{ROOT}/runs.csv")
 
 
@@ -75,6 +75,7 @@ PREFIX = {
     "SCRIPTS": SCRIPTS,
     "SNAKEMAKE_PYTHON": os.path.dirname(sys.executable),
     "SNAKEMAKE_CONDA": os.environ.get("CONDA_PREFIX", ""),
+    "RESTRICTIONS": restricted(STUDY.arithmetic),
 }
 PREFIX = " ".join(f"{name}={quote(value)};" for name, value in PREFIX.items())
 PREFIX = f'set -euo pipefail; {PREFIX} . "$SCRIPTS/run.sh"; '

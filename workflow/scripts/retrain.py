@@ -50,7 +50,7 @@ def run() -> None:
             settings=settings,
             epochs=args.retrain_epochs or settings.epochs,
             first_epoch=args.first_epoch,
-            device=lease_device(prepare_device(args.device, args.threads)),
+            device=lease_device(prepare_device(args.device, args.threads, settings.precision)),
             keep_weights=args.keep_weights,
             resume=resume_file_of(args),
             fingerprint=args.fingerprint,

@@ -7,6 +7,7 @@ list of what is stale and the test of whether a study is complete. No Snakemake,
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,7 @@ from jackpot.architectures import MODELS
 from jackpot.cli import command_options
 from jackpot.data.folders import refuse_changed_folder
 from jackpot.data.kinds import KINDS
+from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed
 from jackpot.fingerprints import code_of, digest, recorded
 from jackpot.pruning.allocation import ALLOCATIONS, GLOBAL
@@ -70,6 +72,29 @@ class Plan:
         return f"{self.root}/runs/{cell}"
 
     # The jobs.
+
+    def check_target(self, path: str) -> None:
+        """Refuse a file of a run that is not in the study.
+
+        Raises:
+            JackpotError: naming the first part of its path that no run has, and what there is.
+        """
+        names = [field.name for field in fields(Run)]
+        asked = os.path.relpath(path, f"{self.root}/runs").split("/")
+        if len(asked) != len(names) + 1 or asked[0] == "..":
+            return
+        left = [run.path.split("/")[1:] for run in self.study.runs()]
+        for place, (name, part) in enumerate(zip(names, asked, strict=False)):
+            allowed = dict.fromkeys(parts[place] for parts in left)
+            if part not in allowed:
+                value, *others = (text.removeprefix(name) for text in (part, *allowed))
+                where = "/".join(asked[:place])
+                raise JackpotError(
+                    f"{path}: {name} {value} is not in the study {self.config.study}; "
+                    f"{f'{where} has' if where else 'it has'} {', '.join(others)}. "
+                    "Add it under experiments, or ask for another cell."
+                )
+            left = [parts for parts in left if parts[place] == part]
 
     def download(self, dataset: str, source: str = "") -> Job:
         """Have a dataset's source at hand."""
@@ -129,6 +154,7 @@ class Plan:
                     "architecture": architecture,
                     **spec.given(),
                     "seed": int(seed),
+                    "arithmetic": self.study.arithmetic,
                 },
                 code=(
                     code_of("jackpot.stages.initialise"),
@@ -300,11 +326,12 @@ class Plan:
     def _pruner(self, dataset: str, model: str, pruner: str, seed: int | str) -> dict[str, Any]:
         settings = self.study.all_pruners[pruner].model_dump(exclude={"weights", "iterations"})
         batch = self.study.pruning_batch_of(dataset, model, pruner).model_dump()
-        return {**settings, **batch, "seed": int(seed)}
+        computed = {"seed": int(seed), "arithmetic": self.study.arithmetic}
+        return {**settings, **batch, **computed}
 
     def _cell(self, dataset: str, model: str, seed: int | str, cell: dict) -> dict[str, Any]:
         names = {"study": self.study.name, "dataset": dataset, "model": model}
-        return {**names, **cell, "seed": int(seed)}
+        return {**names, **cell, "seed": int(seed), "arithmetic": self.study.arithmetic}
 
     # The study as a whole.
 
