@@ -156,12 +156,8 @@ def test_odd_names_of_folders_are_names_of_folders(tmp_path, name):
 
 
 def test_a_clone_in_an_odd_folder(tmp_path):
-    clone = Clone(tmp_path / "c l ö $(touch x)'{y}", study=ONE, results=tmp_path / "results")
-    clone = Clone.__new__(Clone)
-    clone.folder, clone.root = tmp_path / "c l ö $(touch x)'{y}", tmp_path / "results" / "small"
-    config = yaml.safe_load((clone.folder / "config.yaml").read_text())
-    (clone.folder / "config.yaml").write_text(yaml.safe_dump({**config, "data_dir": "data"}))
-    clone.make("runs.csv")
+    """Braces in it are more than Snakemake's own ``conda:`` can bear."""
+    Clone(tmp_path / "c l ö $(touch x)'\"y", study=ONE).make("runs.csv")
     assert not list(tmp_path.rglob("x"))
 
 
