@@ -1,5 +1,6 @@
 # make run    sets everything up and runs the default study to its report
 # make test   sets everything up and runs the tests
+# make docs   makes a site of the documentation in site/
 # make bench  times the engine beside the conventional loop and the machine's limit
 # make verify makes three random cells again and compares bits (ARGS="--sample 10")
 
@@ -9,7 +10,7 @@ LOCK ?= envs/requirements-cpu.txt
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: run test bench verify lint install clean
+.PHONY: run test bench verify lint docs install clean
 
 run: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) $(ARGS)
@@ -28,6 +29,9 @@ lint: $(READY)
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/snakefmt --check Snakefile workflow/rules
 	$(VENV)/bin/snakemake --lint
+
+docs: $(READY)
+	$(VENV)/bin/mkdocs build --strict $(ARGS)
 
 clean:
 	rm -rf $(VENV)

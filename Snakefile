@@ -8,11 +8,14 @@ from shlex import quote
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
-from jackpot.checks import CHECKS
+# Its library is beside it, whatever is installed.
+sys.path.insert(0, os.path.join(str(workflow.current_basedir), "workflow", "lib"))
+
 from jackpot.cli import command_options
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
 from jackpot.fingerprints import code_of, digest, recorded
+from jackpot.machine import require_bfloat16, restricted
 from jackpot.running import results_folder, snakemake_internals
 from jackpot.running.again import start_again
 from jackpot.running.links import forget_links
@@ -32,10 +35,12 @@ report: "workflow/lib/jackpot/report/templates/workflow.rst"
 try:
     SETTINGS = load_config(config)
     STUDY = load_study(SETTINGS.study, SETTINGS.datasets)
+    PLAN = Plan(STUDY, SETTINGS)
+    for target in snakemake_internals.targets():
+        PLAN.check_target(target)
 except JackpotError as error:
     raise WorkflowError(str(error)) from None
 
-PLAN = Plan(STUDY, SETTINGS)
 ROOT = PLAN.root
 
 
@@ -52,6 +57,12 @@ wildcard_constraints:
 
 # Another Snakemake at work now makes what this one lays out out of date.
 AT_WORK = results_folder.at_work(ROOT) if workflow.is_main_process else None
+
+if workflow.is_main_process:
+    try:
+        PLAN.refuse_changed_folders()
+    except JackpotError as error:
+        raise WorkflowError(str(error)) from None
 
 
 include: "workflow/rules/common.smk"
@@ -79,6 +90,9 @@ onstart:
     try:
         results_folder.require_space(ROOT)
         results_folder.hold(ROOT)
+        wanted = [job.params.get("options") or "" for job in workflow.dag.needrun_jobs()]
+        if workflow.local_exec and any("--precision bfloat16" in options for options in wanted):
+            require_bfloat16(SETTINGS.device, SETTINGS.study)
     except JackpotError as error:
         raise WorkflowError(str(error)) from None
     if AT_WORK:
@@ -100,16 +114,16 @@ onstart:
 
 # Snakemake calls it a success when every job that it chose has ended well. It leaves out what
 # follows a job that had to run for another reason than a missing file, if all that lies between is
-# `ancient`.
+# `ancient`: the same command once more makes that.
 onsuccess:
     missing = [f for f in snakemake_internals.asked_for(workflow) if not os.path.exists(f)]
-    if missing:
+    if missing and not start_again(because=digest(missing)):
         raise WorkflowError(
-            f"{len(missing)} of the files asked for are still to be made, {missing[0]} first. "
-            "Start the same command again: it goes on from here."
+            f"{len(missing)} of the files asked for are still to be made, {missing[0]} first, and "
+            "no job is left that would make them."
         )
     # A look that was made in this call may send cells on to the next one.
-    if Plan(STUDY, SETTINGS).progress.look > PLAN.progress.look:
+    if not missing and Plan(STUDY, SETTINGS).progress.look > PLAN.progress.look:
         start_again()
 
 

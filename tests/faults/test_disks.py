@@ -9,7 +9,7 @@ import pytest
 from jackpot.errors import JackpotError
 from jackpot.running.results_folder import require_space
 from tests.support import need
-from tests.support.damage import retrain
+from tests.support.scripts import retrain
 from tests.support.snake import Clone
 
 ONE = {"experiments": [{"tickets": ["random"], "sparsities": [0.8], "seeds": [0]}]}
@@ -70,6 +70,7 @@ def test_a_resume_file_that_cannot_be_written_does_not_stop_the_training(
     assert (tmp_path / "out" / "metrics.json").exists()
 
 
+@pytest.mark.workflow
 @pytest.mark.parametrize("kind", DISKS)
 def test_snakemake_starts_nothing_on_a_disk_it_cannot_write_to(tmp_path, small_disk, kind):
     inflict, reason = DISKS[kind]

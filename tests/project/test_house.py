@@ -16,6 +16,7 @@ FLOORS = (
         "randomness",
         "files",
         "fingerprints",
+        "machine",
         "registry",
     },
     {"architectures"},

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from tests.support import need
-from tests.support.snake import STUDY, Clone, kill_all, wait_for
+from tests.support.processes import wait_for
+from tests.support.snake import STUDY, Clone, kill_all
 
 pytestmark = pytest.mark.workflow
 

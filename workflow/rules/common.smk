@@ -47,14 +47,14 @@ def pretrained(file):
 
 
 # `snakemake figures` beside a runs.csv draws from it alone: nothing is collected or trained.
-ONLY_FIGURES = snakemake_internals.only_target() == "figures"
+ONLY_FIGURES = snakemake_internals.targets() == ["figures"]
 FROM_TABLES = ONLY_FIGURES and os.path.exists(f"{ROOT}/runs.csv")
-SETTLED = not FROM_TABLES and PLAN.is_settled()
 
 
 RESULTS = [file for file in PLAN.results() if not SETTINGS.partial or os.path.exists(file.path)]
 # Tables and what is made of them follow from these; a time stamp may say nothing of it.
-COLLECTED = digest([PLAN.collected(), [file.path for file in RESULTS]])
+COLLECTED = PLAN.collected(file.path for file in RESULTS)
+SETTLED = not FROM_TABLES and PLAN.is_settled() and recorded(f"{ROOT}/about.json") == COLLECTED
 
 # Where the decisions of this look are kept; nothing follows a study's only look.
 LOOK = [] if FROM_TABLES or SETTINGS.partial or not STUDY.statistics.looks else [PLAN.look_now()]
@@ -65,7 +65,7 @@ if workflow.is_main_process and not FROM_TABLES:
 
 
 def settled(path):
-    """A table whose time stamp says nothing, while every result is there and today's."""
+    """A table whose time stamp says nothing, while it and every result are today's."""
     return ancient(path) if SETTLED else path
 
 
@@ -75,6 +75,7 @@ PREFIX = {
     "SCRIPTS": SCRIPTS,
     "SNAKEMAKE_PYTHON": os.path.dirname(sys.executable),
     "SNAKEMAKE_CONDA": os.environ.get("CONDA_PREFIX", ""),
+    "RESTRICTIONS": restricted(STUDY.arithmetic),
 }
 PREFIX = " ".join(f"{name}={quote(value)};" for name, value in PREFIX.items())
 PREFIX = f'set -euo pipefail; {PREFIX} . "$SCRIPTS/run.sh"; '

@@ -52,7 +52,7 @@ rule corrupt:
     log:
         f"{ROOT}/logs/corrupt/{{dataset}}/{{data}}.log",
     wildcard_constraints:
-        data=f"({any_of(n for n, c in CHECKS.items() if c.spoils == 'data')})(-[a-z_]+)?",
+        data=f"({any_of(STUDY.data_versions)})(-[a-z_]+)?",
     conda:
         CONDA
     resources:

@@ -1,6 +1,7 @@
 # From results to tables, figures, verdicts and the page.
 
 SOURCE_OF = {
+    "verdicts": "verdicts",
     "sanity_checks": "runs",
     "tickets": "runs",
     "layer_densities": "layers",
@@ -9,7 +10,8 @@ SOURCE_OF = {
 FIGURES = [
     figure
     for figure, table in SOURCE_OF.items()
-    if not FROM_TABLES or os.path.exists(f"{ROOT}/{table}.csv")
+    # Verdicts are made from the runs.
+    if not FROM_TABLES or table == "verdicts" or os.path.exists(f"{ROOT}/{table}.csv")
 ]
 TABLES = [f"{ROOT}/tables/{family}.{kind}" for family in STUDY.families() for kind in TABLE_KINDS]
 
@@ -40,7 +42,7 @@ if not FROM_TABLES:
             partial="--partial" if SETTINGS.partial else "",
             of=COLLECTED,
         message:
-            "collect the results of {STUDY.name}"
+            f"collect the results of {STUDY.name}"
         shell:
             "run collect {params.study} {params.partial} 2> {log:q}"
 
@@ -71,7 +73,7 @@ rule verdicts:
     output:
         report(
             f"{ROOT}/verdicts.csv",
-            caption="../lib/jackpot/report/templates/verdicts.rst",
+            caption="../lib/jackpot/report/templates/verdict_table.rst",
             category="Verdicts",
             labels={"table": "verdict of every check"},
         ),
@@ -85,7 +87,7 @@ rule verdicts:
         code=code_of("jackpot.stages.verdicts"),
         of=COLLECTED,
     message:
-        "verdicts of {STUDY.name}"
+        f"verdicts of {STUDY.name}"
     shell:
         "run verdicts --runs {input:q} --out {output:q} {params.study}" " 2> {log:q}"
 
@@ -151,7 +153,7 @@ rule tables:
         code=code_of("jackpot.stages.tables"),
         of=COLLECTED,
     message:
-        "tables of {STUDY.name}"
+        f"tables of {STUDY.name}"
     shell:
         "run tables --runs {input.runs:q} --out {params.out:q}" " {params.study} 2> {log:q}"
 
@@ -161,7 +163,7 @@ rule figures:
         expand(f"{ROOT}/figures/{{figure}}.{{kind}}", figure=FIGURES, kind=("svg", "pdf", "png")),
         TABLES,
     message:
-        "figures and tables of {STUDY.name} are in {ROOT}"
+        f"figures and tables of {STUDY.name} are in {ROOT}"
 
 
 rule report:
@@ -191,7 +193,7 @@ rule report:
         code=code_of("jackpot.stages.report"),
         of=COLLECTED,
     message:
-        "report of {STUDY.name}: {output}"
+        f"report of {STUDY.name}: {{output}}"
     shell:
         "run report --runs {input.runs:q} --verdicts {input.verdicts:q}"
         " --histories {input.histories:q} --layers {input.layers:q} --about {input.about:q}"

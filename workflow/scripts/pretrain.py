@@ -32,7 +32,7 @@ def run() -> None:
             initial=args.weights,
             settings=settings,
             snapshots=tuple(args.snapshots),
-            device=lease_device(prepare_device(args.device, args.threads)),
+            device=lease_device(prepare_device(args.device, args.threads, settings.precision)),
             resume=resume_file_of(args),
             fingerprint=args.fingerprint,
         ),

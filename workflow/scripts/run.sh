@@ -1,5 +1,5 @@
 # run NAME --options...: workflow/scripts/NAME.py as a job of Snakemake. The shell of every rule
-# reads this; SCRIPTS, SNAKEMAKE_PYTHON and SNAKEMAKE_CONDA are set in rules/common.smk.
+# reads this; SCRIPTS, SNAKEMAKE_PYTHON, SNAKEMAKE_CONDA and RESTRICTIONS are set in rules/common.smk.
 
 # Under the Python that runs Snakemake, or that of the rule's environment where Snakemake has
 # activated one.
@@ -12,7 +12,8 @@ run() {
     local status try
     for try in 1 2 3 4; do
         status=0
-        python -S -E "$SCRIPTS/warm.py" "$SCRIPTS/$1.py" "${@:2}" || status=$?
+        # What restricts instructions must be there before the warm process loads torch.
+        env $RESTRICTIONS python -S -E "$SCRIPTS/warm.py" "$SCRIPTS/$1.py" "${@:2}" || status=$?
         [ $status = 75 ] && kill -0 $PPID 2> /dev/null || break
     done
     explain $status "$1" >&2

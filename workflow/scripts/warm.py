@@ -30,11 +30,15 @@ SLOW = (
     "jackpot.stages.pretrain",
     "jackpot.stages.retrain",
 )
+# What the scripts import is the workflow's own, whichever is installed.
+LIBRARY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib")
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 BROKEN = 70  # EX_SOFTWARE: the server died under the job
 
 
 def run_ordinarily(arguments: list[str]) -> None:
+    others = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [LIBRARY, others]))
     os.execv(sys.executable, [sys.executable, *arguments])
 
 
@@ -140,6 +144,7 @@ def serve(folder: str) -> None:
     import importlib
     import select
 
+    sys.path.insert(1, LIBRARY)
     for name in SLOW:
         importlib.import_module(name)
     address, owner = os.path.join(folder, "socket"), int(os.environ["JACKPOT_WARM_OWNER"])

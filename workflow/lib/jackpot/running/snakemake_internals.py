@@ -14,16 +14,17 @@ from snakemake.cli import parse_args
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 
-def only_target() -> str | None:
-    """What the command line asks for, if that is one thing by name; rules are laid out before.
+def targets() -> list[str]:
+    """What the command line asks for by name, which Snakemake looks at once rules are laid out.
 
-    Without it ``snakemake figures`` would collect and train before it draws.
+    Without it ``snakemake figures`` would collect and train before it draws, and a cell that is
+    not in the study would end in a traceback.
     """
     try:
         _, arguments = parse_args(sys.argv[1:])
     except SystemExit:  # another program's command line
-        return None
-    return arguments.targets.pop() if len(arguments.targets) == 1 else None
+        return []
+    return sorted(arguments.targets)
 
 
 def lift_job_rate_limit(workflow) -> None:
