@@ -1,5 +1,6 @@
 """Score the weights once and cut masks at every sparsity."""
 
+from jackpot.checks import CHECKS
 from jackpot.cli import add_machine, add_settings, main, parser_of, settings_from
 from jackpot.settings import Pruner, PruningBatch
 
@@ -11,6 +12,8 @@ def run() -> None:
     parser.add_argument("--out", required=True, help="folder for sparsity<s>.safetensors")
     parser.add_argument("--sparsities", type=float, nargs="+", required=True)
     parser.add_argument("--seed", type=int, default=0)
+    checks = [name for name, check in CHECKS.items() if check.spoils in ("nothing", "scores")]
+    parser.add_argument("--check", choices=checks, default="none", help="what edits the scores")
     add_settings(parser, Pruner, without=("weights", "iterations"))
     add_settings(parser, PruningBatch)
     add_machine(parser)
@@ -30,6 +33,7 @@ def run() -> None:
         batch=batch,
         sparsities=args.sparsities,
         seed=args.seed,
+        check=args.check,
         device=lease_device(prepare_device(args.device, args.threads)),
         fingerprint=args.fingerprint,
     )

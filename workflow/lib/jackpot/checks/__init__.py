@@ -1,11 +1,13 @@
 """Sanity checks: each spoils exactly one ingredient of a ticket and leaves the rest alone.
 
 If accuracy survives, the method never used that ingredient (su2020, section 3). A check is a file
-of this folder with a ``QUESTION`` and one or more of three pure functions; one that is not there
+of this folder with a ``QUESTION`` and one or more of these pure functions; one that is not there
 is the identity:
 
 - ``data(images, labels, generator, *, classes[, scope])``: the ``(images, labels)`` that the
   pruner sees, ``images`` (N, C, H, W) of any dtype and ``labels`` (N,);
+- ``scores(scores, generator)``: the scores that the mask is cut by, name -> scores, higher = keep;
+  every layer keeps as many weights as it would without the check;
 - ``mask(mask, generator)``: the mask of the ticket, name -> bool, True = kept;
 - ``weights(weights, mask, generator[, *, scope])``: its starting weights, a whole ``state_dict``,
   not yet masked.
@@ -30,10 +32,11 @@ if TYPE_CHECKING:
     import torch
 
     Data = tuple[torch.Tensor, torch.Tensor]
+    Scores = dict[str, torch.Tensor]
     Mask = dict[str, torch.Tensor]
     Weights = dict[str, torch.Tensor]
 
-EDITS = ("data", "mask", "weights")
+EDITS = ("data", "scores", "mask", "weights")
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Check:
 
     @property
     def spoils(self) -> str:
-        """``data``, ``mask``, ``weights``, or ``nothing``."""
+        """``data``, ``scores``, ``mask``, ``weights``, or ``nothing``."""
         return self.edits[0] if self.edits else "nothing"
 
     def data(
@@ -82,6 +85,10 @@ class Check:
         images, labels = data
         classes = int(labels.max()) + 1 if classes is None else classes
         return self._edited("data", data, (images, labels, generator), scope, classes=classes)
+
+    def scores(self, scores: Scores, generator: torch.Generator) -> Scores:
+        """The scores that the mask is cut by: name -> scores of any shape, higher = keep."""
+        return self._edited("scores", scores, (scores, generator), None)
 
     def mask(self, mask: Mask, generator: torch.Generator) -> Mask:
         """The mask of the ticket: name -> bool, True = kept."""

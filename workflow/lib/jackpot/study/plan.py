@@ -11,7 +11,7 @@ from typing import Any
 from jackpot.checks import CHECKS
 from jackpot.cli import command_options
 from jackpot.fingerprints import code_of, digest, recorded
-from jackpot.pruning.allocation import ALLOCATIONS, GLOBAL
+from jackpot.pruning.allocation import code_of_allocation
 from jackpot.pruning.scores import SCORES
 from jackpot.study.config import Config
 from jackpot.study.jobs import File, Job
@@ -148,8 +148,13 @@ class Plan:
         )
 
     def prune(self, dataset: str, model: str, pruner: str, data: str, seed: int | str) -> Job:
-        """Score once and cut at every sparsity of the study."""
+        """Score once and cut at every sparsity of the study.
+
+        ``data`` is a version of the dataset, and after a plus the check that edits the scores:
+        ``clean+inverted``.
+        """
         cell = (dataset, model, pruner, data, int(seed))
+        seen, _, check = data.partition("+")
         sparsities = [f"{s:g}" for s in self.study.sparsities]
         return self._once(
             ("prune", *cell),
@@ -157,11 +162,19 @@ class Plan:
                 "prune",
                 tuple(self.mask(*cell, sparsity) for sparsity in sparsities),
                 inputs={
-                    "data": self._data(dataset, data),
-                    "weights": self._scored(dataset, model, pruner, data, seed),
+                    "data": self._data(dataset, seen),
+                    "weights": self._scored(dataset, model, pruner, seen, seed),
                 },
-                options={**self._pruner(dataset, model, pruner, seed), "sparsities": sparsities},
-                code=(code_of("jackpot.stages.prune"), *self._method(pruner)),
+                options={
+                    **self._pruner(dataset, model, pruner, seed),
+                    "check": check or None,
+                    "sparsities": sparsities,
+                },
+                code=(
+                    code_of("jackpot.stages.prune"),
+                    *self._method(pruner),
+                    *([CHECKS.code(check)] if check else []),
+                ),
             ),
         )
 
@@ -213,6 +226,8 @@ class Plan:
         data = self.study.data_of(dataset, model, settings.pruner, check)
         folder = self.run(*cell, check, sparsity, seed)
         names = {"ticket": ticket, "check": check, "sparsity": sparsity}
+        # The pruner's view: its data, and what its scores become.
+        seen = f"{data}+{check}" if CHECKS[check].spoils == "scores" else data
         edits_ticket = CHECKS[check].spoils in ("mask", "weights")
         options = self.study.check_options.get(check, {}) if edits_ticket else {}
         return self._once(
@@ -223,7 +238,7 @@ class Plan:
                 inputs={
                     "clean": self._data(dataset, "clean"),
                     "weights": self._start(*cell, data, seed),
-                    "mask": self._mask(dataset, model, settings.pruner, data, seed, sparsity),
+                    "mask": self._mask(dataset, model, settings.pruner, seen, seed, sparsity),
                 },
                 options={
                     **self._cell(dataset, model, seed, names),
@@ -277,9 +292,7 @@ class Plan:
 
     def _method(self, pruner: str) -> tuple[str, ...]:
         settings = self.study.all_pruners[pruner]
-        is_global = settings.allocation == GLOBAL
-        allocation = GLOBAL if is_global else ALLOCATIONS.code(settings.allocation)
-        return SCORES.code(settings.score), allocation
+        return SCORES.code(settings.score), code_of_allocation(settings.allocation)
 
     def _pruner(self, dataset: str, model: str, pruner: str, seed: int | str) -> dict[str, Any]:
         settings = self.study.all_pruners[pruner].model_dump(exclude={"weights", "iterations"})

@@ -1,7 +1,7 @@
 """The field's own tickets and pruners, and which checks apply to which ticket."""
 
 from jackpot.checks import CHECKS
-from jackpot.pruning.allocation import ALLOCATIONS, GLOBAL
+from jackpot.pruning.allocation import check_allocation
 from jackpot.pruning.scores import SCORES, uses_data
 from jackpot.settings import Pruner, Ticket
 
@@ -10,13 +10,25 @@ PRUNERS: dict[str, Pruner] = {
     "snip": Pruner(score="snip"),
     "grasp": Pruner(score="grasp"),
     "synflow": Pruner(score="synflow", rounds=100),
+    # de Jorge et al. 2021: 60 rounds are those of their README's commands.
+    "snip_iterative": Pruner(score="snip", rounds=60),
+    "force": Pruner(score="force", rounds=60),
+    # Wang et al. 2023: 20 rounds of 5 draws of weights, as in their script for CIFAR-10.
+    "ntk_sap": Pruner(score="ntk_sap", score_options={"repeats": 5}, rounds=20),
+    "magnitude_initial": Pruner(score="magnitude"),
     "magnitude": Pruner(score="magnitude", weights="trained"),
     "hybrid": Pruner(score="magnitude", allocation="smart", weights="trained"),
-    # su2020's ablations of the smart ratios, and Erdos-Renyi-Kernel.
+    # su2020's ablations of the smart ratios, Erdos-Renyi-Kernel, Gadhikar et al. 2023, and SNIP's
+    # counts at random positions.
     **{
         f"random_{name}": Pruner(score="random", allocation=name)
-        for name in ("uniform", "linear", "cubic", "ascending", "erk")
+        for name in ("uniform", "linear", "cubic", "ascending", "erk", "balanced", "pyramidal")
     },
+    "random_snip": Pruner(score="random", allocation="snip"),
+    # Liu et al. 2022, "The Unreasonable Effectiveness of Random Pruning", section 3.2.
+    "random_erk_plus": Pruner(
+        score="random", allocation="erk", allocation_options={"classifier_density": 1.0}
+    ),
     # Options of mlrc2020's random tickets: the last layer left dense, and whole filters.
     "random_dense_classifier": Pruner(
         score="random", allocation="smart", allocation_options={"classifier_density": 1.0}
@@ -53,15 +65,20 @@ def applicable_checks(ticket: Ticket, pruner: Pruner | None) -> list[str]:
     """
     if pruner is None:
         return ["none"]
-    if pretrains(ticket, pruner):
-        return list(CHECKS)
-    sees_data = uses_data(pruner.score)
-    return [
-        name
-        for name, check in CHECKS.items()
-        if check.spoils != "data"
-        or (sees_data and not CHECKS.says(name, "PRETRAINING_ONLY", False))
-    ]
+    return [name for name in CHECKS if _applies(name, ticket, pruner)]
+
+
+def _applies(check: str, ticket: Ticket, pruner: Pruner) -> bool:
+    spoils = CHECKS[check].spoils
+    if spoils == "scores":
+        # Iterations train between cuts: there is no one ranking to spoil.
+        return pruner.iterations == 1
+    if spoils != "data" or pretrains(ticket, pruner):
+        return True
+    sees_data = uses_data(pruner.score) or (
+        pruner.allocation in SCORES and uses_data(pruner.allocation)
+    )
+    return sees_data and not CHECKS.says(check, "PRETRAINING_ONLY", False)
 
 
 def check_pruner(pruner: Pruner) -> None:
@@ -72,5 +89,4 @@ def check_pruner(pruner: Pruner) -> None:
     """
     SCORES.check(pruner.score)
     uses_data(pruner.score)
-    if pruner.allocation != GLOBAL:
-        ALLOCATIONS.check(pruner.allocation)
+    check_allocation(pruner.allocation)
