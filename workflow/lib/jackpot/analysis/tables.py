@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from jackpot.analysis.frames import CELL, percent, prepare_runs, sort_cells, summarise
-from jackpot.storage import write_text
+from jackpot.files.atomic import write_text
 from jackpot.vocabulary import families, family_of
 
 DASH = "–"
@@ -37,7 +37,8 @@ def table_cells(runs: pd.DataFrame, reported: pd.DataFrame | None = None) -> pd.
 
     Returns:
         ``dataset, model, ticket, check, sparsity, n, n_collapsed, n_diverged, mean, sd,
-        effective_sparsity, values`` and, with ``reported``, ``source, reported, difference, note`` (ours minus theirs, points).
+        effective_sparsity, values`` and, with ``reported``, ``source, reported, difference,
+        note`` (ours minus theirs, points).
     """
     cells = summarise(runs).assign(sparsity=lambda frame: frame["sparsity"].round(9))
     if reported is None:

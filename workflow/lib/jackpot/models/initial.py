@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from jackpot.storage import Tensors
+from jackpot.files.tensors import Tensors
 
 
 def initial_state(state: Tensors, draws: torch.Generator) -> Tensors:

@@ -12,9 +12,9 @@ import copy
 import torch
 from torch import nn
 
+from jackpot.files.tensors import Mask
 from jackpot.models import prunable
 from jackpot.pruning.masks import validate
-from jackpot.storage import Mask
 
 _IDENTITIES = (
     nn.modules.batchnorm._NormBase,

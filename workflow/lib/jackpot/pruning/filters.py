@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import torch
 
+from jackpot.files.tensors import Mask, Tensors
 from jackpot.pruning.masks import refuse_nan
-from jackpot.storage import Mask, Tensors
 
 
 def keep_filters(

@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from jackpot.analysis.frames import read_table, write_table
 from jackpot.data.description import read_description
 from jackpot.errors import JackpotError
-from jackpot.storage import damaged, read_sealed, sha256_of_file, write_sealed
+from jackpot.files.atomic import damaged, read_sealed, sha256_of_file, write_sealed
+from jackpot.files.tables import read_table, write_table
 from jackpot.study import Plan
 from jackpot.study.model import Run
 
@@ -42,7 +42,7 @@ def collect(plan: Plan, *, partial: bool = False) -> None:
         JackpotError: a result is missing, damaged, or is another run's.
     """
     root, runs, results = Path(plan.root), [], []
-    for run, path in zip(plan.study.runs(), plan.metrics(), strict=True):
+    for run, path in zip(plan.progress.runs, plan.metrics(), strict=True):
         if partial and not Path(path).exists():
             continue
         results.append(_read_result(run, Path(path)))
@@ -104,7 +104,7 @@ def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
         "study": study.model_dump(mode="json"),
         "expected_runs": [
             {**dict(zip(CELL, _cell(run), strict=True)), "path": path}
-            for run, path in zip(study.runs(), plan.metrics(), strict=True)
+            for run, path in zip(plan.progress.runs, plan.metrics(), strict=True)
         ],
         "provenance": {
             "versions": {key: ", ".join(values) for key, values in versions.items()},

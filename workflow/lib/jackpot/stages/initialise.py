@@ -5,10 +5,10 @@ from pathlib import Path
 import torch
 
 from jackpot.data.files import load_data
+from jackpot.files.tensors import save_tensors
 from jackpot.models import build_model
 from jackpot.models.initial import initial_state
 from jackpot.randomness import generator
-from jackpot.storage import save_tensors
 
 
 def initialise(

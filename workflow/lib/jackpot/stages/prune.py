@@ -9,6 +9,7 @@ from torch import nn
 
 from jackpot.checks import CHECKS
 from jackpot.data.files import ImageData, load_data
+from jackpot.files.tensors import Mask, Tensors, save_mask
 from jackpot.models import load_weights, model_with_state, prunable
 from jackpot.pruning.batch import pruning_batch
 from jackpot.pruning.masks import layer_counts
@@ -16,7 +17,6 @@ from jackpot.pruning.prune import make_masks
 from jackpot.pruning.scores import SCORES, uses_data
 from jackpot.randomness import generator
 from jackpot.settings import Pruner, PruningBatch
-from jackpot.storage import Mask, Tensors, save_mask
 
 
 def prune(

@@ -4,10 +4,10 @@ initialization", section 4 and algorithm 1)."""
 import torch
 from torch import nn
 
+from jackpot.files.tensors import Mask
 from jackpot.models import prunable
 from jackpot.pruning.masks import apply_mask
 from jackpot.pruning.scores._copy import Batch, loss_gradients, named, scoring_copy
-from jackpot.storage import Mask
 
 USES_DATA = True
 # Weights pruned in one round may come back in the next.

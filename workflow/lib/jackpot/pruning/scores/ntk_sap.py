@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from jackpot.files.tensors import Mask
 from jackpot.models import prunable
 from jackpot.models.initial import initial_state
 from jackpot.pruning.scores._copy import Batch, named, plain_arithmetic, scoring_copy, summed
-from jackpot.storage import Mask
 
 # Only the shape of the images is read.
 USES_DATA = False

@@ -1,0 +1,193 @@
+"""The papers' claims on made-up runs whose truth is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from jackpot.analysis.claims import CLAIMS, OUTCOMES, evaluate, evaluate_claims, overall
+from jackpot.analysis.design import Design
+from jackpot.analysis.reported import load_reported
+from jackpot.analysis.statistics import CELL, COLUMNS, verdicts
+
+BY_ID = {claim.id: claim for claim in CLAIMS}
+SPARSITIES = (0.9, 0.98)
+
+
+def make_runs(effects, seeds=8, sd=0.1, dataset="digits", model="vgg11", sparsities=SPARSITIES):
+    """Runs from {(ticket, check): points above 90}, every cell paired by seed."""
+    rng = np.random.default_rng(11)
+    rows = []
+    for sparsity in sparsities:
+        base = rng.normal(90, 2, seeds)
+        for (ticket, check), effect in effects.items():
+            for seed in range(seeds):
+                accuracy = base[seed] + effect + rng.normal(0, sd)
+                rows.append((dataset, model, ticket, check, sparsity, seed, accuracy))
+    return pd.DataFrame(rows, columns=[*CELL, "seed", "test_accuracy"])
+
+
+AS_THE_PAPERS_SAY = {
+    **{(t, c): 0.0 for t in ("snip", "grasp", "lottery") for c in ("none", "rearranged")},
+    **{(t, "corrupted_data"): 0.0 for t in ("snip", "grasp", "lottery")},
+    ("random", "none"): 0.1,
+    ("hybrid", "none"): 1.5,
+    **{(t, "none"): 2.0 for t in ("weight_rewinding", "lr_rewinding")},
+    **{
+        (t, c): -1.0
+        for t in ("weight_rewinding", "lr_rewinding")
+        for c in ("shuffled_weights", "random_labels", "half_dataset")
+    },
+}
+
+
+def test_all_claims_hold_where_they_are_true():
+    results = {r.claim.id: r for r in evaluate_claims(make_runs(AS_THE_PAPERS_SAY), Design())}
+    assert list(results) == list(BY_ID)
+    reported = results.pop("ours_agree_with_reported")
+    assert (reported.verdict, len(reported.rows)) == ("not_tested", 0)
+    assert {r.verdict for r in results.values()} == {"held"}
+    cells = {"random_tickets_keep_up": 4, "hybrid_tickets_improve_on_random": 2}
+    for name, count in cells.items():
+        assert len(results[name].rows) == count
+        assert f"Held in {count} of {count} cells. Mean difference from" in results[name].sentence
+
+
+@pytest.mark.parametrize(
+    ("claim", "change"),
+    [
+        ("initial_tickets_do_not_need_data", {("grasp", "corrupted_data"): -2.0}),
+        ("initial_tickets_do_not_need_positions", {("snip", "rearranged"): -2.0}),
+        ("lottery_does_not_need_data", {("lottery", "corrupted_data"): -2.0}),
+        ("lottery_does_not_need_positions", {("lottery", "rearranged"): -2.0}),
+        ("random_tickets_keep_up", {("grasp", "none"): 2.0, ("grasp", "rearranged"): 2.0}),
+        ("partially_trained_tickets_need_weights", {("lr_rewinding", "shuffled_weights"): 2.0}),
+        ("partially_trained_tickets_need_data", {("weight_rewinding", "random_labels"): 2.0}),
+        ("partially_trained_tickets_need_all_data", {("weight_rewinding", "half_dataset"): 4.0}),
+        ("hybrid_tickets_improve_on_random", {("hybrid", "none"): 0.2}),
+    ],
+)
+def test_each_claim_fails_where_it_is_false(claim, change):
+    runs = make_runs({**AS_THE_PAPERS_SAY, **change})
+    result = evaluate(BY_ID[claim], runs, Design())
+    assert result.verdict == "did_not_hold"
+    assert result.sentence.startswith("Did not hold")
+    failed = result.rows[result.rows.outcome == "did_not_hold"]
+    assert len(failed) == 2
+    spoiled_ticket = next(iter(change))[0]
+    against = failed["reference"] if "reference" in failed else failed["ticket"]
+    assert ((failed["ticket"] == spoiled_ticket) | (against == spoiled_ticket)).all()
+
+
+def test_few_noisy_seeds_are_undecided():
+    runs = make_runs(AS_THE_PAPERS_SAY, seeds=3, sd=4.0)
+    results = {r.claim.id: r for r in evaluate_claims(runs, Design())}
+    for name in ("initial_tickets_do_not_need_data", "random_tickets_keep_up"):
+        assert results[name].verdict == "undecided"
+        assert "held in 0 of 4 cells, undecided in 4" in results[name].sentence
+
+
+@pytest.mark.parametrize("seeds", [0, 1])
+def test_without_seeds_nothing_is_tested(seeds):
+    runs = make_runs(AS_THE_PAPERS_SAY, seeds=seeds)
+    results = evaluate_claims(runs, Design())
+    assert {r.verdict for r in results} == {"not_tested"}
+    assert all(r.sentence.startswith("Not tested") for r in results)
+    if seeds:
+        assert "4 cells with too few seeds" in results[0].sentence
+
+
+def test_holm_counts_the_claims_own_cells_alone():
+    runs = make_runs(AS_THE_PAPERS_SAY, sd=0.5)
+    rows = evaluate(BY_ID["initial_tickets_do_not_need_positions"], runs, Design()).rows
+    wanted = runs.ticket.isin(["snip", "grasp"]) & runs.check.isin(["none", "rearranged"])
+    pd.testing.assert_frame_equal(rows[COLUMNS], verdicts(runs[wanted]))
+    assert len(rows) == 4
+
+
+def test_an_improvement_is_no_need():
+    runs = make_runs({("snip", "none"): 0.0, ("snip", "random_labels"): 3.0})
+    assert evaluate(BY_ID["initial_tickets_do_not_need_data"], runs, Design()).verdict == "held"
+    runs = make_runs({("lr_rewinding", "none"): 0.0, ("lr_rewinding", "random_labels"): 3.0})
+    claim = BY_ID["partially_trained_tickets_need_data"]
+    assert evaluate(claim, runs, Design()).verdict == "did_not_hold"
+
+
+def test_keeping_up_is_one_sided():
+    """Better by any amount keeps up; so does worse by clearly less than the margin."""
+    for effect, margin, verdict in (
+        (3.0, 0.5, "held"),
+        (-0.3, 0.8, "held"),
+        (-0.8, 0.5, "did_not_hold"),
+    ):
+        runs = make_runs({("random", "none"): effect, ("snip", "none"): 0.0})
+        assert evaluate(BY_ID["random_tickets_keep_up"], runs, Design(margin)).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "verdict"),
+    [
+        ([], "not_tested"),
+        (["not_tested"], "not_tested"),
+        (["held", "not_tested"], "held"),
+        (["held", "undecided"], "undecided"),
+        (["held", "undecided", "did_not_hold"], "did_not_hold"),
+    ],
+)
+def test_overall(outcomes, verdict):
+    assert overall(outcomes) == verdict
+    assert set(outcomes) <= set(OUTCOMES)
+
+
+def cifar_runs(offsets, shape=(0.1, -0.1, 0.06, -0.06, 0.0)):
+    """Random tickets of VGG19 on CIFAR-10, ``offsets`` points from mlrc2020's values."""
+    reported = load_reported()
+    chosen = reported[
+        (reported.source == "mlrc2020")
+        & (reported.ticket == "random")
+        & (reported.dataset == "cifar10")
+        & (reported.model == "vgg19")
+    ]
+    rows = [
+        (*row[CELL], seed, row.accuracy + offset + noise)
+        for (_, row), offset in zip(chosen.iterrows(), offsets, strict=True)
+        for seed, noise in enumerate(shape)
+    ]
+    return pd.DataFrame(rows, columns=[*CELL, "seed", "test_accuracy"])
+
+
+def test_ours_against_reported():
+    result = evaluate(BY_ID["ours_agree_with_reported"], cifar_runs([0.05, -3.0, 0.2]), Design())
+    rows = result.rows[result.rows.source == "mlrc2020"]
+    assert rows.outcome.tolist() == ["held", "did_not_hold", "held"]
+    assert rows.inside_interval.tolist() == [True, False, True]
+    assert rows.mean_difference.tolist() == pytest.approx([0.05, -3.0, 0.2])
+    assert len(result.rows) == 6
+    assert result.verdict == "did_not_hold"
+    assert "reported values lie inside our 95 % prediction interval" in result.sentence
+    assert "cifar10 vgg19 random against mlrc2020" in result.sentence
+
+
+def test_a_reported_run_has_a_spread_too():
+    """0.6 points off five runs with a spread of 0.3: far from their mean, not from a run."""
+    shape = 0.3 * np.array([1.0, -1.0, 1.0, -1.0, 0.0])
+    result = evaluate(BY_ID["ours_agree_with_reported"], cifar_runs([0.6] * 3, shape), Design())
+    rows = result.rows[result.rows.source == "mlrc2020"]
+    accuracies = shape + 0.6
+    se = accuracies.std(ddof=1) * np.sqrt(1 + 1 / 5)
+    expected = 2 * stats.t.sf(accuracies.mean() / se, 4)
+    assert stats.ttest_1samp(accuracies, 0).pvalue < 0.02
+    assert rows.p_difference.tolist() == pytest.approx([expected] * 3)
+    assert set(rows.outcome) == {"undecided"}
+
+
+def test_within_their_spread_is_agreement():
+    """mlrc2020 reports two dense VGG19 on CIFAR-100, 0.66 points apart (spread 0.47)."""
+    noise = 0.9 * np.array([1.0, -1.0, 0.5, -0.5])
+    for offset, outcome in ((0.4, "held"), (0.6, "undecided")):
+        accuracy = 71.70 + offset + noise
+        runs = pd.DataFrame({"test_accuracy": accuracy, "seed": range(4)}).assign(
+            dataset="cifar100", model="vgg19", ticket="dense", check="none", sparsity=0
+        )
+        rows = evaluate(BY_ID["ours_agree_with_reported"], runs, Design()).rows
+        assert rows.set_index("accuracy").outcome[71.70] == outcome

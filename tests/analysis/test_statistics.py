@@ -1,0 +1,468 @@
+"""Verdicts against scipy and statsmodels called directly, at the edges, and over many studies."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import ttost_paired
+
+from jackpot.analysis.design import Design
+from jackpot.analysis.forecast import hidden_rate, seeds_to_decide, smallest_p
+from jackpot.analysis.sequential import (
+    holm,
+    holm_array,
+    paired_test,
+    resolution_of,
+    sequential_tests,
+    words_of,
+)
+from jackpot.analysis.statistics import (
+    CELL,
+    COLUMNS,
+    compare,
+    details,
+    explain,
+    open_cells,
+    verdicts,
+)
+from jackpot.errors import JackpotError
+
+CHECKS = {"rearranged": 0.0, "random_labels": -0.4, "random_pixels": 0.9, "corrupted_data": -3.0}
+
+
+def make_runs(accuracies, ticket="snip", sparsity=0.9, model="vgg19"):
+    """Runs from {check: [accuracy of seed 0, 1, ...]}; None leaves the run out."""
+    return pd.DataFrame(
+        [
+            ("digits", model, ticket, check, sparsity, seed, accuracy)
+            for check, values in accuracies.items()
+            for seed, accuracy in enumerate(values)
+            if accuracy is not None
+        ],
+        columns=[*CELL, "seed", "test_accuracy"],
+    )
+
+
+def noisy_runs(rng, seeds=5, sd=0.3, ticket="snip", effects=CHECKS, **cell):
+    base = rng.normal(90, 2, seeds)
+    spoiled = {c: base + effect + rng.normal(0, sd, seeds) for c, effect in effects.items()}
+    return make_runs({"none": base, **spoiled}, ticket, **cell)
+
+
+def only_row(frame):
+    assert len(frame) == 1
+    return frame.iloc[0]
+
+
+def one_check(none, spoiled, **levels):
+    return only_row(verdicts(make_runs({"none": none, "rearranged": spoiled}), **levels))
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20)
+
+
+@pytest.fixture
+def study(rng):
+    frames = [
+        noisy_runs(rng, seeds=seeds, sparsity=sparsity, model=model)
+        for model, seeds in (("vgg19", 5), ("resnet32", 3))
+        for sparsity in (0.9, 0.98)
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def test_numbers_are_scipys_and_statsmodels(study):
+    margin = 0.7
+    table = verdicts(study, margin=margin)
+    assert list(table.columns) == COLUMNS
+    assert len(table) == 16
+    expected = []
+    for _, row in table.iterrows():
+        mine = study[(study.model == row.model) & (study.sparsity == row.sparsity)]
+        check = mine[mine.check == row.check].test_accuracy.to_numpy()
+        none = mine[mine.check == "none"].test_accuracy.to_numpy()
+        low95, high95 = stats.ttest_rel(check, none).confidence_interval(0.95)
+        low90, high90 = stats.ttest_rel(check, none).confidence_interval(0.90)
+        p_equivalence = ttost_paired(check, none, -margin, margin)[0]
+        p = stats.ttest_rel(check, none).pvalue
+        mean = (check - none).mean()
+        expected.append((len(check), mean, low95, high95, low90, high90, p, p_equivalence))
+    expected = np.array(expected)
+    names = COLUMNS[5:13]
+    np.testing.assert_allclose(table[names].to_numpy(float), expected, rtol=0, atol=1e-9)
+    for column, p in (("p_difference_holm", 6), ("p_equivalence_holm", 7)):
+        adjusted = multipletests(expected[:, p], method="holm")[1]
+        np.testing.assert_allclose(table[column], adjusted, rtol=0, atol=1e-9)
+    assert set(table.margin) == {margin}
+    assert {"degraded", "improved", "undecided"} <= set(table.verdict)
+
+
+def test_verdicts_follow_the_adjusted_p(study):
+    table = verdicts(study)
+    for _, row in table.iterrows():
+        if row.p_equivalence_holm <= 0.05:
+            assert row.verdict == "unaffected"
+        elif row.p_difference_holm <= 0.05:
+            assert row.verdict == ("improved" if row.mean_difference > 0 else "degraded")
+        else:
+            assert row.verdict == "undecided"
+    # Holm must matter somewhere, or the test says nothing about it.
+    assert ((table.p_difference <= 0.05) & (table.p_difference_holm > 0.05)).any()
+
+
+def test_row_order_and_further_columns_change_nothing(study, rng):
+    table = verdicts(study)
+    shuffled = study.iloc[rng.permutation(len(study))].assign(test_loss=rng.normal(size=len(study)))
+    pd.testing.assert_frame_equal(verdicts(shuffled[shuffled.columns[::-1]]), table)
+    pd.testing.assert_frame_equal(table, table.sort_values(CELL, ignore_index=True))
+
+
+def test_pairs_are_of_one_seed_and_one_cell(rng):
+    runs = noisy_runs(rng, effects={"rearranged": 0.0}, sd=0.1)
+    other = noisy_runs(rng, ticket="grasp", effects={"rearranged": 0.0}, sd=0.1)
+    together = verdicts(pd.concat([runs, other.assign(seed=other.seed + 3)]))
+    for ticket, alone in (("snip", runs), ("grasp", other)):
+        row, expected = only_row(together[together.ticket == ticket]), only_row(verdicts(alone))
+        assert row.n == 5
+        assert row.p_difference == pytest.approx(expected.p_difference, abs=1e-12)
+
+
+def test_real_but_negligible_is_unaffected():
+    differences = np.array([0.2, 0.21, 0.19, 0.2, 0.205])
+    row = one_check([90.0] * 5, 90 + differences)
+    assert row.p_difference_holm < 0.001
+    assert row.verdict == "unaffected"
+
+
+@pytest.mark.parametrize("spoiled", ["up", "down"])
+def test_sign_decides_between_improved_and_degraded(spoiled, rng):
+    sign = 1 if spoiled == "up" else -1
+    row = one_check([90.0] * 4, 90 + sign * rng.normal(5, 0.2, 4))
+    assert row.verdict == ("improved" if sign > 0 else "degraded")
+
+
+@pytest.mark.parametrize(
+    ("none", "spoiled", "n", "verdict"),
+    [
+        ([], [90.0], 0, "too_few_seeds"),
+        ([90.0], [91.0], 1, "too_few_seeds"),
+        ([90.0, 91.0], [89.0, 91.5], 2, "undecided"),
+        ([90.0, 91.0, 90.3], [89.0, 91.5, 90.1], 3, "undecided"),
+        ([90.0, 91.0], [90.0, 91.0], 2, "undecided"),
+        ([90.1, 91.2, 90.3], [90.1, 91.2, 90.3], 3, "unaffected"),
+        ([90.1, 91.2], [90.4, 91.5], 2, "undecided"),
+        ([90.1, 91.2, 90.3], [90.4, 91.5, 90.6], 3, "unaffected"),
+        ([90.1, 91.2, 90.3], [90.6, 91.7, 90.8], 3, "improved"),
+        ([90.1, 91.2, 90.3], [85.1, 86.2, 85.3], 3, "degraded"),
+        ([10.0, 10.0, 10.0], [10.0, 10.0, 10.0], 3, "undecided"),
+        ([90.0, np.nan], [90.0, 91.0], 1, "too_few_seeds"),
+        ([90.0, 91.0, 92.0], [90.0, np.inf, 92.0], 2, "undecided"),
+        ([None, 91.0, 92.0], [90.0, 91.0, None], 1, "too_few_seeds"),
+        ([np.nan, np.nan], [np.nan, np.nan], 0, "too_few_seeds"),
+    ],
+)
+def test_edges(none, spoiled, n, verdict):
+    row = one_check(none, spoiled)
+    assert (row.n, row.verdict) == (n, verdict)
+    if verdict == "too_few_seeds":
+        assert np.isnan([row.p_difference, row.p_equivalence, row.ci95_low]).all()
+
+
+@pytest.mark.parametrize("difference", [0.0, 0.3, -4.0])
+def test_equal_differences_have_a_spread_of_half_an_image(difference):
+    result = paired_test([difference] * 4, 0.5, resolution=0.28)
+    se = 0.14 / 2
+    assert result["p_difference"] == pytest.approx(2 * stats.t.sf(abs(difference) / se, 3))
+    assert result["p_noninferiority"] == pytest.approx(stats.t.sf((difference + 0.5) / se, 3))
+    half = stats.t.isf(0.025, 3) * se
+    assert result["ci95_high"] - difference == pytest.approx(half)
+
+
+def test_sparsities_that_differ_by_rounding_are_one():
+    runs = make_runs({"none": [90.0, 91.0], "rearranged": [90.0, 91.0]}, sparsity=0.1)
+    runs.loc[runs.check == "none", "sparsity"] = 1 - 0.9
+    assert only_row(verdicts(runs)).n == 2
+
+
+def test_what_has_no_p_counts_as_one_in_the_family(study):
+    lonely = make_runs({"none": [90.0], "rearranged": [80.0]}, sparsity=0.5)
+    table = verdicts(pd.concat([study, lonely]))
+    expected = multipletests(table.p_difference.fillna(1), method="holm")[1]
+    there = table.sparsity != 0.5
+    np.testing.assert_allclose(table.p_difference_holm[there], expected[there])
+    assert holm(pd.Series([np.nan, np.nan])).isna().all()
+
+
+def test_empty_input_gives_the_columns():
+    empty = make_runs({})
+    for runs in (empty, pd.DataFrame()):
+        assert list(verdicts(runs).columns) == COLUMNS
+        assert (
+            len(verdicts(runs))
+            == len(details(runs, Design()))
+            == len(compare(runs, "a", ["b"], Design()))
+            == 0
+        )
+    dense_alone = make_runs({"none": [93.0, 94.0]}, ticket="dense", sparsity=0)
+    assert verdicts(dense_alone).empty
+
+
+def test_unusable_input_is_refused(study):
+    with pytest.raises(JackpotError, match=r"lacks the column.*seed"):
+        verdicts(study.drop(columns="seed"))
+    with pytest.raises(JackpotError, match=r"twice: digits vgg19 snip none 0\.9 0"):
+        verdicts(pd.concat([study, study.head(1)]))
+    with pytest.raises(JackpotError, match="empty fields in check"):
+        verdicts(study.assign(check=None))
+    with pytest.raises(JackpotError, match="not a number"):
+        verdicts(study.assign(test_accuracy="high"))
+    for levels in ({"margin": 0}, {"margin": np.nan}, {"alpha": 0.5}, {"alpha": 0}):
+        with pytest.raises(JackpotError, match="must"):
+            verdicts(study, **levels)
+
+
+def test_details_keep_flagged_runs_in_view(rng):
+    none = rng.normal(90, 1, 6)
+    runs = make_runs(
+        {
+            "none": [*none[:5], None],
+            "rearranged": [none[0] + 0.7, np.nan, None, none[3] - 3.1, none[4] + 0.2, none[5]],
+        }
+    )
+    runs["collapsed"] = runs.seed.isin([3]) & (runs.check == "rearranged") | (
+        runs.seed.isin([0, 4]) & (runs.check == "none")
+    )
+    row, verdict = only_row(details(runs, Design())), only_row(verdicts(runs))
+    assert row.seeds == (0, 3, 4)
+    assert row.differences == pytest.approx((0.7, -3.1, 0.2))
+    assert row.sd_difference == pytest.approx(np.std([0.7, -3.1, 0.2], ddof=1))
+    assert (row.unpaired, row.diverged) == ((2, 5), (1,))
+    assert (row.collapsed, row.collapsed_none) == ((3,), (0, 4))
+    assert row.smallest_p == 0.25
+    assert smallest_p(5, family=4, share=0.5) == 0.5
+    assert (verdict.n, verdict.verdict) == (3, "undecided")
+    assert verdict.mean_difference == pytest.approx(np.mean([0.7, -3.1, 0.2]))
+
+
+def test_details_are_in_the_order_of_verdicts_and_share_alpha(study):
+    table, more = verdicts(study), details(study, Design())
+    pd.testing.assert_frame_equal(table[CELL], more[CELL])
+    undecided = table.verdict == "undecided"
+    assert more.seeds_to_decide[~undecided].isna().all()
+    expected = [seeds_to_decide(d, 0.5, 0.05 / len(table)) for d in more.differences[undecided]]
+    assert more.seeds_to_decide[undecided].tolist() == expected
+    assert (more.seeds_to_decide[undecided] > table.n[undecided]).all()
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.3, -0.45, 1.2])
+def test_seeds_to_decide_decide(mean, rng):
+    """At the number found a verdict comes in 80 % of made-up studies, and not with half of it."""
+    shape = rng.normal(0, 1, 6)
+    sample = mean + 0.6 * (shape - shape.mean()) / shape.std(ddof=1)
+    needed = seeds_to_decide(sample, margin=0.5, alpha=0.05)
+    rate = {}
+    for n in (needed, max(2, needed // 2)):
+        draws = rng.normal(mean, 0.6, (20_000, n))
+        se = draws.std(1, ddof=1) / np.sqrt(n)
+        p_less = stats.t.cdf((draws.mean(1) - 0.5) / se, n - 1)
+        p_more = stats.t.sf((draws.mean(1) + 0.5) / se, n - 1)
+        p = 2 * stats.t.sf(np.abs(draws.mean(1)) / se, n - 1)
+        rate[n] = max((np.maximum(p_less, p_more) <= 0.05).mean(), (p <= 0.05).mean())
+    assert 0.79 < rate[needed] < 0.92
+    assert rate[max(2, needed // 2)] < 0.75
+
+
+def test_seeds_to_decide_edges(rng):
+    assert seeds_to_decide([0.1]) is None
+    assert seeds_to_decide([np.nan, 0.1]) is None
+    assert seeds_to_decide([-50.0, 20.0, 30.5]) is None
+    assert seeds_to_decide([0.0, 0.0]) == 2
+    assert seeds_to_decide([0.3, 0.3]) == 2
+    assert seeds_to_decide([5.0, 5.01]) == 2
+
+
+def test_smallest_p_is_that_of_the_sign_flip_test(rng):
+    for n in (2, 3, 5):
+        all_positive = rng.uniform(1, 2, n)
+        assert smallest_p(n) == pytest.approx(stats.wilcoxon(all_positive, method="exact").pvalue)
+    assert smallest_p(1) == smallest_p(0) == 1.0
+
+
+def test_compare_is_the_paired_test_between_tickets(rng):
+    tickets = {"random": 0.3, "snip": 0.0, "grasp": 0.1}
+    base = rng.normal(90, 2, 6)
+    accuracy = {t: base + effect + rng.normal(0, 0.2, 6) for t, effect in tickets.items()}
+    runs = pd.concat([make_runs({"none": a}, ticket) for ticket, a in accuracy.items()])
+    spoiled = make_runs({"rearranged": rng.normal(50, 1, 6)}, "random")
+    table = compare(pd.concat([runs, spoiled]), "random", ["snip", "grasp"], Design(margin=0.4))
+    assert table.reference.tolist() == ["grasp", "snip"]
+    p = []
+    for _, row in table.iterrows():
+        a, b = accuracy["random"], accuracy[row.reference]
+        assert row.mean_difference == pytest.approx((a - b).mean(), abs=1e-9)
+        assert row.p_difference == pytest.approx(stats.ttest_rel(a, b).pvalue, abs=1e-9)
+        p.append(stats.ttest_rel(a + 0.4, b, alternative="greater").pvalue)
+        assert row.p_noninferiority == pytest.approx(p[-1], abs=1e-9)
+    np.testing.assert_allclose(table.p_noninferiority_holm, multipletests(p, method="holm")[1])
+
+
+def test_compare_shows_cells_where_one_ticket_is_missing():
+    runs = make_runs({"none": [90.0, 91.0]}, "snip")
+    row = only_row(compare(runs, "random", ["snip", "grasp"], Design()))
+    assert (row.reference, row.n, row.verdict) == ("snip", 0, "too_few_seeds")
+
+
+def test_explain_gives_the_numbers(study):
+    table = verdicts(study).merge(details(study, Design()), on=CELL)
+    lonely = only_row(verdicts(make_runs({"none": [90.0], "rearranged": [80.0]})))
+    for row in [*table.to_dict("records"), lonely]:
+        sentence = explain(row)
+        assert sentence.startswith(row["verdict"].replace("_", " ").capitalize())
+        assert "more seeds" not in sentence
+        assert ("could still be hidden" in sentence) == (row["verdict"] == "unaffected")
+    far = {**table[table.verdict == "undecided"].iloc[0], "look": 1, "looks": 3}
+    assert "perhaps not by the last one" in explain({**far, "likely_look": pd.NA})
+    assert "look 3 is likely to" in explain({**far, "likely_look": 3})
+    assert "last look" in explain({**far, "look": 3})
+
+
+STUDIES = 2000
+ALPHA = 0.05
+LOOKS = (5, 10, 20, 40)
+
+
+def bound(rate, tail=0.999, count=STUDIES):
+    return stats.binom.ppf(tail, count, rate)
+
+
+def by_hand(differences, looks, shares, margin, g):
+    """q of both questions for one cell, written out; 1 where no look is reached."""
+    q = [1.0, 1.0]
+    for n, share in zip(looks, shares, strict=True):
+        x = differences[:n]
+        if len(x) < n or np.isnan(x).any():
+            break
+        se = max(np.std(x, ddof=1), g / 2) / n**0.5
+        p_d = 2 * (1 - stats.t.cdf(abs(x.mean()) / se, n - 1))
+        p_n = 1 - stats.t.cdf((x.mean() + margin) / se, n - 1)
+        p_e = max(p_n, stats.t.cdf((x.mean() - margin) / se, n - 1))
+        q = [min(q[0], p_d / share), min(q[1], p_e / share)]
+    return q
+
+
+def test_looks_are_those_of_an_independent_calculation(rng):
+    looks, shares, seeds = (4, 6, 9), (0.5, 0.3, 0.2), 9
+    runs = pd.concat(
+        noisy_runs(rng, seeds, sd, sparsity=s) for s, sd in ((0.5, 0.1), (0.8, 0.4), (0.9, 2.0))
+    )
+    # One cell stopped at its first look, another lacks a seed in the middle.
+    runs = runs[~((runs.sparsity == 0.5) & (runs.check == "rearranged") & (runs.seed >= 4))]
+    runs = runs[~((runs.sparsity == 0.8) & (runs.check == "rearranged") & (runs.seed == 5))]
+    table = verdicts(runs, 0.5, 0.05, looks, shares)
+    q = []
+    for row in table.itertuples():
+        mine = runs[runs.sparsity == row.sparsity]
+        wide = mine.pivot(index="seed", columns="check", values="test_accuracy")
+        x = (wide[row.check] - wide["none"]).reindex(range(seeds)).to_numpy()
+        q.append(by_hand(x, looks, shares, 0.5, 0.001))
+    for i, name in enumerate(("difference", "equivalence")):
+        expected = multipletests(np.minimum(1, np.array(q)[:, i]), method="holm")[1]
+        np.testing.assert_allclose(table[f"p_{name}_holm"], expected, atol=1e-9)
+    stopped = table[table.check == "rearranged"]
+    assert stopped.look.tolist() == [1, 1, 3]
+    assert stopped.n.tolist() == [4, 4, 9]
+
+
+def test_the_family_is_fixed_while_cells_are_missing(study):
+    planned = study[CELL].drop_duplicates()
+    whole = verdicts(study, planned=planned)
+    part = verdicts(study[study.model == "vgg19"], planned=planned)
+    assert len(part) == len(whole) == 16
+    assert (part[part.model == "resnet32"].n == 0).all()
+    mine = whole[whole.model == "vgg19"]
+    # What has not run counts as p = 1, so nothing is rejected that the whole study would not.
+    held = part[part.model == "vgg19"]
+    assert (held.p_difference_holm >= mine.p_difference_holm - 1e-12).all()
+
+
+def simulate(rng, mean, sd, looks=LOOKS, draw=None, g=0.001, margin=0.5):
+    """Words of STUDIES studies, one column a cell."""
+    shape = (STUDIES, len(mean), looks[-1])
+    noise = rng.normal(size=shape) if draw is None else draw(shape)
+    x = np.asarray(mean)[:, None] + np.asarray(sd)[:, None] * noise
+    x = np.round(x / g) * g if g > 0.01 else x
+    found = sequential_tests(x, None, margin, looks, resolution=g)
+    adjusted = [holm_array(found[f"p_{q}"]) for q in ("difference", "equivalence")]
+    return words_of(*adjusted, found["sign"], ALPHA), found
+
+
+@pytest.mark.parametrize("noise", ["normal", "t5"])
+def test_error_rates_of_whole_studies_with_looks(rng, noise):
+    """Cells of no effect and cells at the margin, spreads 25-fold unequal: any wrong word."""
+    mean = np.array([0.5, -0.5, 0.5, -0.5, 0, 0, 0, 0])
+    sd = np.array([0.08, 2.0, 0.3, 0.3, 0.08, 2.0, 0.3, 1.0])
+    draw = None if noise == "normal" else lambda s: rng.standard_t(5, s) / (5 / 3) ** 0.5
+    words, _ = simulate(rng, mean, sd, draw=draw)
+    assert (words[:, :4] == "unaffected").any(1).sum() <= bound(ALPHA)
+    assert np.isin(words[:, 4:], ["degraded", "improved"]).any(1).sum() <= bound(ALPHA)
+
+
+@pytest.mark.parametrize("g", [0.11, 0.28])
+@pytest.mark.parametrize("mean", [0.5, -0.5, 0.0])
+def test_coarse_accuracies_at_the_level_of_one_of_86_cells(rng, g, mean):
+    x = np.round(rng.normal(mean, 0.25, (100_000, 5)) / g) * g
+    found = sequential_tests(x, None, 0.5, resolution=g)
+    name = "difference" if mean == 0 else "equivalence"
+    wrong = (found[f"p_{name}"] <= ALPHA / 86).sum()
+    assert wrong <= bound(2 * ALPHA / 86, count=100_000)
+
+
+def test_a_rejection_is_never_withdrawn(rng):
+    x = rng.normal(np.repeat([0, 0.3, 0.7], 10)[:, None], 0.5, (300, 30, 40))
+    before = None
+    for end in LOOKS:
+        part = np.where(np.arange(40) < end, x, np.nan)
+        found = sequential_tests(part, None, 0.5, LOOKS)
+        words = words_of(
+            holm_array(found["p_difference"]),
+            holm_array(found["p_equivalence"]),
+            found["sign"],
+            0.05,
+        )
+        if before is not None:
+            changed = (words != before) & (before != "undecided")
+            assert (words[changed] == "unaffected").all()
+            assert (before[changed] != "unaffected").all()
+        before = words
+
+
+def test_which_cells_go_on():
+    table = pd.DataFrame(
+        [
+            ("unaffected", 0.1, 1),
+            ("degraded", -0.6, 1),
+            ("degraded", -0.4, 1),
+            ("undecided", -0.4, 1),
+            ("undecided", -0.4, 2),
+            ("too_few_seeds", np.nan, 0),
+        ],
+        columns=["verdict", "mean_difference", "look"],
+    ).assign(margin=0.5, looks=2)
+    assert open_cells(table).index.tolist() == [2, 3, 5]
+
+
+def test_resolution_and_hidden_collapses(rng):
+    for images in (360, 903, 10_000):
+        counts = rng.integers(images // 2, images, 30)
+        assert resolution_of(100 * counts / images) == pytest.approx(100 / images)
+    assert resolution_of(rng.normal(90, 1, 5)) == 0.001
+    assert hidden_rate(5) == pytest.approx(1 - 0.05 ** (1 / 5))
+
+
+def test_diverged_pairs_bar_unaffected():
+    none = np.array([90.01, 91.02, 90.33, 89.74, 90.15, 91.16])
+    assert one_check(none, none).verdict == "unaffected"
+    assert one_check(none, [*none[:5], np.nan]).verdict == "undecided"
