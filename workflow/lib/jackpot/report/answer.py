@@ -55,7 +55,12 @@ OUTCOMES = {
     "undecided": Word("?", "undecided", ""),
     "not_tested": Word("–", "not tested", ""),
 }
-ASKED = {"data": "its data", "mask": "the mask's positions", "weights": "its weights"}
+ASKED = {
+    "data": "its data",
+    "scores": "its scores",
+    "mask": "the mask's positions",
+    "weights": "its weights",
+}
 OTHER = "another part"
 
 
