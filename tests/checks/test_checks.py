@@ -254,7 +254,8 @@ def test_inverted_turns_every_order_round():
     scores = {"a": torch.randn(3, 4, generator=g), "b": torch.rand(7, generator=g).double()}
     found = CHECKS["inverted"].scores(scores, generator(1))
     for name, values in scores.items():
-        ascending = sorted(range(values.numel()), key=lambda i, v=values.reshape(-1): float(v[i]))
+        flat = values.reshape(-1).tolist()
+        ascending = sorted(range(len(flat)), key=flat.__getitem__)
         lowest_first = found[name].reshape(-1).sort(descending=True, stable=True).indices
         assert lowest_first.tolist() == ascending
         assert found[name].dtype == values.dtype and found[name].shape == values.shape
