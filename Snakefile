@@ -11,7 +11,6 @@ from snakemake.exceptions import WorkflowError
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.utils import min_version
 
-from jackpot.checks import CHECKS
 from jackpot.cli import command_options
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
@@ -52,6 +51,10 @@ wildcard_constraints:
 
 if workflow.is_main_process:
     forget_stale_locks(ROOT)
+    try:
+        PLAN.refuse_changed_folders()
+    except JackpotError as error:
+        raise WorkflowError(str(error)) from None
 
 
 include: "workflow/rules/common.smk"

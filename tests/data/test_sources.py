@@ -149,11 +149,13 @@ def test_kinds_are_named_without_torch():
 
 
 def test_unknown_kinds_and_options_are_refused(tmp_path):
-    with pytest.raises(JackpotError, match="unknown kind of dataset 'mnist'; known: cifar10"):
+    with pytest.raises(
+        JackpotError, match="kind of dataset 'mnist' does not exist. Allowed: cifar10"
+    ):
         fetch("x", {"kind": "mnist"}, tmp_path / "x" / "source.json")
-    with pytest.raises(JackpotError, match="kind cifar10 has no option size; it has: none"):
+    with pytest.raises(JackpotError, match="dataset 'cifar10' has no option size; it has: none"):
         fetch("x", {"kind": "cifar10", "size": 8}, tmp_path / "x" / "source.json")
-    with pytest.raises(JackpotError, match="digits has no option sise; it has: test_fraction"):
+    with pytest.raises(JackpotError, match="'digits' has no option sise; it has: test_fraction"):
         fetch("x", {"kind": "digits", "sise": 8}, tmp_path / "x" / "source.json")
     with pytest.raises(JackpotError, match="digits takes no path"):
         fetch("x", {"kind": "digits", "path": "here"}, tmp_path / "x" / "source.json")
@@ -372,8 +374,8 @@ def changed(**values):
         (changed(bytes="many"), "its 'bytes' is 'many'"),
         (changed(path=None), "kind image_folder does not go with the path None"),
         (changed(kind="digits"), "kind digits does not go with the path"),
-        (changed(kind="gone"), "unknown kind of dataset 'gone'"),
-        (changed(options={"sise": 3}), "kind image_folder has no option sise"),
+        (changed(kind="gone"), "kind of dataset 'gone' does not exist"),
+        (changed(options={"sise": 3}), "'image_folder' has no option sise"),
     ],
 )
 def test_a_damaged_description_is_named(tmp_path, damage, message):

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from jackpot.errors import JackpotError
 from jackpot.models import build_model, prunable
 from jackpot.models.convolution import Conv2d, SparsePixels, protect
 from jackpot.randomness import generator
@@ -164,24 +165,34 @@ def test_which_convolutions_are_protected():
         pass
 
     safe = [
-        nn.Conv2d(4, 4, 1, stride=2),
-        nn.Conv2d(4, 4, 1, stride=(1, 3), padding="valid", groups=2),
+        nn.Conv2d(8, 4, 1, stride=2),
+        nn.Conv2d(8, 4, 1, stride=(1, 3), padding="valid", groups=2),
+        nn.Conv2d(8, 4, 1, stride=2, padding=1),
+        nn.Conv2d(8, 4, 1, stride=(2, 3), padding=(2, 1), padding_mode="circular"),
     ]
     others = [
-        nn.Conv2d(4, 4, 1),
-        nn.Conv2d(4, 4, 1, stride=2, padding=1),
-        nn.Conv2d(4, 4, 3, stride=2),
-        Own(4, 4, 1, stride=2),
+        nn.Conv2d(8, 4, 1),
+        nn.Conv2d(8, 4, 3, stride=2),
+        Own(8, 4, 1, stride=2),
     ]
     kinds = [type(layer) for layer in others]
     model = nn.ModuleList(safe + others).double()
-    expected = [layer(draw(2, 4, 7, 8)) for layer in model]
+    expected = [layer(draw(2, 8, 7, 8)) for layer in model]
     state = model.state_dict()
     assert protect(model) is model
-    assert [type(layer) for layer in model] == [SparsePixels, SparsePixels, *kinds]
+    assert [type(layer) for layer in model] == [*[SparsePixels] * len(safe), *kinds]
     assert model.state_dict().keys() == state.keys()
     for layer, before in zip(model, expected, strict=True):
-        torch.testing.assert_close(layer(draw(2, 4, 7, 8)), before, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(layer(draw(2, 8, 7, 8)), before, rtol=1e-12, atol=1e-12)
+
+
+def test_what_cannot_be_protected_is_refused_by_the_layers_name():
+    class Own(nn.Conv2d):
+        pass
+
+    model = nn.Sequential(nn.Identity(), nn.Sequential(Own(14, 4, 1, stride=2, groups=2)))
+    with pytest.raises(JackpotError, match=r"^1\.0 is a strided 1x1 convolution of class Own"):
+        protect(model)
 
 
 def test_the_shortcuts_of_a_resnet_are_protected():

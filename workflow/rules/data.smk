@@ -51,7 +51,7 @@ rule corrupt:
     log:
         f"{ROOT}/logs/corrupt/{{dataset}}/{{data}}.log",
     wildcard_constraints:
-        data="(" + "|".join(n for n, c in CHECKS.items() if c.spoils == "data") + ")(-[a-z_]+)?",
+        data="(" + "|".join(STUDY.data_versions) + ")(-[a-z_]+)?",
     conda:
         CONDA
     resources:

@@ -1,22 +1,28 @@
 """Draw the initial weights that all tickets of a seed share."""
 
 from jackpot.architectures import architecture_names
-from jackpot.cli import main, parser_of
+from jackpot.cli import add_mapping, add_settings, main, parser_of
+from jackpot.study.model import Model
 
 
 def run() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--data", required=True, help="clean.safetensors: classes and channels")
     parser.add_argument("--out", required=True, help="init.safetensors")
-    parser.add_argument("--architecture", required=True, choices=architecture_names())
-    parser.add_argument("--width", type=int, help="channels of the first stage")
+    parser.add_argument(
+        "--architecture",
+        required=True,
+        help=f"{', '.join(architecture_names())}, or your own file.py:function",
+    )
+    add_settings(parser, Model, without=("architecture", "options"))
+    add_mapping(parser, "--options", "keyword arguments of your own model's function")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fingerprint", default="", help="given by Snakemake, stored in the file")
     args = parser.parse_args()
 
     from jackpot.stages.initialise import initialise
 
-    initialise(**vars(args))
+    initialise(**{**vars(args), "options": dict(args.options)})
 
 
 main(run)

@@ -76,6 +76,8 @@ def families(tickets: Iterable[str]) -> list[str]:
 
 def words(name: str) -> str:
     """A ticket or check in words: the field's spelling where there is one."""
+    if "+" in str(name):
+        return " + ".join(map(words, name.split("+")))
     return TICKETS.get(name) or CHECKS.get(name) or str(name).replace("_", " ")
 
 

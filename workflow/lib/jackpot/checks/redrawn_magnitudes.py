@@ -10,7 +10,7 @@ from jackpot.checks import reinitialized
 QUESTION = "Do the starting magnitudes matter? They are drawn anew; the signs stay."
 
 
-def weights(weights, mask, generator):
+def weights(weights, mask, generator, *, fresh=None):
     """A copy of the state with the masked layers redrawn; a weight of 0 counts as positive."""
-    fresh = reinitialized.weights(weights, mask, generator)
-    return {**weights, **{n: torch.copysign(fresh[n], weights[n]) for n in mask}}
+    drawn = reinitialized.weights(weights, mask, generator, fresh=fresh)
+    return {**weights, **{n: torch.copysign(drawn[n], weights[n]) for n in mask}}

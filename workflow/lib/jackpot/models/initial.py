@@ -1,24 +1,38 @@
 """Initial weights, drawn from a keyed generator and written over a model's state."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
+from jackpot.errors import JackpotError
 from jackpot.files.tensors import Tensors
+from jackpot.models import build_model, construct_own, seeded
+from jackpot.registry import is_own
+
+INITIAL = ("fan_out", "fan_in")
 
 
-def initial_state(state: Tensors, draws: torch.Generator) -> Tensors:
+def initial_state(state: Tensors, draws: torch.Generator, initial: str = "fan_out") -> Tensors:
     """Fresh initial values for every entry of a ``state_dict``, in its order.
 
-    Convolutions are Kaiming-normal by fan-out (He et al. 2015, eq. 14: std = sqrt(2 / (k*k*out))),
-    linear weights N(0, 0.01), biases 0, BatchNorm weight and variance 1, the rest 0. Kinds are
-    told by shape and name, so this also serves a bare dictionary of loaded weights.
+    Convolutions are Kaiming-normal (He et al. 2015), linear weights N(0, 0.01), biases 0, BatchNorm
+    weight and variance 1, the rest 0. Kinds are told by shape and name, so this also serves a bare
+    dictionary of loaded weights.
+
+    Args:
+        initial: ``fan_out``: std = sqrt(2 / (k*k*out)), their eq. 14; ``fan_in``: std =
+            sqrt(2 / (k*k*in)), their eq. 10, as su2020's VGG has it.
     """
+    if initial not in INITIAL:
+        raise JackpotError(f"initial {initial!r} does not exist. Allowed: {', '.join(INITIAL)}")
     fresh = {}
     for name, tensor in state.items():
         if tensor.dim() == 4:
-            out, _, height, width = tensor.shape
-            std = math.sqrt(2 / (out * height * width))
+            out, channels, height, width = tensor.shape
+            fan = (out if initial == "fan_out" else channels) * height * width
+            std = math.sqrt(2 / fan)
             value = torch.randn(tensor.shape, generator=draws) * std
         elif tensor.dim() == 2:
             value = torch.randn(tensor.shape, generator=draws) * 0.01
@@ -28,3 +42,27 @@ def initial_state(state: Tensors, draws: torch.Generator) -> Tensors:
             value = torch.zeros(tensor.shape)
         fresh[name] = value.to(tensor.dtype)
     return fresh
+
+
+def initial_weights(description: Mapping[str, Any], draws: torch.Generator) -> Tensors:
+    """Fresh initial weights, a whole ``state_dict``, of the model that ``description`` builds.
+
+    ``initial`` says how: ``fan_out`` or ``fan_in`` as in ``initial_state``, or ``own``, the
+    module's own initialisation: what its constructor and its layers' ``reset_parameters`` draw,
+    with PyTorch's global generator seeded from ``draws``. A user's model has its own by default.
+
+    Args:
+        description: keyword arguments of ``build_model``, as stored beside weights.
+    """
+    own = is_own(description["name"])
+    initial = description.get("initial") or ("own" if own else "fan_out")
+    if initial != "own":
+        with torch.device("cpu" if own else "meta"):
+            shapes = build_model(**description).state_dict()
+        return initial_state(shapes, draws, initial)
+    if not own:
+        raise JackpotError(f"{description['name']}: initial: own is for models of your own")
+    arguments = {key: value for key, value in description.items() if key != "initial"}
+    with seeded(int(torch.randint(2**62, (), generator=draws))):
+        model = construct_own(**arguments)
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}

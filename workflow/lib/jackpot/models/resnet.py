@@ -10,6 +10,8 @@ from torch.nn import functional as F
 
 from jackpot.models.convolution import Conv2d
 
+DEPTHS = (8, 14, 20, 32, 44, 56, 110)
+
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut: (N, C, H, W) -> (N, out, H/stride, W/stride)."""
@@ -37,7 +39,15 @@ class ResNet(nn.Module):
 
     family = "resnet"
 
-    def __init__(self, depth: int, num_classes: int, in_channels: int, width: int = 16):
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        image_size: object = None,
+        *,
+        depth: int,
+        width: int = 16,
+    ):
         super().__init__()
         self.conv = Conv2d(in_channels, width, 3, padding=1, bias=False)
         self.bn = nn.BatchNorm2d(width)

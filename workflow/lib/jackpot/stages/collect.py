@@ -106,6 +106,7 @@ def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
             {**dict(zip(CELL, _cell(run), strict=True)), "path": path}
             for run, path in zip(plan.progress.runs, plan.metrics(), strict=True)
         ],
+        "ingredients": {name: study.all_checks[name].spoils for name in study.checks},
         "provenance": {
             "versions": {key: ", ".join(values) for key, values in versions.items()},
             "devices": dict(Counter(result["device"] for result in results)),

@@ -1,14 +1,16 @@
 """Initial weights of a seed, which all its tickets share."""
 
+from collections.abc import Mapping
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from jackpot.data.files import load_data
 from jackpot.files.tensors import save_tensors
 from jackpot.models import build_model
-from jackpot.models.initial import initial_state
+from jackpot.models.initial import initial_weights
+from jackpot.models.trial import try_out
 from jackpot.randomness import generator
+from jackpot.registry import is_own
 
 
 def initialise(
@@ -16,22 +18,33 @@ def initialise(
     *,
     data: str | Path,
     architecture: str,
-    width: int | None,
     seed: int,
+    options: Mapping[str, Any] | None = None,
     fingerprint: str = "",
+    **more: Any,
 ) -> None:
     """Draw initial weights for a model that fits a dataset, and save them.
 
     All tickets of a seed start from this file or from a training of it, so comparisons are paired.
+
+    Args:
+        options, more: those of ``build_model``; None is an option that is not given.
+
+    Raises:
+        JackpotError: a user's network cannot be trained on these images.
     """
     images = load_data(data)
+    channels, height, width = images.train_images.shape[1:]
     description = {
         "name": architecture,
         "num_classes": len(images.classes),
-        "in_channels": images.train_images.shape[1],
-        **({"width": width} if width else {}),
+        "in_channels": channels,
+        "image_size": height if height == width else (height, width),
+        **{name: value for name, value in more.items() if value is not None},
+        **(options or {}),
     }
-    with torch.device("meta"):
-        shapes = build_model(**description).state_dict()
-    state = initial_state(shapes, generator(seed, "initialise"))
+    if is_own(architecture):
+        model = build_model(**description)
+        try_out(architecture, model, (channels, height, width), len(images.classes))
+    state = initial_weights(description, generator(seed, "initialise"))
     save_tensors(out, state, {"model": description, "seed": seed, "fingerprint": fingerprint})

@@ -1,13 +1,13 @@
 """The stage that makes masks: read weights and data, score once, cut at every sparsity."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from jackpot.checks import CHECKS
+from jackpot.checks import Check, find_check
 from jackpot.data.files import ImageData, load_data
 from jackpot.files.tensors import Mask, Tensors, save_mask
 from jackpot.models import load_weights, model_with_state, prunable
@@ -30,6 +30,8 @@ def prune(
     seed: int,
     device: torch.device,
     check: str = "none",
+    own_checks: Mapping[str, str] | None = None,
+    check_options: Mapping[str, Any] | None = None,
     fingerprint: str = "",
 ) -> None:
     """Write ``sparsity<s>.safetensors`` for every sparsity into the folder ``out``.
@@ -39,6 +41,8 @@ def prune(
         weights: what the score looks at: initial or trained weights.
         seed: decides the pruning batch and the score's own draws.
         check: edits the scores; one that does not is the identity here.
+        own_checks: a user's checks: name -> ``file.py:function``.
+        check_options: options of the check.
     """
     state, metadata = load_weights(weights)
     model = model_with_state(metadata["model"], state).eval().to(device)
@@ -46,7 +50,7 @@ def prune(
     if metadata.get("diverged"):
         no_masks(out, model, sparsities, about)
     else:
-        edit = _edit(check, seed)
+        edit = _edit(find_check(check, own_checks), seed, check_options or {})
         masks = cut(model, load_data(data), pruner, batch, sparsities, seed, edit=edit)
         write_masks(out, masks, pruner, about)
 
@@ -94,12 +98,18 @@ def cut(
     )
 
 
-def _edit(check: str, seed: int) -> Callable[[Tensors], Tensors] | None:
+def _edit(
+    check: Check, seed: int, options: Mapping[str, Any]
+) -> Callable[[Tensors], Tensors] | None:
     """What a check makes of scores; None where it leaves them alone."""
-    if "scores" not in CHECKS[check].edits:
+    if "scores" not in check.edits:
         return None
-    # The same draws at every call, so that no mask depends on what else is cut.
-    return lambda scores: CHECKS[check].scores(scores, generator(seed, "check", check, "scores"))
+
+    def edit(scores: Tensors) -> Tensors:
+        # The same draws at every call, so that no mask depends on what else is cut.
+        return check.scores(scores, generator(seed, "check", check.name, "scores"), **options)
+
+    return edit
 
 
 def write_masks(

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from jackpot.architectures import architecture_names
-from jackpot.checks import CHECKS
-from jackpot.data.kinds import kind_names
+from jackpot.architectures import MODELS
+from jackpot.checks import CHECKS, JOIN, Check, find_check
+from jackpot.data.kinds import KINDS
+from jackpot.pruning.scores import SCORES, uses_data
+from jackpot.registry import is_own
 from jackpot.settings import (
     PathName,
     Pruner,
@@ -23,7 +25,14 @@ from jackpot.settings import (
 )
 from jackpot.study.scopes import check_scopes, data_of, options_of_data
 from jackpot.study.scopes import one_of as _one_of
-from jackpot.study.tickets import PRUNERS, TICKETS, applicable_checks, check_pruner, pretrains
+from jackpot.study.tickets import (
+    PRUNERS,
+    TICKETS,
+    applicable_checks,
+    applies,
+    check_pruner,
+    pretrains,
+)
 from jackpot.vocabulary import families
 
 
@@ -33,6 +42,8 @@ def _short(sparsity: float) -> float:
     return sparsity
 
 
+# A dash and a plus have meanings of their own in the names of checks and of spoiled data.
+CheckName = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 Sparsity = Annotated[float, Field(ge=0, lt=1), AfterValidator(_short)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -40,7 +51,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 class Dataset(Settings):
     """Where images come from and how they are read."""
 
-    kind: Literal[tuple(kind_names())] = Field(description="how the files are laid out")
+    kind: str = Field(description="how the files are laid out, or your own file.py:function")
     path: str | None = Field(None, description="a local folder or archive, instead of a download")
     url: str | list[str] | None = Field(None, description="addresses to download from, in order")
     sha256: str | None = Field(
@@ -56,9 +67,31 @@ class Dataset(Settings):
         None, description="image_folder: side in pixels to which images are scaled"
     )
     channels: Literal[1, 3] | None = Field(None, description="image_folder: 1 for grey, 3 for RGB")
+    options: dict[str, Any] | None = Field(
+        None, description="your own kind: keyword arguments of its function"
+    )
+    verify: bool | None = Field(
+        None,
+        description="false: take a local copy of a published archive whatever its digest is",
+    )
+    version: int | None = Field(
+        None,
+        description="change it when the files at `path` have changed and are to be read anew",
+    )
+
+    @field_validator("kind")
+    @classmethod
+    def _check_kind(cls, kind):
+        KINDS.signature(kind)
+        return kind
 
     @model_validator(mode="after")
     def _check_place(self):
+        named = ("test_fraction", "size", "channels")
+        given = [key for key in named if getattr(self, key) is not None]
+        KINDS.check(self.kind, [*given, *(self.options or {})])
+        if self.verify is False and not self.path:
+            raise ValueError("verify: false is for a local copy: give its path")
         if self.kind == "image_folder" and not (self.path or self.url):
             raise ValueError("an image_folder needs a path or a url")
         if self.url and self.kind == "image_folder" and not self.sha256:
@@ -72,16 +105,32 @@ class Dataset(Settings):
 
     def identity(self) -> dict:
         """What tells the source from another one: not its place, where it has a digest."""
-        return self.model_dump(exclude={"path", "url"} if self.has_digest else None)
+        return self.model_dump(
+            exclude={"path", "url"} if self.has_digest else None, exclude_none=True
+        )
 
 
 class Model(Settings):
-    """A network: ``vgg<depth>`` or ``resnet<depth>`` and its width."""
+    """A network: ``vgg<depth>`` or ``resnet<depth>`` and its width, or one of your own."""
 
-    architecture: str | None = Field(None, description="vgg19, resnet32, ...; default: its name")
+    architecture: str | None = Field(
+        None, description="vgg19, resnet32, ..., or your own file.py:function; default: its name"
+    )
     width: Annotated[int, Field(ge=1)] | None = Field(
         None, description="channels of the first stage; VGG 64, ResNet 16 by default"
     )
+    initial: Literal["own", "fan_out", "fan_in"] | None = Field(
+        None,
+        description="initial weights: own: the module's own, the default for your own models; "
+        "fan_out, fan_in: Kaiming-normal convolutions by this fan (default: fan_out)",
+    )
+    options: dict[str, Any] | None = Field(
+        None, description="your own model: keyword arguments of its function"
+    )
+
+    def given(self) -> dict[str, Any]:
+        """Options of the network and of its initial weights that differ from the defaults."""
+        return self.model_dump(exclude={"architecture"}, exclude_defaults=True)
 
 
 class Experiment(Settings):
@@ -90,9 +139,10 @@ class Experiment(Settings):
     datasets: list[str] | None = Field(None, description="default: all of the study's")
     models: list[str] | None = Field(None, description="default: all of the study's")
     tickets: Annotated[list[str], Field(min_length=1)] = Field(description="tickets to train")
-    checks: list[str] | Literal["all"] = Field(
+    checks: list[str | list[str]] | Literal["all"] = Field(
         ["none"],
-        description="sanity checks; `none` is always run beside them; all: those that apply",
+        description="sanity checks; `none` is always run beside them; a list in the list, or "
+        "`half_dataset+shuffled_weights`, is one check; all: those that apply",
     )
     sparsities: list[Sparsity] = Field([], description="fractions of prunable weights removed")
     seeds: Annotated[list[Seed], Field(min_length=1)] | None = Field(
@@ -125,8 +175,8 @@ class Override(Settings):
     pretraining: TrainingChanges = Field(TrainingChanges(), description="for pretraining")
     retraining: TrainingChanges = Field(TrainingChanges(), description="for training tickets")
     pruning_batch: PruningBatchChanges = Field(PruningBatchChanges(), description="for scores")
-    check_options: dict[str, dict[str, str]] = Field(
-        {}, description="options of data checks, e.g. corrupted_data: {scope: rows}"
+    check_options: dict[str, dict[Literal["scope"], str]] = Field(
+        {}, description="scopes of data checks, e.g. corrupted_data: {scope: rows}"
     )
     rewind_epoch: Annotated[int, Field(ge=0)] | None = Field(None, description="epoch to rewind to")
     retrain_epochs: Annotated[int, Field(ge=1)] | None = Field(
@@ -141,7 +191,6 @@ class Override(Settings):
                 "pretraining is shared by all tickets of a seed: `when` may only name "
                 "dataset and model"
             )
-        check_scopes(self.check_options, [n for n, c in CHECKS.items() if c.spoils == "data"])
         if (self.pruning_batch.model_fields_set or self.check_options) and self.when.ticket:
             raise ValueError("masks are shared by tickets: use `when: {pruner: ...}`, not ticket")
         if self.when.pruner and (
@@ -201,7 +250,10 @@ class Study(Settings):
     pruning_batch: PruningBatch = Field(PruningBatch(), description="the images a score sees")
     pruners: dict[PathName, Pruner] = Field({}, description="your own, beside the built-in ones")
     tickets: dict[PathName, Ticket] = Field({}, description="your own, beside the built-in ones")
-    check_options: dict[str, dict[str, str]] = Field(
+    checks: dict[CheckName, str] = Field(
+        {}, description="your own, beside the built-in ones: name: file.py:function, or file.py"
+    )
+    check_options: dict[str, dict[str, Any]] = Field(
         {}, description="options of a check, e.g. random_pixels: {scope: rows}"
     )
     data_seed: Seed = Field(0, description="seed of the corrupted datasets, shared by all runs")
@@ -216,25 +268,47 @@ class Study(Settings):
     @field_validator("pruners")
     @classmethod
     def _check_pruners(cls, pruners):
-        for pruner in pruners.values():
-            check_pruner(pruner)
+        for name, pruner in pruners.items():
+            try:
+                check_pruner(pruner)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
         return pruners
+
+    @field_validator("checks")
+    @classmethod
+    def _check_own_checks(cls, checks):
+        for name, source in checks.items():
+            if name in CHECKS:
+                raise ValueError(f"{name} is the name of a built-in check; choose another")
+            if not is_own(source):
+                raise ValueError(f"{name}: {source!r} is neither a file.py:function nor a file.py")
+            try:
+                CHECKS.read(source, name)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+        return checks
 
     @field_validator("models")
     @classmethod
     def _check_models(cls, models):
         for name, model in models.items():
-            _one_of("architecture", model.architecture or name, architecture_names())
+            architecture = model.architecture or name
+            options = {**model.given(), **(model.options or {})}
+            initial = options.pop("initial", None)
+            options.pop("options", None)
+            try:
+                MODELS.check(architecture, options)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+            if initial == "own" and not is_own(architecture):
+                raise ValueError(f"{name}: initial: own is for models of your own")
         return models
-
-    @field_validator("check_options")
-    @classmethod
-    def _check_check_options(cls, options):
-        return check_scopes(options, CHECKS)
 
     @model_validator(mode="after")
     def _check_names(self):
         pruners, tickets = self.all_pruners, self.all_tickets
+        check_scopes(self.check_options, self.all_checks, "check_options: ")
         for name, ticket in self.tickets.items():
             if ticket.pruner is not None:
                 _one_of(f"tickets.{name}.pruner: pruner", ticket.pruner, pruners)
@@ -251,7 +325,10 @@ class Study(Settings):
             for key, value in override.when.model_dump(exclude_none=True).items():
                 for name in [value] if isinstance(value, str) else value:
                     _one_of(f"overrides[{i}].when.{key}: {key}", name, known[key])
+            spoiling = {name: c for name, c in self.all_checks.items() if "data" in c.edits}
+            check_scopes(override.check_options, spoiling, f"overrides[{i}].check_options: ")
         self._check_rewinding()
+        self._check_draws()
         return self
 
     def _check_experiment(self, where: str, experiment: Experiment) -> None:
@@ -267,12 +344,15 @@ class Study(Settings):
             if experiment.checks == "all":
                 continue
             for check in experiment.checks:
-                _one_of(f"{where}.checks: check", check, CHECKS)
-                allowed = applicable_checks(ticket, self.pruner_of(name))
-                if ticket.pruner is not None and check not in allowed:
+                try:
+                    found = self.check_of(check)
+                except ValueError as error:
+                    raise ValueError(f"{where}.checks: {error}") from None
+                if ticket.pruner is not None and not applies(found, ticket, self.pruner_of(name)):
+                    allowed = applicable_checks(ticket, self.pruner_of(name), self.all_checks)
                     raise ValueError(
-                        f"{where}.checks: {check!r} does not apply to ticket {name!r}, which has "
-                        f"no such ingredient. Allowed for it: {', '.join(allowed)}"
+                        f"{where}.checks: {found.name!r} does not apply to ticket {name!r}, which "
+                        f"has no such ingredient. Allowed for it: {', '.join(allowed)}"
                     )
 
     def _check_seeds(self, where: str, seeds: list[int] | None) -> None:
@@ -305,6 +385,21 @@ class Study(Settings):
                     f"{name} of {model} on {dataset}: 0 to {epochs - 1}"
                 )
 
+    def _check_draws(self) -> None:
+        for dataset, model, name in {(r.dataset, r.model, r.ticket) for r in self.runs()}:
+            pruner = self.all_tickets[name].pruner
+            if pruner is None:
+                continue
+            score = self.all_pruners[pruner].score
+            batch = self.pruning_batch_of(dataset, model, pruner)
+            drawn = batch.kind == "per_class" and batch.draws > 1 and uses_data(score)
+            try:
+                SCORES.check(score, ["draws"] if drawn else [])
+            except ValueError as error:
+                raise ValueError(
+                    f"pruning_batch.draws: {batch.draws} for pruner {pruner!r}: {error}"
+                ) from None
+
     @cached_property
     def all_pruners(self) -> dict[str, Pruner]:
         """Built-in pruners and the study's own, which win."""
@@ -314,6 +409,36 @@ class Study(Settings):
     def all_tickets(self) -> dict[str, Ticket]:
         """Built-in tickets and the study's own, which win."""
         return {**TICKETS, **self.tickets}
+
+    @cached_property
+    def all_checks(self) -> dict[str, Check]:
+        """Built-in checks and the study's own, without combinations."""
+        return {name: find_check(name, self.checks) for name in (*CHECKS, *self.checks)}
+
+    def check_of(self, name: str | list[str]) -> Check:
+        """The check, or combination of checks, of a name.
+
+        Raises:
+            ValueError: there is none, or its members do not go together.
+        """
+        key = name if isinstance(name, str) else JOIN.join(name)
+        if key not in self._found_checks:
+            self._found_checks[key] = find_check(key, self.checks)
+        return self._found_checks[key]
+
+    @cached_property
+    def _found_checks(self) -> dict[str, Check]:
+        return {}
+
+    def own_checks(self, check: Check) -> dict[str, str] | None:
+        """Where the study's own checks are among those that ``check`` is made of."""
+        own = {c.name: self.checks[c.name] for c in check.parts if c.name in self.checks}
+        return own or None
+
+    @cached_property
+    def data_versions(self) -> list[str]:
+        """Names of the spoiled versions of a dataset that checks of the study can make."""
+        return [name for name, check in self.all_checks.items() if "data" in check.edits]
 
     def pruner_of(self, ticket: str) -> Pruner | None:
         """The pruner of a ticket; None for a dense one."""
@@ -341,8 +466,10 @@ class Study(Settings):
                 if ticket.pruner is None:
                     checks, sparsities = ["none"], [0.0]
                 else:
-                    allowed = applicable_checks(ticket, pruner)
-                    checks = allowed if e.checks == "all" else ["none", *e.checks]
+                    if e.checks == "all":
+                        checks = applicable_checks(ticket, pruner, self.all_checks)
+                    else:
+                        checks = ["none", *(self.check_of(check).name for check in e.checks)]
                     sparsities = e.sparsities
                 found |= {
                     Run(dataset, model, name, check, sparsity, seed)
@@ -372,9 +499,9 @@ class Study(Settings):
         """The name of the version of the dataset that a pruner sees under a check."""
         cell = {"dataset": dataset, "model": model, "pruner": pruner}
         special = [o.check_options for o in self.overrides if o.when.matches(**cell)]
-        return data_of(check, self.check_options, special)
+        return data_of(self.check_of(check), self.check_options, special)
 
-    def options_of_data(self, data: str) -> dict[str, str]:
+    def options_of_data(self, data: str) -> dict[str, Any]:
         """Options of the check that makes a version of a dataset, by that version's name."""
         return options_of_data(data, self.check_options)
 

@@ -6,16 +6,20 @@ list of what is stale and the test of whether a study is complete. No Snakemake,
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
-from jackpot.checks import CHECKS
+from jackpot.architectures import MODELS
+from jackpot.checks import JOIN
 from jackpot.cli import command_options
+from jackpot.data.folders import refuse_changed_folder
+from jackpot.data.kinds import KINDS
 from jackpot.files.atomic import read_sealed
 from jackpot.fingerprints import code_of, digest, recorded
 from jackpot.pruning.allocation import code_of_allocation
 from jackpot.pruning.scores import SCORES
+from jackpot.registry import is_own
 from jackpot.study.config import Config
 from jackpot.study.jobs import File, Job
 from jackpot.study.looks import Cell, Progress, progress
@@ -81,19 +85,21 @@ class Plan:
 
     def prepare(self, dataset: str) -> Job:
         """Read a dataset into one file of tensors."""
+        kind = self.study.datasets[dataset].kind
+        arrays = [code_of("jackpot.data.arrays")] if is_own(kind) else []
         return self._once(
             ("prepare", dataset),
             lambda: Job(
                 "prepare",
                 (self.data(dataset, "clean"),),
                 inputs={"source": File(self.source(dataset), self.download(dataset))},
-                code=(code_of(f"jackpot.data.kinds.{self.study.datasets[dataset].kind}"),),
+                code=(KINDS.code(kind), *arrays),
             ),
         )
 
     def corrupt(self, dataset: str, data: str) -> Job:
         """Spoil a dataset as a data check says."""
-        check = check_of_data(data)
+        check = self.study.check_of(check_of_data(data))
         return self._once(
             ("corrupt", dataset, data),
             lambda: Job(
@@ -101,17 +107,19 @@ class Plan:
                 (self.data(dataset, data),),
                 inputs={"clean": self._data(dataset, "clean")},
                 options={
-                    "check": check,
+                    "check": check.name,
+                    "own_checks": self.study.own_checks(check),
                     "seed": self.study.data_seed,
-                    **self.study.options_of_data(data),
+                    **_check_options(self.study.options_of_data(data)),
                 },
-                code=(code_of("jackpot.stages.corrupt"), CHECKS.code(check)),
+                code=(code_of("jackpot.stages.corrupt"), check.code),
             ),
         )
 
     def initialise(self, dataset: str, model: str, seed: int | str) -> Job:
         """Draw initial weights."""
         spec = self.study.models[model]
+        architecture = spec.architecture or model
         return self._once(
             ("initialise", dataset, model, int(seed)),
             lambda: Job(
@@ -119,11 +127,14 @@ class Plan:
                 (self.weights(dataset, model, seed, "init.safetensors"),),
                 inputs={"data": self._data(dataset, "clean")},
                 options={
-                    "architecture": spec.architecture or model,
-                    "width": spec.width,
+                    "architecture": architecture,
+                    **spec.given(),
                     "seed": int(seed),
                 },
-                code=(code_of("jackpot.stages.initialise"),),
+                code=(
+                    code_of("jackpot.stages.initialise"),
+                    MODELS.code(spec.architecture or model),
+                ),
             ),
         )
 
@@ -158,7 +169,13 @@ class Plan:
         ``clean+inverted``.
         """
         cell = (dataset, model, pruner, data, int(seed))
-        seen, _, check = data.partition("+")
+        seen, _, name = data.partition(JOIN)
+        check = self.study.check_of(name) if name else None
+        edit = {}
+        if check:
+            own = self.study.own_checks(check)
+            chosen = _check_options(self.study.check_options.get(name, {}))
+            edit = {"check": name, "own_checks": own, **chosen}
         sparsities = [f"{s:g}" for s in self.study.sparsities]
         return self._once(
             ("prune", *cell),
@@ -171,13 +188,13 @@ class Plan:
                 },
                 options={
                     **self._pruner(dataset, model, pruner, seed),
-                    "check": check or None,
+                    **edit,
                     "sparsities": sparsities,
                 },
                 code=(
                     code_of("jackpot.stages.prune"),
                     *self._method(pruner),
-                    *([CHECKS.code(check)] if check else []),
+                    *([check.code] if check else []),
                 ),
             ),
         )
@@ -230,10 +247,15 @@ class Plan:
         data = self.study.data_of(dataset, model, settings.pruner, check)
         folder = self.run(*cell, check, sparsity, seed)
         names = {"ticket": ticket, "check": check, "sparsity": sparsity}
-        # The pruner's view: its data, and what its scores become.
-        seen = f"{data}+{check}" if CHECKS[check].spoils == "scores" else data
-        edits_ticket = CHECKS[check].spoils in ("mask", "weights")
-        options = self.study.check_options.get(check, {}) if edits_ticket else {}
+        found = self.study.check_of(check)
+        # What a data check did is in the mask and the weights already.
+        # A check of scores has been in the mask since it was cut.
+        ranked = found.editor("scores")
+        seen = f"{data}{JOIN}{ranked.name}" if ranked else data
+        edits = [part for part in found.parts if {"mask", "weights"} & {*part.edits}]
+        options = {}
+        for part in edits:
+            options |= self.study.check_options.get(part.name, {})
         return self._once(
             ("retrain", *cell, check, sparsity, int(seed)),
             lambda: Job(
@@ -250,12 +272,10 @@ class Plan:
                     "retrain_epochs": self.study.retrain_epochs_of(*cell),
                     "first_epoch": self.study.rewind_epoch_of(*cell) if rewound else 0,
                     "keep_weights": self.config.keep_weights,
-                    **options,
+                    "own_checks": self.study.own_checks(found),
+                    **_check_options(options),
                 },
-                code=(
-                    code_of("jackpot.stages.retrain"),
-                    *([CHECKS.code(check)] if edits_ticket else []),
-                ),
+                code=(code_of("jackpot.stages.retrain"), *(part.code for part in edits)),
             ),
         )
 
@@ -308,6 +328,16 @@ class Plan:
         return {**names, **cell, "seed": int(seed)}
 
     # The study as a whole.
+
+    def refuse_changed_folders(self) -> None:
+        """Ask whether folders that datasets were read from, and that have changed, are meant.
+
+        Raises:
+            JackpotError: naming the dataset and the key that answers.
+        """
+        for dataset in sorted({run.dataset for run in self.study.runs()}):
+            if not self.study.datasets[dataset].has_digest:
+                refuse_changed_folder(self.source(dataset))
 
     def iterative_pruners(self) -> list[str]:
         """The pruners that train between their cuts."""
@@ -397,3 +427,9 @@ class Plan:
     def request(self, rule: str) -> dict[str, int | str]:
         """What a rule's jobs ask a cluster for; the study overrides config.yaml."""
         return {**self.config.resources.of(rule), **self.study.resources.of(rule)}
+
+
+def _check_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """A check's options as the scripts take them: the scope by itself, the rest together."""
+    rest = {key: value for key, value in options.items() if key != "scope"}
+    return {"scope": options.get("scope"), "check_options": rest or None}

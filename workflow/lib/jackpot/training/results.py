@@ -14,6 +14,7 @@ from jackpot.environment import Environment
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import sha256_of_file, write_sealed, write_text
 from jackpot.files.tensors import Mask, Tensors, sha256_of_tensors
+from jackpot.models.trial import lay_out
 from jackpot.pruning.connectivity import effective_counts
 from jackpot.pruning.masks import layer_counts
 from jackpot.settings import Training
@@ -64,8 +65,13 @@ def load_splits(
 
 
 def placed(model: torch.nn.Module, settings: Training, device: torch.device):
-    """The model on its device, in the memory layout that the settings ask for."""
+    """The model on its device, in the memory layout that the settings ask for.
+
+    A user's network that cannot take channels_last is contiguous, whatever they ask for.
+    """
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+    if settings.channels_last and hasattr(model, "image_shape"):
+        layout = lay_out(model, model.image_shape)
     return model.to(device=device, memory_format=layout)
 
 
