@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from jackpot.checks import CHECKS
 from jackpot.errors import JackpotError
 from jackpot.study import load_config, load_study
 from jackpot.study.tickets import PRUNERS, TICKETS, applicable_checks
@@ -45,13 +46,13 @@ def test_the_zoo_has_every_pruner_under_every_check_that_applies():
     assert {study.all_tickets[ticket].pruner for ticket, _ in ran} - {None} == set(PRUNERS)
     assert {ticket for ticket, _ in ran} == set(TICKETS)
     for name, ticket in TICKETS.items():
-        allowed = applicable_checks(ticket, study.pruner_of(name))
+        allowed = applicable_checks(ticket, study.pruner_of(name), CHECKS)
         assert {check for ticket, check in ran if ticket == name} == set(allowed)
 
 
 def test_which_of_the_newer_checks_apply():
     def checks(name):
-        return applicable_checks(TICKETS[name], PRUNERS[TICKETS[name].pruner])
+        return applicable_checks(TICKETS[name], PRUNERS[TICKETS[name].pruner], CHECKS)
 
     for name in set(TICKETS) - {"dense"}:
         assert {"redrawn_magnitudes", "redrawn_signs"} <= set(checks(name))
