@@ -126,20 +126,19 @@ def strided_errors(channels, sizes, threads, safe, layouts=(LAST, torch.contiguo
     return worst
 
 
-def in_a_process(*arguments):
+def in_a_process(*arguments, seconds=300):
     """``strided_errors`` under ``AVX2``, in a process that may crash, hang, or start threads."""
     code = f"from {__name__} import strided_errors as e; print(e(*{arguments!r}))"
     paths = [os.getcwd(), *sys.path]
     environment = os.environ | AVX2 | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    return subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=90
-    )
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=seconds)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_strided_1x1_convolutions_are_exact(threads):
-    channels = (1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 23, 40)
-    done = in_a_process(channels, (2, 3, 5, 8, 17, 32), threads, True)
+    channels = (1, 2, 3, 4, 5, 6, 7, 8, 16, 23)
+    done = in_a_process(channels, (2, 3, 8, 17), threads, True)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 1e-5
 
@@ -149,7 +148,8 @@ def test_the_fault_of_pytorchs_strided_convolution_is_not_ours(threads):
     """Wrong gradients, a crash or a hang of PyTorch's own; none of ours for the same shapes."""
     shapes = ((4, 7), (32,), threads)
     try:
-        theirs = in_a_process(*shapes, False)
+        # A few seconds of work, or for ever.
+        theirs = in_a_process(*shapes, False, seconds=30)
         faulty = theirs.returncode != 0 or not float(theirs.stdout) < 1e-3
     except subprocess.TimeoutExpired:
         faulty = True

@@ -1,7 +1,7 @@
 """Draw the initial weights that all tickets of a seed share."""
 
 from jackpot.architectures import architecture_names
-from jackpot.cli import add_mapping, add_settings, main, parser_of
+from jackpot.cli import add_arithmetic, add_mapping, add_settings, main, parser_of
 from jackpot.study.model import Model
 
 
@@ -18,6 +18,7 @@ def run() -> None:
     add_mapping(parser, "--options", "keyword arguments of your own model's function")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fingerprint", default="", help="given by Snakemake, stored in the file")
+    add_arithmetic(parser)
     args = parser.parse_args()
 
     from jackpot.stages.initialise import initialise

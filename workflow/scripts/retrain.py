@@ -30,14 +30,14 @@ def run() -> None:
     settings = settings_from(args, Training)
 
     from jackpot.files.tensors import load_mask
-    from jackpot.running.finished import once
+    from jackpot.running.finished import train_or_restore
     from jackpot.running.lease import lease_device
     from jackpot.stages.retrain import retrain
     from jackpot.training.device import prepare_device
     from jackpot.training.results import cell_of, resume_file_of
 
     names = ["weights.safetensors"] if args.keep_weights else []
-    once(
+    train_or_restore(
         args,
         lambda: retrain(
             args.out,
@@ -50,7 +50,7 @@ def run() -> None:
             settings=settings,
             epochs=args.retrain_epochs or settings.epochs,
             first_epoch=args.first_epoch,
-            device=lease_device(prepare_device(args.device, args.threads)),
+            device=lease_device(prepare_device(args.device, args.threads, settings.precision)),
             keep_weights=args.keep_weights,
             resume=resume_file_of(args),
             fingerprint=args.fingerprint,

@@ -13,17 +13,19 @@ from pydantic import ValidationError
 from jackpot.checks import CHECKS
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
+from jackpot.machine import restrict
 from jackpot.pruning.allocation import allocation_names
 from jackpot.pruning.scores import SCORES
 from jackpot.registry import own_traceback
-from jackpot.settings import Settings, Training
+from jackpot.settings import Arithmetic, Settings, Training
 
 
 def add_settings(
     parser: argparse.ArgumentParser, settings: type[Settings], without: tuple[str, ...] = ()
 ) -> None:
     """One ``--option`` for every field, with its type, default, allowed values and help."""
-    group = parser.add_argument_group(settings.__name__, settings.__doc__.split("\n")[0])
+    # PYTHONOPTIMIZE=2 leaves no docstrings.
+    group = parser.add_argument_group(settings.__name__, (settings.__doc__ or "").split("\n")[0])
     for name, field in settings.model_fields.items():
         if name in without:
             continue
@@ -92,11 +94,30 @@ def parser_of(description: str) -> argparse.ArgumentParser:
     )
 
 
+class _Restrict(argparse.Action):
+    """Acts when it is read, before anything imports torch; there is nothing to keep."""
+
+    def __call__(self, parser, namespace, value, option=None):
+        restrict(value)
+
+
+def add_arithmetic(parser: argparse.ArgumentParser) -> None:
+    """Which instructions may be used."""
+    parser.add_argument(
+        "--arithmetic",
+        choices=get_args(Arithmetic),
+        action=_Restrict,
+        dest=argparse.SUPPRESS,
+        help="portable: the same bits on every x86-64 processor with AVX2 (default: native)",
+    )
+
+
 def add_machine(parser: argparse.ArgumentParser) -> None:
     """Where to compute, and what today's settings and code would make."""
     device = Environment.read().device
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default=device)
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    add_arithmetic(parser)
     parser.add_argument("--fingerprint", default="", help="given by Snakemake, stored in outputs")
 
 

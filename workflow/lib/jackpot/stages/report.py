@@ -34,7 +34,8 @@ def report(
     reported = reported_for(table)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        drawn = [
+        drawn = [] if judged is None else figures.verdicts(judged, folder / "verdicts")
+        drawn += [
             *figures.sanity_checks(table, folder / "sanity_checks"),
             *figures.tickets(table, folder / "tickets"),
         ]
@@ -54,5 +55,6 @@ def report(
             figures=drawn,
             tables_dir=folder / "tables",
             reported=reported,
+            design=design,
         )
     print(f"report: {out}")

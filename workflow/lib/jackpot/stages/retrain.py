@@ -86,7 +86,7 @@ def retrain(
         outcome = Outcome(diverged=True)
     else:
         train_data, test_data = load_splits(clean, clean, device)
-        job.tie(epochs=epochs, first_epoch=first_epoch)
+        job.bind_resume_file(epochs=epochs, first_epoch=first_epoch)
         outcome = train(
             model,
             train_data,

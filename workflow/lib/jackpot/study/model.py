@@ -12,6 +12,7 @@ from jackpot.data.kinds import KINDS
 from jackpot.pruning.scores import SCORES, uses_data
 from jackpot.registry import is_own
 from jackpot.settings import (
+    Arithmetic,
     PathName,
     Pruner,
     PruningBatch,
@@ -102,12 +103,6 @@ class Dataset(Settings):
     def has_digest(self) -> bool:
         """Whether a digest says what the images are, wherever they come from."""
         return bool(self.sha256 or self.md5)
-
-    def identity(self) -> dict:
-        """What tells the source from another one: not its place, where it has a digest."""
-        return self.model_dump(
-            exclude={"path", "url"} if self.has_digest else None, exclude_none=True
-        )
 
 
 class Model(Settings):
@@ -241,6 +236,10 @@ class Study(Settings):
         description="the study's models by name"
     )
     training: Training = Field(Training(), description="how networks are trained")
+    arithmetic: Arithmetic = Field(
+        "native",
+        description="portable: AVX2 and no more, so that other processors give the same bits",
+    )
     rewind_epoch: Annotated[int, Field(ge=0)] = Field(
         0, description="epoch to which partially-trained tickets rewind"
     )
@@ -329,6 +328,7 @@ class Study(Settings):
             check_scopes(override.check_options, spoiling, f"overrides[{i}].check_options: ")
         self._check_rewinding()
         self._check_draws()
+        self._check_arithmetic()
         return self
 
     def _check_experiment(self, where: str, experiment: Experiment) -> None:
@@ -399,6 +399,16 @@ class Study(Settings):
                 raise ValueError(
                     f"pruning_batch.draws: {batch.draws} for pruner {pruner!r}: {error}"
                 ) from None
+
+    def _check_arithmetic(self) -> None:
+        changes = [c for o in self.overrides for c in (o.pretraining, o.retraining)]
+        if self.arithmetic == "portable" and any(
+            settings.precision == "bfloat16" for settings in (self.training, *changes)
+        ):
+            raise ValueError(
+                "arithmetic: portable has no bfloat16, which AVX2 would emulate; allowed with "
+                "precision: bfloat16 is native"
+            )
 
     @cached_property
     def all_pruners(self) -> dict[str, Pruner]:

@@ -6,7 +6,8 @@ list of what is stale and the test of whether a study is complete. No Snakemake,
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +16,7 @@ from jackpot.checks import JOIN
 from jackpot.cli import command_options
 from jackpot.data.folders import refuse_changed_folder
 from jackpot.data.kinds import KINDS
+from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed
 from jackpot.fingerprints import code_of, digest, recorded
 from jackpot.pruning.allocation import code_of_allocation
@@ -51,8 +53,8 @@ class Plan:
 
     def source(self, dataset: str) -> str:
         """The record of a dataset's source; another definition has another one."""
-        job = digest([self.study.datasets[dataset].identity()])[:8]
-        return f"{self.config.data_dir}/{dataset}/source-{job}.json"
+        definition = digest([self.study.datasets[dataset].model_dump(exclude_none=True)])[:8]
+        return f"{self.config.data_dir}/{dataset}/source-{definition}.json"
 
     def weights(self, dataset: str, model: str, seed: int | str, file: str) -> str:
         """A file of weights: ``init.safetensors``, or ``<data>/trained.safetensors``."""
@@ -71,6 +73,29 @@ class Plan:
         return f"{self.root}/runs/{cell}"
 
     # The jobs.
+
+    def check_target(self, path: str) -> None:
+        """Refuse a file of a run that is not in the study.
+
+        Raises:
+            JackpotError: naming the first part of its path that no run has, and what there is.
+        """
+        names = [field.name for field in fields(Run)]
+        asked = os.path.relpath(path, f"{self.root}/runs").split("/")
+        if len(asked) != len(names) + 1 or asked[0] == "..":
+            return
+        left = [run.path.split("/")[1:] for run in self.study.runs()]
+        for place, (name, part) in enumerate(zip(names, asked, strict=False)):
+            allowed = dict.fromkeys(parts[place] for parts in left)
+            if part not in allowed:
+                value, *others = (text.removeprefix(name) for text in (part, *allowed))
+                where = "/".join(asked[:place])
+                raise JackpotError(
+                    f"{path}: {name} {value} is not in the study {self.config.study}; "
+                    f"{f'{where} has' if where else 'it has'} {', '.join(others)}. "
+                    "Add it under experiments, or ask for another cell."
+                )
+            left = [parts for parts in left if parts[place] == part]
 
     def download(self, dataset: str, source: str = "") -> Job:
         """Have a dataset's source at hand."""
@@ -130,6 +155,7 @@ class Plan:
                     "architecture": architecture,
                     **spec.given(),
                     "seed": int(seed),
+                    "arithmetic": self.study.arithmetic,
                 },
                 code=(
                     code_of("jackpot.stages.initialise"),
@@ -321,11 +347,12 @@ class Plan:
     def _pruner(self, dataset: str, model: str, pruner: str, seed: int | str) -> dict[str, Any]:
         settings = self.study.all_pruners[pruner].model_dump(exclude={"weights", "iterations"})
         batch = self.study.pruning_batch_of(dataset, model, pruner).model_dump()
-        return {**settings, **batch, "seed": int(seed)}
+        computed = {"seed": int(seed), "arithmetic": self.study.arithmetic}
+        return {**settings, **batch, **computed}
 
     def _cell(self, dataset: str, model: str, seed: int | str, cell: dict) -> dict[str, Any]:
         names = {"study": self.study.name, "dataset": dataset, "model": model}
-        return {**names, **cell, "seed": int(seed)}
+        return {**names, **cell, "seed": int(seed), "arithmetic": self.study.arithmetic}
 
     # The study as a whole.
 
@@ -407,9 +434,10 @@ class Plan:
         """The file of the look whose runs are made now."""
         return self.look(self.progress.look, self.progress.runs)
 
-    def collected(self) -> str:
-        """Fingerprint of runs.csv and what is collected beside it."""
-        results = [file.fingerprint for file in self.results()]
+    def collected(self, paths: Iterable[str]) -> str:
+        """Fingerprint of runs.csv and what is collected beside it from these results."""
+        made_by = {file.path: file.fingerprint for file in self.results()}
+        results = [(path, made_by[path]) for path in paths]
         return digest([results, self.study_digest, code_of("jackpot.stages.collect")])
 
     @property

@@ -95,8 +95,8 @@ class Job:
     resume: ResumeFile | None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    def tie(self, **schedule: int) -> None:
-        """Tie the resume file to everything that decides the bits of this training."""
+    def bind_resume_file(self, **schedule: int) -> None:
+        """Bind the resume file to everything that decides the bits of this training."""
         if self.resume:
             self.resume.fingerprint = fingerprint_of(
                 {
