@@ -29,8 +29,9 @@ RUN_COLUMNS = [
     "images_per_second",
     "device",
     "precision",
+    "effective_density",
 ]
-LAYER_COLUMNS = [*CELL, "position", "layer", "total", "kept"]
+LAYER_COLUMNS = [*CELL, "position", "layer", "total", "kept", "effective"]
 
 
 def collect(plan: Plan, *, partial: bool = False) -> None:
@@ -74,7 +75,7 @@ def _read_result(run: Run, path: Path) -> dict[str, Any]:
 
 def _layers(runs: list[Run], results: list[dict[str, Any]]) -> pd.DataFrame:
     rows = [
-        [*_cell(run), position, layer["name"], layer["total"], layer["kept"]]
+        [*_cell(run), position, *(layer[key] for key in ("name", "total", "kept", "effective"))]
         for run, result in zip(runs, results, strict=True)
         for position, layer in enumerate(result["layers"], 1)
     ]
