@@ -113,7 +113,9 @@ def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
             for run, path in zip(plan.progress.runs, plan.metrics(), strict=True)
         ],
         "applicable_checks": {
-            name: applicable_checks(study.all_tickets[name], study.pruner_of(name))
+            name: applicable_checks(
+                study.all_tickets[name], study.pruner_of(name), study.all_checks
+            )
             for name in sorted({run.ticket for run in study.runs()})
         },
         "command": _command(plan),
