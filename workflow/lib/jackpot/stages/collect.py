@@ -29,8 +29,9 @@ RUN_COLUMNS = [
     "images_per_second",
     "device",
     "precision",
+    "effective_density",
 ]
-LAYER_COLUMNS = [*CELL, "position", "layer", "total", "kept"]
+LAYER_COLUMNS = [*CELL, "position", "layer", "total", "kept", "effective"]
 
 
 def collect(plan: Plan, *, partial: bool = False) -> None:
@@ -63,16 +64,18 @@ def _read_result(run: Run, path: Path) -> dict[str, Any]:
     missing = [key for key in (*RUN_COLUMNS, "layers", "versions") if key not in result]
     if missing:
         raise damaged(path, f"it lacks {', '.join(missing)}")
-    wrong = [key for key in CELL if result[key] != getattr(run, key)]
-    if run.ticket != "dense" and wrong:
-        raise damaged(path, f"it is another run's: its {wrong[0]} is {result[wrong[0]]}")
     # A dense ticket of the user's own name is the pretraining, which calls itself dense.
+    is_dense = run.sparsity == 0 and result["ticket"] == "dense"
+    expected = {**vars(run), "ticket": "dense"} if is_dense else vars(run)
+    wrong = [key for key in CELL if result[key] != expected[key]]
+    if wrong:
+        raise damaged(path, f"it is another run's: its {wrong[0]} is {result[wrong[0]]}")
     return {**result, "ticket": run.ticket}
 
 
 def _layers(runs: list[Run], results: list[dict[str, Any]]) -> pd.DataFrame:
     rows = [
-        [*_cell(run), position, layer["name"], layer["total"], layer["kept"]]
+        [*_cell(run), position, *(layer[key] for key in ("name", "total", "kept", "effective"))]
         for run, result in zip(runs, results, strict=True)
         for position, layer in enumerate(result["layers"], 1)
     ]
