@@ -70,7 +70,8 @@ class Clone:
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in ("Snakefile", "workflow", "profiles", "envs"):
             (self.folder / name).symlink_to(ROOT / name)
-        (self.folder / "study.yaml").write_text(yaml.safe_dump({**STUDY, **(study or {})}))
+        self.study = study or {}
+        (self.folder / "study.yaml").write_text(yaml.safe_dump({**STUDY, **self.study}))
         self.results = Path(results or self.folder / "results")
         values = yaml.safe_load((ROOT / "config.yaml").read_text())
         values |= {"study": "study.yaml", "results_dir": str(self.results)}
@@ -115,7 +116,8 @@ class Clone:
 
     def digests(self):
         """Contents of every result by path, to see what a fault has changed."""
-        files = [p for p in self.root.rglob("*") if p.is_file() and "logs" not in p.parts]
+        left_out = {"logs", ".lock"}
+        files = [p for p in self.root.rglob("*") if p.is_file() and not left_out & set(p.parts)]
         return {str(p.relative_to(self.root)): p.read_bytes() for p in files}
 
 

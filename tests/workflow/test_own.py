@@ -107,7 +107,7 @@ def test_an_error_in_the_users_code_is_told_without_ours(own):
     (own.folder / "depth.py").write_text(broken)
     mask = "masks/bars/mixer/depth/clean/seed0/sparsity0.5.safetensors"
     try:
-        status, said = own.snakemake(mask)
+        status, _ = own.snakemake(mask)
     finally:
         (own.folder / "depth.py").write_text(text)
     log = (own.root / "logs/prune/bars/mixer/depth/clean/seed0.log").read_text()

@@ -64,10 +64,12 @@ def _read_result(run: Run, path: Path) -> dict[str, Any]:
     missing = [key for key in (*RUN_COLUMNS, "layers", "versions") if key not in result]
     if missing:
         raise damaged(path, f"it lacks {', '.join(missing)}")
-    wrong = [key for key in CELL if result[key] != getattr(run, key)]
-    if run.ticket != "dense" and wrong:
-        raise damaged(path, f"it is another run's: its {wrong[0]} is {result[wrong[0]]}")
     # A dense ticket of the user's own name is the pretraining, which calls itself dense.
+    is_dense = run.sparsity == 0 and result["ticket"] == "dense"
+    expected = {**vars(run), "ticket": "dense"} if is_dense else vars(run)
+    wrong = [key for key in CELL if result[key] != expected[key]]
+    if wrong:
+        raise damaged(path, f"it is another run's: its {wrong[0]} is {result[wrong[0]]}")
     return {**result, "ticket": run.ticket}
 
 
@@ -114,7 +116,9 @@ def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
             for run, path in zip(plan.progress.runs, plan.metrics(), strict=True)
         ],
         "applicable_checks": {
-            name: applicable_checks(study.all_tickets[name], study.pruner_of(name))
+            name: applicable_checks(
+                study.all_tickets[name], study.pruner_of(name), study.all_checks
+            )
             for name in sorted({run.ticket for run in study.runs()})
         },
         "command": _command(plan),
