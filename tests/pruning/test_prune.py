@@ -388,7 +388,7 @@ def test_unknown_names_options_and_values_are_refused():
             "score": "snip",
             "score_options": {"temperature": 1},
         },
-        "smart has no option power": {
+        "smart' has no option power": {
             "allocation": "smart",
             "allocation_options": {"power": 3},
         },

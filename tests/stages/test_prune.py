@@ -108,6 +108,6 @@ def test_inverted_combines_with_what_edits_another_ingredient(tmp_path):
     assert half.inputs["mask"].job.inputs["data"].path.endswith("/half_dataset.safetensors")
     assert "/clean+inverted/" in signs.inputs["mask"].path
     assert signs.inputs["weights"].path == jobs["none"].inputs["weights"].path
-    wrong = [["inverted", "rearranged"]]
+    wrong = written(tmp_path, experiments=[{**experiment, "checks": [["inverted", "rearranged"]]}])
     with pytest.raises(JackpotError, match="inverted and rearranged both edit the mask"):
-        load_study(written(tmp_path, experiments=[{**experiment, "checks": wrong}]))
+        load_study(wrong)

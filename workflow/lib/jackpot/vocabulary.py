@@ -38,7 +38,7 @@ TICKETS = {
     "synflow": Style("SynFlow", GREEN, "X", _DASHDOTDOT),
     "snip_iterative": Style("iterative SNIP", "#661100", "H", _DASHES),
     "force": Style("FORCE", "#44AA99", "8", _DASHDOT),
-    "ntk_sap": Style("NTK-SAP", "#6699CC", "d", _LONG),
+    "ntk_sap": Style("NTK-SAP", "#6699CC", (8, 1, 0), _LONG),
     "magnitude_initial": Style("magnitude at initialization", "#999933", (5, 1, 0), _DOTS),
     "lottery": Style("lottery", PURPLE, "P", _DOTS),
     "random": Style("random", BLACK, "o"),
