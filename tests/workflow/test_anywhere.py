@@ -3,8 +3,6 @@
 import csv
 import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 import yaml
@@ -33,16 +31,8 @@ def clone_at(folder):
 def call(folder, *arguments, status=0):
     """Snakemake started in a folder, without a word of where jackpot is."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "1", *map(str, arguments)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    text = done.stdout + done.stderr
-    assert done.returncode == status, text[-4000:]
+    found, text = snake.call(folder, "--cores", 1, *arguments, environment=environment)
+    assert found == status, text[-4000:]
     return text
 
 
