@@ -14,6 +14,8 @@ VGG_LAYOUTS: dict[int, tuple[int | str, ...]] = {
     19: (1, 1, "M", 2, 2, "M", 4, 4, 4, 4, "M", 8, 8, 8, 8, "M", 8, 8, 8, 8),
 }
 RESNET_DEPTHS = (8, 14, 20, 32, 44, 56, 110)
+# Options that only one family has.
+FAMILY_OPTIONS = {"vgg": ("affine", "bias"), "resnet": ("bottleneck",)}
 
 
 def architecture_names() -> list[str]:

@@ -7,8 +7,8 @@ is the identity:
 - ``data(images, labels, generator, *, classes[, scope])``: the ``(images, labels)`` that the
   pruner sees, ``images`` (N, C, H, W) of any dtype and ``labels`` (N,);
 - ``mask(mask, generator)``: the mask of the ticket, name -> bool, True = kept;
-- ``weights(weights, mask, generator[, *, scope])``: its starting weights, a whole ``state_dict``,
-  not yet masked.
+- ``weights(weights, mask, generator[, *, scope, initial])``: its starting weights, a whole
+  ``state_dict``, not yet masked; ``initial`` is how the network's initial weights are drawn.
 
 ``SCOPES``, if there are variants, names them, the default first. Listing the checks imports none
 of them, nor torch.
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -94,14 +95,17 @@ class Check:
         generator: torch.Generator,
         *,
         scope: str | None = None,
+        initial: str = "fan_out",
     ) -> Weights:
         """The starting weights of the ticket, a whole ``state_dict``, not yet masked.
 
         Args:
             mask: names of the layers it prunes, True = kept.
             scope: one of ``scopes``.
+            initial: how fresh weights are drawn (``jackpot.models.initial.initial_state``).
         """
-        return self._edited("weights", weights, (weights, mask, generator), scope)
+        arguments = (weights, mask, generator)
+        return self._edited("weights", weights, arguments, scope, initial=initial)
 
     def ticket(
         self,
@@ -110,10 +114,12 @@ class Check:
         weights_draws: torch.Generator,
         *,
         scope: str | None = None,
+        initial: str = "fan_out",
     ) -> Ticket:
         """The ticket with its mask edited, and then its weights under that mask."""
         mask = self.mask(ticket.mask, mask_draws)
-        return Ticket(mask, self.weights(ticket.weights, mask, weights_draws, scope=scope))
+        weights = self.weights(ticket.weights, mask, weights_draws, scope=scope, initial=initial)
+        return Ticket(mask, weights)
 
     def _edited(self, part: str, unchanged, arguments: tuple, scope: str | None, **more):
         if part not in self.edits:
@@ -124,7 +130,9 @@ class Check:
         if self.scopes:
             more["scope"] = scope or self.scopes[0]
         edit = getattr(importlib.import_module(f"{__name__}.{self.name}"), part)
-        return edit(*arguments, **more)
+        # An edit is given what its signature names.
+        named = inspect.signature(edit).parameters
+        return edit(*arguments, **{name: value for name, value in more.items() if name in named})
 
 
 class _Checks(Registry):

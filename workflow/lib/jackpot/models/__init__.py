@@ -18,16 +18,19 @@ from jackpot.models.vgg import VGG
 from jackpot.storage import Tensors, damaged, load_tensors
 
 
-def build_model(name: str, num_classes: int = 10, in_channels: int = 3, **options) -> nn.Module:
+def build_model(
+    name: str, num_classes: int = 10, in_channels: int = 3, initial: str = "fan_out", **options
+) -> nn.Module:
     """Build a network by name, e.g. ``vgg19`` or ``resnet32``.
 
     Args:
         name: ``vgg<depth>`` or ``resnet<depth>``; ``jackpot.architectures`` lists them.
         num_classes: outputs of the one linear classifier.
         in_channels: channels of the input images.
-        **options: ``width``, the channels of the first stage (VGG 64, ResNet 16). VGG averages
-            whatever map is left before the classifier: 2x2 of CIFAR's images, 4x4 of
-            Tiny-ImageNet's, as the released codes do.
+        initial: how ``initial_state`` is to draw its convolutions; kept as ``model.initial``.
+        **options: ``width``, the channels of the first stage (VGG 64, ResNet 16), and those of
+            ``VGG`` and ``ResNet``. VGG averages whatever map is left before the classifier: 2x2
+            of CIFAR's images, 4x4 of Tiny-ImageNet's, as the released codes do.
 
     Raises:
         JackpotError: unknown name or option.
@@ -40,6 +43,7 @@ def build_model(name: str, num_classes: int = 10, in_channels: int = 3, **option
             model = ResNet(depth, num_classes, in_channels, **options)
     except TypeError as error:
         raise JackpotError(f"model {name}: {error}") from error
+    model.initial = initial
     return protect(model)
 
 

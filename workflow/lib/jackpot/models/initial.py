@@ -4,21 +4,31 @@ import math
 
 import torch
 
+from jackpot.errors import JackpotError
 from jackpot.storage import Tensors
 
+INITIAL = ("fan_out", "fan_in")
 
-def initial_state(state: Tensors, draws: torch.Generator) -> Tensors:
+
+def initial_state(state: Tensors, draws: torch.Generator, initial: str = "fan_out") -> Tensors:
     """Fresh initial values for every entry of a ``state_dict``, in its order.
 
-    Convolutions are Kaiming-normal by fan-out (He et al. 2015, eq. 14: std = sqrt(2 / (k*k*out))),
-    linear weights N(0, 0.01), biases 0, BatchNorm weight and variance 1, the rest 0. Kinds are
-    told by shape and name, so this also serves a bare dictionary of loaded weights.
+    Convolutions are Kaiming-normal (He et al. 2015), linear weights N(0, 0.01), biases 0, BatchNorm
+    weight and variance 1, the rest 0. Kinds are told by shape and name, so this also serves a bare
+    dictionary of loaded weights.
+
+    Args:
+        initial: ``fan_out``: std = sqrt(2 / (k*k*out)), their eq. 14; ``fan_in``: std =
+            sqrt(2 / (k*k*in)), their eq. 10, as su2020's VGG has it.
     """
+    if initial not in INITIAL:
+        raise JackpotError(f"initial {initial!r} does not exist. Allowed: {', '.join(INITIAL)}")
     fresh = {}
     for name, tensor in state.items():
         if tensor.dim() == 4:
-            out, _, height, width = tensor.shape
-            std = math.sqrt(2 / (out * height * width))
+            out, channels, height, width = tensor.shape
+            fan = (out if initial == "fan_out" else channels) * height * width
+            std = math.sqrt(2 / fan)
             value = torch.randn(tensor.shape, generator=draws) * std
         elif tensor.dim() == 2:
             value = torch.randn(tensor.shape, generator=draws) * 0.01

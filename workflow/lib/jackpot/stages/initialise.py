@@ -1,6 +1,7 @@
 """Initial weights of a seed, which all its tickets share."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,22 +17,25 @@ def initialise(
     *,
     data: str | Path,
     architecture: str,
-    width: int | None,
     seed: int,
     fingerprint: str = "",
+    **options: Any,
 ) -> None:
     """Draw initial weights for a model that fits a dataset, and save them.
 
     All tickets of a seed start from this file or from a training of it, so comparisons are paired.
+
+    Args:
+        options: those of ``build_model``; None is an option that is not given.
     """
     images = load_data(data)
     description = {
         "name": architecture,
         "num_classes": len(images.classes),
         "in_channels": images.train_images.shape[1],
-        **({"width": width} if width else {}),
+        **{name: value for name, value in options.items() if value is not None},
     }
     with torch.device("meta"):
-        shapes = build_model(**description).state_dict()
-    state = initial_state(shapes, generator(seed, "initialise"))
+        model = build_model(**description)
+    state = initial_state(model.state_dict(), generator(seed, "initialise"), model.initial)
     save_tensors(out, state, {"model": description, "seed": seed, "fingerprint": fingerprint})

@@ -57,7 +57,7 @@ def retrain(
         validate(kept, prunable(model))
     except JackpotError as error:
         raise JackpotError(f"{mask} does not fit {weights}: {error}") from None
-    ticket = spoiled(cell, Ticket(kept, start), scope)
+    ticket = spoiled(cell, Ticket(kept, start), scope, model.initial)
     model.load_state_dict(ticket.weights)
     model = placed(model, settings, device)
     if metadata.get("diverged") or about_mask.get("diverged"):
@@ -84,7 +84,7 @@ def retrain(
     return write_results(out, job, outcome, layer_counts(ticket.mask), final)
 
 
-def spoiled(cell: Cell, ticket: Ticket, scope: str | None) -> Ticket:
+def spoiled(cell: Cell, ticket: Ticket, scope: str | None, initial: str) -> Ticket:
     """The ticket of a run, after its check's edits."""
     draws = [generator(cell.seed, "check", cell.check, part) for part in ("mask", "weights")]
-    return CHECKS[cell.check].ticket(ticket, *draws, scope=scope)
+    return CHECKS[cell.check].ticket(ticket, *draws, scope=scope, initial=initial)

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from jackpot.architectures import architecture_names
+from jackpot.architectures import FAMILY_OPTIONS, architecture_names, split_name
 from jackpot.checks import CHECKS
 from jackpot.data.kinds import kind_names
 from jackpot.settings import (
@@ -82,6 +82,16 @@ class Model(Settings):
     width: Annotated[int, Field(ge=1)] | None = Field(
         None, description="channels of the first stage; VGG 64, ResNet 16 by default"
     )
+    initial: Literal["fan_out", "fan_in"] = Field(
+        "fan_out", description="Kaiming-normal convolutions by this fan (su2020's VGG: fan_in)"
+    )
+    affine: bool = Field(True, description="VGG: BatchNorm has a weight and a bias")
+    bias: bool = Field(False, description="VGG: convolutions have biases, which BatchNorm cancels")
+    bottleneck: bool = Field(False, description="ResNet: bottleneck blocks instead of basic ones")
+
+    def options(self) -> dict[str, Any]:
+        """What is not as it is by default: options of the network and of its initial weights."""
+        return self.model_dump(exclude={"architecture"}, exclude_defaults=True)
 
 
 class Experiment(Settings):
@@ -125,6 +135,9 @@ class Override(Settings):
         {}, description="options of data checks, e.g. corrupted_data: {scope: rows}"
     )
     rewind_epoch: Annotated[int, Field(ge=0)] | None = Field(None, description="epoch to rewind to")
+    rewind_weights_epoch: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="epochs trained after which weights are those to rewind to"
+    )
     retrain_epochs: Annotated[int, Field(ge=1)] | None = Field(
         None, description="epochs after rewinding"
     )
@@ -140,8 +153,9 @@ class Override(Settings):
         check_scopes(self.check_options, [n for n, c in CHECKS.items() if c.spoils == "data"])
         if (self.pruning_batch.model_fields_set or self.check_options) and self.when.ticket:
             raise ValueError("masks are shared by tickets: use `when: {pruner: ...}`, not ticket")
+        rewinding = (self.rewind_epoch, self.rewind_weights_epoch, self.retrain_epochs)
         if self.when.pruner and (
-            self.retraining.model_fields_set or self.rewind_epoch or self.retrain_epochs
+            self.retraining.model_fields_set or any(value is not None for value in rewinding)
         ):
             raise ValueError("retraining belongs to tickets: use `when: {ticket: ...}`")
         return self
@@ -186,6 +200,11 @@ class Study(Settings):
     rewind_epoch: Annotated[int, Field(ge=0)] = Field(
         0, description="epoch to which partially-trained tickets rewind"
     )
+    rewind_weights_epoch: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        description="epochs trained after which weights are those to rewind to, where they are not "
+        "those of the epoch that the schedule rewinds to; default: `rewind_epoch`",
+    )
     retrain_epochs: Annotated[int, Field(ge=1)] | None = Field(
         None, description="epochs after rewinding; default: the rest of the schedule"
     )
@@ -215,7 +234,16 @@ class Study(Settings):
     @classmethod
     def _check_models(cls, models):
         for name, model in models.items():
-            _one_of("architecture", model.architecture or name, architecture_names())
+            architecture = model.architecture or name
+            _one_of("architecture", architecture, architecture_names())
+            family, _ = split_name(architecture)
+            for other, options in FAMILY_OPTIONS.items():
+                wrong = set(options) & set(model.options())
+                if wrong and other != family:
+                    raise ValueError(
+                        f"{name}: {', '.join(sorted(wrong))} is an option of {other} networks, and "
+                        f"{architecture} is a {family}"
+                    )
         return models
 
     @field_validator("check_options")
@@ -270,6 +298,12 @@ class Study(Settings):
             ticket = self.all_tickets[name]
             epochs = self.pretraining_of(dataset, model).epochs
             epoch = self.rewind_epoch_of(dataset, model, name)
+            after = self.rewind_weights_epoch_of(dataset, model, name)
+            if ticket.weights == "rewound" and after > epochs:
+                raise ValueError(
+                    f"rewind_weights_epoch: {after} is after the end of pretraining; allowed for "
+                    f"{name} of {model} on {dataset}: 0 to {epochs}"
+                )
             if "rewound" in (ticket.weights, ticket.schedule) and epoch >= epochs:
                 raise ValueError(
                     f"rewind_epoch: {epoch} is not before the end of pretraining; allowed for "
@@ -348,8 +382,14 @@ class Study(Settings):
         return settings
 
     def rewind_epoch_of(self, dataset: str, model: str, ticket: str) -> int:
-        """The epoch to which a ticket rewinds."""
+        """The epoch to which a ticket's schedule rewinds."""
         return self._last_set("rewind_epoch", dataset, model, ticket)
+
+    def rewind_weights_epoch_of(self, dataset: str, model: str, ticket: str) -> int:
+        """After how many epochs of pretraining a ticket's rewound weights are taken."""
+        cell = (dataset, model, ticket)
+        given = self._last_set("rewind_weights_epoch", *cell)
+        return self.rewind_epoch_of(*cell) if given is None else given
 
     def retrain_epochs_of(self, dataset: str, model: str, ticket: str) -> int:
         """How many epochs a ticket is trained for."""
@@ -377,7 +417,7 @@ class Study(Settings):
         """Every epoch whose weights some ticket starts from."""
         return sorted(
             {
-                self.rewind_epoch_of(r.dataset, r.model, r.ticket)
+                self.rewind_weights_epoch_of(r.dataset, r.model, r.ticket)
                 for r in self.runs()
                 if self.all_tickets[r.ticket].weights == "rewound"
             }

@@ -116,7 +116,7 @@ class Plan:
                 inputs={"data": self._data(dataset, "clean")},
                 options={
                     "architecture": spec.architecture or model,
-                    "width": spec.width,
+                    **spec.options(),
                     "seed": int(seed),
                 },
                 code=(code_of("jackpot.stages.initialise"),),
@@ -264,7 +264,7 @@ class Plan:
         start = self.study.all_tickets[ticket].weights
         if start == "initial":
             return self._initial(dataset, model, seed)
-        epoch = self.study.rewind_epoch_of(dataset, model, ticket)
+        epoch = self.study.rewind_weights_epoch_of(dataset, model, ticket)
         name = "trained" if start == "trained" else f"epoch{epoch}"
         return self.pretrain(dataset, model, seed, data).output(f"{name}.safetensors")
 
