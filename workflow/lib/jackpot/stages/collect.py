@@ -62,8 +62,9 @@ def _read_result(run: Run, path: Path) -> dict[str, Any]:
     wrong = [key for key in CELL if result[key] != getattr(run, key)]
     if run.ticket != "dense" and wrong:
         raise damaged(path, f"it is another run's: its {wrong[0]} is {result[wrong[0]]}")
-    # A dense ticket of the user's own name is the pretraining, which calls itself dense.
-    return {**result, "ticket": run.ticket}
+    # The row of a dense ticket is the pretraining's, which calls itself dense, and its network by
+    # its own name.
+    return {**result, "ticket": run.ticket, "model": run.model}
 
 
 def _layers(runs: list[Run], results: list[dict[str, Any]]) -> pd.DataFrame:

@@ -134,6 +134,11 @@ class Override(Settings):
     check_options: dict[str, dict[str, str]] = Field(
         {}, description="options of data checks, e.g. corrupted_data: {scope: rows}"
     )
+    network: str | None = Field(
+        None,
+        description="a model of the study that stands in for these cells' own; it is initialised, "
+        "pretrained and pruned under its own name",
+    )
     rewind_epoch: Annotated[int, Field(ge=0)] | None = Field(None, description="epoch to rewind to")
     rewind_weights_epoch: Annotated[int, Field(ge=0)] | None = Field(
         None, description="epochs trained after which weights are those to rewind to"
@@ -153,9 +158,10 @@ class Override(Settings):
         check_scopes(self.check_options, [n for n, c in CHECKS.items() if c.spoils == "data"])
         if (self.pruning_batch.model_fields_set or self.check_options) and self.when.ticket:
             raise ValueError("masks are shared by tickets: use `when: {pruner: ...}`, not ticket")
-        rewinding = (self.rewind_epoch, self.rewind_weights_epoch, self.retrain_epochs)
+        of_tickets = ("network", "rewind_epoch", "rewind_weights_epoch", "retrain_epochs")
         if self.when.pruner and (
-            self.retraining.model_fields_set or any(value is not None for value in rewinding)
+            self.retraining.model_fields_set
+            or any(getattr(self, key) is not None for key in of_tickets)
         ):
             raise ValueError("retraining belongs to tickets: use `when: {ticket: ...}`")
         return self
@@ -269,6 +275,8 @@ class Study(Settings):
             for key, value in override.when.model_dump(exclude_none=True).items():
                 for name in [value] if isinstance(value, str) else value:
                     _one_of(f"overrides[{i}].when.{key}: {key}", name, known[key])
+            if override.network is not None:
+                _one_of(f"overrides[{i}].network: model", override.network, self.models)
         self._check_rewinding()
         return self
 
@@ -296,7 +304,8 @@ class Study(Settings):
     def _check_rewinding(self) -> None:
         for dataset, model, name in {(r.dataset, r.model, r.ticket) for r in self.runs()}:
             ticket = self.all_tickets[name]
-            epochs = self.pretraining_of(dataset, model).epochs
+            network = self.network_of(dataset, model, name)
+            epochs = self.pretraining_of(dataset, network).epochs
             epoch = self.rewind_epoch_of(dataset, model, name)
             after = self.rewind_weights_epoch_of(dataset, model, name)
             if ticket.weights == "rewound" and after > epochs:
@@ -381,6 +390,10 @@ class Study(Settings):
                 settings = settings.changed_by(getattr(override, key))
         return settings
 
+    def network_of(self, dataset: str, model: str, ticket: str) -> str:
+        """The model whose weights and masks a ticket is made of: its own, or a stand-in for it."""
+        return self._last_set("network", dataset, model, ticket) or model
+
     def rewind_epoch_of(self, dataset: str, model: str, ticket: str) -> int:
         """The epoch to which a ticket's schedule rewinds."""
         return self._last_set("rewind_epoch", dataset, model, ticket)
@@ -400,7 +413,7 @@ class Study(Settings):
         return given or max(1, epochs - self.rewind_epoch_of(dataset, model, ticket))
 
     def _last_set(self, key: str, dataset: str, model: str, ticket: str):
-        value = getattr(self, key)
+        value = getattr(self, key, None)
         for override in self.overrides:
             matches = override.when.matches(dataset=dataset, model=model, ticket=ticket)
             if matches and getattr(override, key) is not None:
