@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.small import make_ticket
-from tests.snake import Clone
+from tests.support import need
+from tests.support.small import make_ticket
+from tests.support.snake import Clone
 
 torch.set_num_threads(1)
 
@@ -50,11 +51,3 @@ def ticket(tmp_path_factory):
 def pytest_collection_modifyitems(items):
     """Slurm first: its tests wait for most of their minutes, while others work."""
     items.sort(key=lambda item: item.path.name != "test_slurm.py")
-
-
-def need(condition: bool, reason: str) -> None:
-    """Skip where a real component is missing; in CI it must be there."""
-    if not condition:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{reason}; CI must have it")
-        pytest.skip(reason)

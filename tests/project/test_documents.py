@@ -1,0 +1,98 @@
+"""What is written agrees with what is there."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from jackpot.architectures import architecture_names
+from jackpot.models import build_model
+from jackpot.study import document, load_config, load_study
+from tests.support import ROOT
+
+BIN = Path(sys.executable).parent
+
+
+def test_the_study_page_and_schema_are_those_of_the_code():
+    hint = "run: python -m jackpot.study.document docs"
+    assert (ROOT / "docs" / "study.md").read_text() == document.markdown(), hint
+    assert (ROOT / "docs" / "study.schema.json").read_text() == document.schema(), hint
+
+
+def test_config_yaml_gives_the_defaults_and_names_every_key():
+    values = yaml.safe_load((ROOT / "config.yaml").read_text())
+    # Requests to a cluster are the one thing that config.yaml decides and the code does not.
+    same = {key: value for key, value in values.items() if key != "resources"}
+    assert load_config(same) == load_config({})
+    assert set(values) == set(type(load_config({})).model_fields)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda p: p.name)
+def test_every_study_loads_and_is_named_as_its_file(path):
+    study = load_study(path)
+    assert study.name == path.stem
+    assert study.runs()
+
+
+def test_every_architecture_that_a_study_may_name_can_be_built():
+    import torch
+
+    for name in architecture_names():
+        with torch.device("meta"):
+            build_model(name)
+
+
+def test_links_and_commands_of_the_readme_lead_somewhere():
+    text = (ROOT / "README.md").read_text()
+    for link in re.findall(r"\]\(([^)#]+)", text):
+        assert link.startswith("http") or (ROOT / link).exists(), link
+    for word in re.findall(r"`((?:studies|docs|workflow|envs|benchmarks)/[^`*<> ]+)`", text):
+        assert (ROOT / word).exists(), word
+    for target in re.findall(r"^make (\w+)", text, re.M):
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M), target
+
+
+def test_versions_agree():
+    import jackpot
+
+    project = (ROOT / "pyproject.toml").read_text()
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert f'version = "{jackpot.__version__}"' in project
+    assert citation["version"] == jackpot.__version__
+    assert f"## {jackpot.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_locks_pin_every_dependency():
+    project = (ROOT / "pyproject.toml").read_text()
+    wanted = set(re.findall(r'"([a-z][a-z0-9_-]*)>=', project)) - {"setuptools"}
+    for lock in ("requirements-cpu.txt", "requirements-cuda.txt"):
+        lines = (ROOT / "envs" / lock).read_text().splitlines()
+        pinned = {re.split(r"===?", line)[0].lower().replace("_", "-") for line in lines}
+        assert wanted <= pinned, (lock, wanted - pinned)
+        assert all("==" in line for line in lines if line and not line.startswith("#"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["snakefmt", "--check", "Snakefile", "workflow/rules"],
+        ["snakemake", "--lint"],
+    ],
+    ids=" ".join,
+)
+def test_the_code_is_clean(command):
+    done = subprocess.run(
+        [BIN / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_schema_takes_what_the_default_study_says():
+    keys = set(json.loads(document.schema())["properties"])
+    assert set(yaml.safe_load((ROOT / "studies" / "digits.yaml").read_text())) <= keys

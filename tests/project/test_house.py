@@ -1,0 +1,76 @@
+"""The house: every import points down, and laying out a study never waits for torch."""
+
+import ast
+import subprocess
+import sys
+
+from tests.support import PACKAGE
+
+# From the ground upwards; a floor imports its own rooms and those of the floors before it.
+FLOORS = (
+    {
+        "environment",
+        "errors",
+        "settings",
+        "vocabulary",
+        "randomness",
+        "storage",
+        "fingerprints",
+        "registry",
+    },
+    {"architectures"},
+    {"data"},
+    {"models"},
+    {"pruning"},
+    {"checks"},
+    {"cli"},
+    {"training"},
+    {"study"},
+    {"analysis"},
+    {"report"},
+    {"stages"},
+    {"running"},
+)
+
+
+def room_of(module):
+    return module.split(".")[1]
+
+
+def imports_of(path):
+    package = ["jackpot", *path.relative_to(PACKAGE).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else []
+            yield ".".join([*start, node.module or ""])
+
+
+def test_no_import_points_up():
+    floor_of = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+    wrong = []
+    for path in PACKAGE.rglob("*.py"):
+        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if room == "__init__":
+            continue
+        for name in imports_of(path):
+            if name.startswith("jackpot.") and floor_of[room_of(name)] > floor_of[room]:
+                wrong.append(f"{path.relative_to(PACKAGE)} imports {name}")
+    assert not wrong, "\n".join(sorted(wrong))
+
+
+def test_what_trains_knows_nothing_of_jobs():
+    for room in ("training", "stages", "pruning", "checks", "models", "data"):
+        for path in (PACKAGE / room).rglob("*.py"):
+            names = [name for name in imports_of(path) if name.startswith("jackpot.running")]
+            assert not names, f"{path}: {names}"
+
+
+def test_what_the_snakefile_imports_never_imports_torch():
+    program = (
+        "import sys; import jackpot.study, jackpot.checks, jackpot.running.place, jackpot.cli\n"
+        "assert 'torch' not in sys.modules, 'torch'"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

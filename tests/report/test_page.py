@@ -1,0 +1,194 @@
+"""The report page as a file: what it says, what it leaves out, and that it needs nothing else."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jackpot.analysis import tables
+from jackpot.analysis.frames import prepare_runs
+from jackpot.errors import JackpotError
+from jackpot.report import answer, evidence, figures
+from jackpot.report.page import TEMPLATES, write_report
+from tests.support.synthetic import make_study
+
+CLAIMS = [
+    {
+        "id": "data",
+        "sentence": "Initial tickets do not need the data",
+        "source": "su2020, section 4",
+        "verdict": "held",
+        "numbers": {"mean difference": "-0.02", "n": 3},
+        "rows": [],
+    }
+]
+
+
+class _Text(HTMLParser):
+    """The text of a page, without style and script, and its elements' attributes."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.elements, self.hidden = [], [], 0
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self.hidden += tag in ("style", "script")
+
+    def handle_endtag(self, tag):
+        self.hidden -= tag in ("style", "script")
+
+    def handle_data(self, data):
+        if not self.hidden:
+            self.words.append(data)
+
+
+def _read(path):
+    parser = _Text()
+    parser.feed(path.read_text(encoding="utf-8"))
+    return " ".join(" ".join(parser.words).split()), parser.elements
+
+
+@pytest.fixture(scope="module")
+def made():
+    return make_study(tickets=("snip", "lr_rewinding"), missing=0.1, diverged=0.05, layers=4)
+
+
+@pytest.fixture(scope="module")
+def page(made, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    drawn = figures.tickets(made.runs, folder / "figures" / "tickets")
+    tables.write_tables(made.runs, folder / "tables", verdicts=made.verdicts)
+    return write_report(
+        folder / "report.html",
+        runs=made.runs,
+        verdicts=made.verdicts,
+        claims=CLAIMS,
+        histories=made.histories,
+        layers=made.layers,
+        about=made.about,
+        figures=drawn,
+        tables_dir=folder / "tables",
+    )
+
+
+def test_everything_is_inside_the_file(page):
+    _, elements = _read(page)
+    targets = [value for _, a in elements for name, value in a.items() if name in ("src", "href")]
+    assert targets and all(value.startswith(("data:", "#")) for value in targets)
+    assert not re.search(r"@import|url\(\s*[\"']?http", page.read_text())
+    assert sum(tag == "img" for tag, _ in elements) == 1
+    names = [a["download"] for tag, a in elements if "download" in a]
+    assert {"initial.csv", "initial.tex", "verdicts.md"} <= set(names)
+
+
+def test_it_opens_on_the_answer_and_shows_every_value(page, made):
+    text, _ = _read(page)
+    assert text.index("The answer") < text.index("Figures", text.index("The answer"))
+    assert "Initial tickets do not need the data" in text and "✓ held" in text
+    for accuracy in made.runs.test_accuracy.dropna():
+        assert f" {accuracy:.2f} " in text
+    assert "Made-Up Processor 3000" in text and "2.13.0" in text and "9f2c9f2c" in text
+    assert "scope rows, as mlrc2020's SNIP code does" in text
+
+
+def test_missing_cells_come_with_their_command(page, made):
+    text, _ = _read(page)
+    done = {tuple(row) for row in made.runs[evidence.RUN].itertuples(index=False)}
+    expected = made.about["expected_runs"]
+    missing = [run for run in expected if tuple(run[n] for n in evidence.RUN) not in done]
+    assert missing and f"{len(missing)} of {len(expected)} runs" in text
+    for run in expected:
+        assert (f"snakemake --cores 1 {run['path']} " in text) == (run in missing)
+
+
+def test_it_works_with_runs_alone(made, tmp_path):
+    for runs in (made.runs, made.runs.head(1), made.runs.head(0)):
+        text, _ = _read(write_report(tmp_path / "report.html", runs=runs))
+        for word in ("No verdicts", "No figures", "No masks", "no learning histories"):
+            assert word in text
+
+
+def test_names_from_outside_are_escaped(made, tmp_path):
+    runs = made.runs.assign(model="<script>alert(1)</script>")
+    page = write_report(tmp_path / "report.html", runs=runs, about={"study": {"name": "<b>x"}})
+    assert "<script>alert" not in page.read_text() and "<b>x" not in page.read_text()
+
+
+def test_the_same_inputs_give_the_same_bytes(made, tmp_path):
+    one = write_report(tmp_path / "1.html", runs=made.runs, verdicts=made.verdicts)
+    shuffled = made.runs.sample(frac=1, random_state=2)
+    two = write_report(tmp_path / "2.html", runs=shuffled, verdicts=made.verdicts)
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_figure_that_is_not_there_is_named(made, tmp_path):
+    with pytest.raises(JackpotError, match=r"tickets\.svg"):
+        write_report(tmp_path / "r.html", runs=made.runs, figures=[tmp_path / "tickets.svg"])
+
+
+def _verdicts(*rows):
+    columns = ["dataset", "model", "ticket", "check", "sparsity", "verdict"]
+    frame = pd.DataFrame([("d", "m", *row) for row in rows], columns=columns)
+    return frame.assign(mean_difference=-0.5, n=3, seeds_to_decide=8)
+
+
+def test_does_the_ticket_need_it():
+    found = answer.needs(
+        _verdicts(
+            ("snip", "random_labels", 0.9, "unaffected"),
+            ("snip", "random_pixels", 0.9, "improved"),
+            ("snip", "rearranged", 0.9, "unaffected"),
+            ("snip", "rearranged", 0.98, "degraded"),
+            ("lr_rewinding", "shuffled_weights", 0.9, "degraded"),
+            ("lr_rewinding", "shuffled_weights", 0.98, "undecided"),
+            ("lr_rewinding", "half_dataset", 0.9, "too_few_seeds"),
+        )
+    )
+    assert found["columns"] == ["its data", "the mask's positions", "its weights"]
+    kinds = {ticket: [a["kind"] for a in answers] for ticket, answers in found["rows"]}
+    assert kinds == {"SNIP": ["no", "depends", "none"], "lr rewinding": ["open", "none", "yes"]}
+    words = [a["word"] for a in found["rows"][1][1]]
+    assert words == ["these seeds cannot tell", "not checked", "yes, where these seeds can tell"]
+
+
+def test_undecided_cells_say_how_many_more_seeds():
+    (grid,) = answer.grids(
+        _verdicts(
+            ("snip", "rearranged", 0.9, "undecided"), ("snip", "rearranged", 0.98, "degraded")
+        )
+    )
+    (ticket, (cell,)) = grid["rows"][0]
+    assert ticket == "SNIP"
+    assert [item["more"] for item in cell] == ["+5 seeds", ""]
+    assert [item["sparsity"] for item in cell] == ["90 %", "98 %"]
+
+
+def test_summary_counts_what_happened(made):
+    runs = prepare_runs(made.runs)
+    text = " ".join(answer.summary(runs, made.verdicts, answer.claim_entries(CLAIMS), 7))
+    for verdict, count in made.verdicts.verdict.value_counts().items():
+        assert f"{count} {verdict.replace('_', ' ')}" in text
+    assert f"{int(runs.test_accuracy.isna().sum())} diverged" in text
+    assert "7 runs have not finished" in text and "1 held" in text
+
+
+def test_a_collapsed_layer_is_said_so():
+    made = make_study(tickets=("snip",), collapsed=1.0, layers=4, seeds=(0, 1))
+    (table,) = evidence.layer_tables(made.layers)
+    cells = [cell for row in table.rows for cell in row if cell.kind == "lost"]
+    assert cells and all(cell.text == "0 (collapsed)" for cell in cells)
+
+
+@pytest.mark.parametrize("stem", ["sanity_checks", "tickets", "layer_densities", "learning_curves"])
+def test_every_figure_has_a_caption_file_of_two_paragraphs(stem):
+    text = (TEMPLATES / f"{stem}.rst").read_text(encoding="utf-8").strip()
+    assert len(text.split("\n\n")) == 2 and "{" not in text
+
+
+def test_verdicts_of_nan_are_dashes(made):
+    verdicts = made.verdicts.assign(**dict.fromkeys(("ci95_low", "p_difference_holm"), np.nan))
+    table = evidence.verdict_numbers(verdicts)
+    assert all(row[8].text == "–" and row[10].text == "–" for row in table.rows)

@@ -1,0 +1,230 @@
+"""Fingerprints change with what decides a result and with nothing else."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from jackpot.fingerprints import bare, recorded
+from jackpot.storage import save_tensors, write_json
+from jackpot.study import Plan, load_config, load_study
+from jackpot.study.jobs import NOT_FINGERPRINTED, File, Job
+from jackpot.study.model import Run
+from tests.support import PACKAGE, ROOT
+from tests.support.studies import SMALL
+
+TICKETS = ["dense", "snip", "lottery", "lr_rewinding", "lottery_iterative"]
+RULES = ROOT / "workflow" / "rules"
+
+
+def plan_of(tmp_path, **changes):
+    experiments = [{"tickets": TICKETS, "sparsities": [0.9], "seeds": [0, 1]}]
+    values = {**SMALL, "experiments": experiments, **changes}
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return Plan(load_study(path), load_config({}))
+
+
+def fingerprints(tmp_path, **changes):
+    plan = plan_of(tmp_path, **changes)
+    cell = ("digits", "vgg5")
+    jobs = {
+        "data": plan.prepare("digits"),
+        "labels": plan.corrupt("digits", "random_labels"),
+        "initial": plan.initialise(*cell, 0),
+        "pretrained": plan.pretrain(*cell, 0, "clean"),
+        "snip": plan.prune(*cell, "snip", "clean", 0),
+        "magnitude": plan.prune(*cell, "magnitude", "clean", 0),
+        "iterative": plan.prune_iteratively(*cell, "magnitude_iterative", "clean", 0, 0.9),
+        **{f"run {t}": plan.job_of(Run(*cell, t, "none", 0.9, 0)) for t in TICKETS},
+    }
+    return {name: job.fingerprint for name, job in jobs.items()}
+
+
+def changed(before, after):
+    return {name for name in before if before[name] != after[name]}
+
+
+TRAINED = {"pretrained", "magnitude", "iterative", "run dense", "run lottery", "run lr_rewinding"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"description": "other"}, set()),
+        ({"statistics": {"margin": 2}}, set()),
+        (
+            {"overrides": [{"when": {"ticket": "snip"}, "retraining": {"batch_size": 9}}]},
+            {"run snip"},
+        ),
+        (
+            {"overrides": [{"when": {"pruner": "snip"}, "pruning_batch": {"draws": 2}}]},
+            {"snip", "run snip"},
+        ),
+        (
+            {"overrides": [{"pretraining": {"batch_size": 9}}]},
+            {*TRAINED, "run lottery_iterative"},
+        ),
+        ({"data_seed": 5}, {"labels"}),
+    ],
+)
+def test_a_change_reaches_what_it_decides(tmp_path, changes, expected):
+    assert changed(fingerprints(tmp_path), fingerprints(tmp_path, **changes)) == expected
+
+
+def test_the_model_and_the_data_reach_everything_after_them(tmp_path):
+    before = fingerprints(tmp_path)
+    wider = fingerprints(tmp_path, models={"vgg5": {"width": 5}})
+    assert changed(before, wider) == set(before) - {"data", "labels"}
+    split = {"digits": {"kind": "digits", "test_fraction": 0.3}}
+    assert changed(before, fingerprints(tmp_path, datasets=split)) == set(before)
+
+
+def every_job(tmp_path):
+    """A job of every rule whose results carry a fingerprint, with its options as they are."""
+    plan, cell = plan_of(tmp_path), ("digits", "vgg5")
+    return [
+        plan.download("digits"),
+        plan.prepare("digits"),
+        plan.corrupt("digits", "random_pixels"),
+        plan.initialise(*cell, 0),
+        plan.pretrain(*cell, 0, "clean"),
+        plan.prune(*cell, "snip", "clean", 0),
+        plan.prune_iteratively(*cell, "magnitude_iterative", "clean", 0, 0.9),
+        plan.retrain(*cell, "lr_rewinding", "shuffled_weights", 0.9, 0),
+    ]
+
+
+def test_every_option_and_input_and_code_changes_the_fingerprint(tmp_path):
+    for job in every_job(tmp_path):
+        unlisted = dict.fromkeys(job.options, "other")
+        for option in unlisted:
+            other = Job(job.rule, job.outputs, job.inputs, {**job.options, option: "x"}, job.code)
+            listed = option in NOT_FINGERPRINTED.get(job.rule, ())
+            assert (other.fingerprint == job.fingerprint) == listed, (job.rule, option)
+        for name, file in job.inputs.items():
+            source = File(file.path, Job("other", (file.path,)))
+            inputs = {**job.inputs, name: source}
+            other = Job(job.rule, job.outputs, inputs, job.options, job.code)
+            assert other.fingerprint != job.fingerprint, (job.rule, name)
+        other = Job(job.rule, job.outputs, job.inputs, job.options, (*job.code, "more"))
+        assert other.fingerprint != job.fingerprint
+
+
+def test_a_command_line_has_only_what_its_job_describes(tmp_path):
+    """Every option of a rule is an input or in ``options``, or is one of where and how to run."""
+    where = {"out", "threads", "resume-file", "fingerprint"}
+    text = "\n".join(path.read_text() for path in RULES.glob("*.smk"))
+    for job in every_job(tmp_path):
+        command = re.search(rf'"run {job.rule} (.*?) 2> ', text, re.DOTALL).group(1)
+        assert "{params.options}" in command or not job.options
+        given = set(re.findall(r"--([a-z-]+)", command))
+        assert given - where == set(job.inputs), job.rule
+
+
+def test_a_path_says_nothing_of_images_that_a_digest_tells(tmp_path):
+    def jobs(**definition):
+        data = {"mine": {"kind": "image_folder", **definition}}
+        plan = plan_of(tmp_path, datasets=data)
+        return plan.source("mine"), plan.prepare("mine").fingerprint
+
+    digest = "0" * 64
+    assert jobs(path="a", sha256=digest) == jobs(path="b", sha256=digest)
+    one, other = jobs(path="a"), jobs(path="b")
+    assert one[0] != other[0] and one[1] != other[1]
+
+
+def code_fingerprints(package):
+    """The fingerprints that a copy of the package would give."""
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from jackpot.fingerprints import code_of\n"
+        "for name in ('models.initial', 'stages.pretrain', 'stages.prune', 'stages.retrain',"
+        " 'stages.corrupt', 'stages.report', 'checks.random_labels', 'checks.rearranged',"
+        " 'pruning.scores.snip', 'pruning.scores.grasp'):\n"
+        "    print(name, code_of('jackpot.' + name))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program, str(package)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": ":".join(p for p in sys.path if "site-packages" in p)},
+    )
+    return dict(line.split() for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("pruning/prune.py", {"stages.prune"}),
+        ("pruning/scores/snip.py", {"pruning.scores.snip"}),
+        ("training/engine.py", {"stages.pretrain", "stages.retrain"}),
+        ("stages/retrain.py", {"stages.retrain"}),
+        ("study/model.py", set()),
+        ("running/alone.py", set()),
+        ("checks/rearranged.py", {"checks.rearranged"}),
+        ("analysis/claims.py", {"stages.report"}),
+    ],
+)
+def test_code_counts_for_the_stages_that_use_it(tmp_path, file, expected):
+    shutil.copytree(PACKAGE, tmp_path / "jackpot")
+    before = code_fingerprints(tmp_path)
+    with open(tmp_path / "jackpot" / file, "a") as source:
+        source.write("\n# a comment\n")
+    assert code_fingerprints(tmp_path) == before
+    with open(tmp_path / "jackpot" / file, "a") as source:
+        source.write("\nMEANING = 42\n")
+    assert changed(before, code_fingerprints(tmp_path)) == expected
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["report/templates/page.css", "report/templates/page.html.j2", "analysis/data/reported.csv"],
+)
+def test_the_page_is_made_anew_when_what_it_shows_changes(tmp_path, file):
+    shutil.copytree(PACKAGE, tmp_path / "jackpot")
+    before = code_fingerprints(tmp_path)
+    with open(tmp_path / "jackpot" / file, "a") as source:
+        source.write(" ")
+    assert changed(before, code_fingerprints(tmp_path)) == {"stages.report"}
+
+
+def test_words_for_people_do_not_count():
+    one = 'QUESTION = "Why?"\ndef f(x):\n    print("one")\n    raise JackpotError(f"{x}?")\n'
+    two = 'QUESTION = "Why, then?"\ndef f(x):\n    print(x)\n    raise JackpotError("wrong")\n'
+    other = 'QUESTION = "Why?"\ndef f(x):\n    print("one")\n    raise ValueError("wrong")\n'
+    assert bare(ast.parse(one)) == bare(ast.parse(two)) != bare(ast.parse(other))
+
+
+def test_a_new_check_or_score_leaves_the_others_alone(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "jackpot")
+    before = code_fingerprints(tmp_path)
+    new = tmp_path / "jackpot" / "checks" / "inverted.py"
+    new.write_text('QUESTION = "Upside down?"\n\n\ndef mask(mask, generator):\n    return mask\n')
+    score = tmp_path / "jackpot" / "pruning" / "scores" / "depth.py"
+    score.write_text("USES_DATA = False\n\n\ndef depth(model, data, generator):\n    return {}\n")
+    assert code_fingerprints(tmp_path) == before
+
+
+def test_comments_docstrings_and_layout_do_not_count():
+    one = 'def f(x):\n    """Say it."""\n    return (x +\n            1)  # why\n'
+    two = "def f(x):\n    return x + 1\n"
+    other = "def f(x):\n    return x + 2\n"
+    assert bare(ast.parse(one)) == bare(ast.parse(two)) != bare(ast.parse(other))
+
+
+def test_the_fingerprint_in_a_file_can_be_read_back(tmp_path):
+    import torch
+
+    weights, metrics = tmp_path / "w.safetensors", tmp_path / "metrics.json"
+    save_tensors(weights, {"w": torch.rand(3)}, {"fingerprint": "abc"})
+    write_json(metrics, {"fingerprints": {"run": "def"}})
+    assert (recorded(str(weights)), recorded(str(metrics))) == ("abc", "def")
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(weights.read_bytes()[:20])
+    assert recorded(str(broken)) is None and recorded(str(tmp_path / "none.json")) is None

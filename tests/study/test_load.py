@@ -1,0 +1,195 @@
+"""A study is checked before anything runs, and its errors name file, key and allowed values."""
+
+import random
+import re
+
+import pytest
+
+from jackpot.errors import JackpotError
+from jackpot.study import load_config, load_study
+from tests.support import ROOT
+from tests.support.studies import SMALL, written
+
+DIGITS = ROOT / "studies" / "digits.yaml"
+
+
+def message(tmp_path, **changes):
+    with pytest.raises(JackpotError) as error:
+        load_study(written(tmp_path, **changes))
+    text = str(error.value)
+    assert text.startswith(str(tmp_path / "study.yaml"))
+    return text
+
+
+def test_runs_are_the_product_of_an_experiment():
+    study = load_study(DIGITS)
+    runs = study.runs()
+    assert len(runs) == len(set(runs))
+    by_hand = 0
+    for e in study.experiments:
+        for model in e.models or study.models:
+            for ticket in e.tickets:
+                cells = {
+                    (r.check, r.sparsity, r.seed)
+                    for r in runs
+                    if (r.model, r.ticket) == (model, ticket)
+                }
+                by_hand += len(cells)
+                if ticket == "dense":
+                    assert {c[:2] for c in cells} == {("none", 0.0)}
+                elif e.checks == "all" and ticket in ("lottery", "hybrid"):
+                    assert len(cells) == 8 * len(e.sparsities) * len(e.seeds)
+    assert by_hand == len(runs)
+
+
+def test_default_study_covers_every_ticket_and_check():
+    runs = load_study(DIGITS).runs()
+    tickets = """dense random random_uniform snip grasp synflow lottery weight_rewinding
+        lr_rewinding hybrid"""
+    checks = """none random_labels random_pixels corrupted_data half_dataset rearranged
+        shuffled_weights reinitialized"""
+    assert {r.ticket for r in runs} >= set(tickets.split())
+    assert {r.check for r in runs} == set(checks.split())
+    assert len({r.seed for r in runs}) >= 3
+    assert len({r.sparsity for r in runs if r.sparsity}) >= 2
+
+
+def test_checks_apply_where_there_is_something_to_spoil():
+    runs = load_study(DIGITS).runs()
+    checks = {t: {r.check for r in runs if r.ticket == t} for t in {r.ticket for r in runs}}
+    data = {"random_labels", "random_pixels", "corrupted_data"}
+    assert not checks["synflow"] & (data | {"half_dataset"})
+    assert checks["snip"] >= data and "half_dataset" not in checks["snip"]
+    assert checks["lr_rewinding"] >= data | {"half_dataset"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"trainning": {}}, r"unknown key 'trainning'. Did you mean 'training'\? Allowed keys"),
+        ({"training": {"epoch": 3}}, r"training: unknown key 'epoch'. Did you mean 'epochs'"),
+        ({"training": {"epochs": 0}}, r"training.epochs: .*greater than or equal to 1 \(got 0\)"),
+        ({"training": {"precision": "fp8"}}, r"training.precision: .*'float32' or 'bfloat16'"),
+        ({"training": {"learning_rate": "fast"}}, r"training.learning_rate: .*valid number"),
+        ({"datasets": {"x": {"kind": "imagenet"}}}, r"datasets.x.kind: .*'digits'"),
+        ({"datasets": {"x": {"kind": "image_folder"}}}, r"needs a path or a url"),
+        ({"models": {"vgg18": {}}}, r"architecture 'vgg18' does not exist. Allowed: vgg5"),
+        ({"name": "a/b"}, r"name: "),
+        ({"experiments": []}, r"experiments: .*at least 1"),
+        (
+            {"tickets": {"mine": {"pruner": "snap"}}},
+            r"pruner 'snap' does not exist. Allowed: .*snip",
+        ),
+        ({"pruners": {"mine": {"score": "snap"}}}, r"score 'snap' does not exist. Allowed: .*snip"),
+        ({"pruners": {"mine": {"score": "no.py:f"}}}, r"there is no file no.py"),
+        ({"check_options": {"random_pixels": {"scope": "cols"}}}, r"Allowed: image, rows"),
+        ({"check_options": {"shuffled": {"scope": "kept"}}}, r"check 'shuffled' does not exist"),
+        ({"rewind_epoch": -1}, r"rewind_epoch"),
+        (
+            {"overrides": [{"when": {"ticket": "snip"}, "pretraining": {"epochs": 2}}]},
+            r"pretraining is shared by all tickets",
+        ),
+        ({"overrides": [{"when": {"ticket": "snap"}}]}, r"overrides\[0\].when.ticket: .*'snap'"),
+    ],
+)
+def test_bad_studies_name_the_key_and_what_is_allowed(tmp_path, changes, expected):
+    assert re.search(expected, message(tmp_path, **changes))
+
+
+@pytest.mark.parametrize(
+    ("experiment", "expected"),
+    [
+        ({"sparsities": [1.2]}, r"experiments\[0\].sparsities\[0\]: .*less than 1 \(got 1.2\)"),
+        ({"sparsities": [98]}, r"less than 1"),
+        ({"sparsities": []}, r"ticket 'snip' needs at least one sparsity"),
+        ({"sparsities": [0.12345678]}, r"more than six digits"),
+        ({"tickets": ["snap"]}, r"experiments\[0\].tickets: ticket 'snap' does not exist. Allowed"),
+        ({"models": ["vgg19"]}, r"model 'vgg19' does not exist. Allowed: vgg5"),
+        ({"checks": ["half_dataset"]}, r"'half_dataset' does not apply to ticket 'snip'.*Allowed"),
+        ({"checks": ["rearrange"]}, r"check 'rearrange' does not exist. Allowed: .*rearranged"),
+        ({"seeds": [-1]}, r"experiments\[0\].seeds\[0\]"),
+        ({"seeds": []}, r"experiments\[0\].seeds"),
+    ],
+)
+def test_bad_experiments_name_the_key_and_what_is_allowed(tmp_path, experiment, expected):
+    experiment = {"tickets": ["snip"], "sparsities": [0.9], "seeds": [0], **experiment}
+    assert re.search(expected, message(tmp_path, experiments=[experiment]))
+
+
+def test_rewinding_must_be_before_the_end(tmp_path):
+    experiment = {"tickets": ["weight_rewinding"], "sparsities": [0.9], "seeds": [0]}
+    text = message(tmp_path, experiments=[experiment], rewind_epoch=4)
+    assert "rewind_epoch: 4" in text and "0 to 3" in text
+
+
+def test_a_key_given_twice_is_refused(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("name: a\nname: b\n")
+    with pytest.raises(JackpotError, match="'name' is given twice"):
+        load_study(path)
+
+
+def test_a_missing_study_lists_those_there():
+    with pytest.raises(JackpotError, match=r"no such study.*digits\.yaml"):
+        load_study(ROOT / "studies" / "digit.yaml")
+
+
+def test_config_is_checked_too():
+    with pytest.raises(JackpotError, match="Did you mean 'results_dir'"):
+        load_config({"reuslts_dir": "x"})
+    assert load_config({}).threads == 1
+
+
+def test_a_dataset_can_come_from_elsewhere_on_this_machine(tmp_path):
+    path = written(tmp_path, datasets={"c": {"kind": "cifar10"}}, experiments=SMALL["experiments"])
+    study = load_study(path, {"c": {"kind": "image_folder", "path": "x.tar"}})
+    assert (study.datasets["c"].kind, study.datasets["c"].path) == ("image_folder", "x.tar")
+    assert load_study(path, {"c": {"path": "y"}}).datasets["c"].kind == "cifar10"
+
+
+def test_overrides_apply_in_order_and_only_where_they_match(tmp_path):
+    overrides = [
+        {"when": {"ticket": ["snip", "grasp"]}, "retraining": {"batch_size": 128}},
+        {"when": {"ticket": "snip", "model": "vgg5"}, "retraining": {"weight_decay": 0.5}},
+        {"when": {"dataset": "digits"}, "pretraining": {"epochs": 9}},
+        {"when": {"pruner": "grasp"}, "pruning_batch": {"draws": 3}},
+        {"when": {"ticket": "hybrid"}, "rewind_epoch": 2, "retrain_epochs": 7},
+    ]
+    study = load_study(written(tmp_path, overrides=overrides))
+    snip = study.retraining_of("digits", "vgg5", "snip")
+    assert (snip.batch_size, snip.weight_decay, snip.epochs) == (128, 0.5, 4)
+    grasp = study.retraining_of("digits", "vgg5", "grasp")
+    assert (grasp.batch_size, grasp.weight_decay) == (128, 1e-4)
+    assert study.pretraining_of("digits", "vgg5").epochs == 9
+    assert study.pruning_batch_of("digits", "vgg5", "grasp").draws == 3
+    assert study.pruning_batch_of("digits", "vgg5", "snip").draws == 1
+    assert study.rewind_epoch_of("digits", "vgg5", "hybrid") == 2
+    assert study.retrain_epochs_of("digits", "vgg5", "hybrid") == 7
+    assert study.retrain_epochs_of("digits", "vgg5", "snip") == 4
+
+
+def test_fifty_mutated_studies_end_in_a_message_each(tmp_path):
+    """Whatever is done to a study, it loads or is refused with its file's name: no traceback."""
+    draws, text = random.Random(0), DIGITS.read_text()
+    words = ["null", "[]", "{}", "-1", "1e400", "'", ":", "!!python/object:os.system x", "&a *a"]
+    path, refused = tmp_path / "study.yaml", []
+    for _ in range(50):
+        lines = text.split("\n")
+        for _ in range(draws.randint(1, 3)):
+            at = draws.randrange(len(lines))
+            kind = draws.randrange(4)
+            if kind == 0:
+                del lines[at]
+            elif kind == 1:
+                lines[at] = lines[at].replace(":", ": " + draws.choice(words), 1)
+            elif kind == 2:
+                lines[at] = re.sub(r"[a-z]", "q", lines[at], count=1)
+            else:
+                lines.insert(at, "  " * draws.randint(0, 3) + draws.choice(words))
+        path.write_text("\n".join(lines))
+        try:
+            load_study(path)
+        except JackpotError as error:
+            refused.append(str(error))
+    assert all(text.startswith(str(path)) for text in refused)
+    assert len(refused) > 25

@@ -1,0 +1,84 @@
+"""Ways to damage a file, and scripts that must then say so in a message, for tests."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from jackpot.storage import save_tensors
+from tests.support import SCRIPTS
+
+HTML = b"<!DOCTYPE html><html><body>503 Service Unavailable</body></html>"
+
+
+def run(warm, name, *arguments):
+    """A script's exit status and what it said; never a traceback."""
+    command = [sys.executable, "-S", "-E", SCRIPTS / "warm.py", SCRIPTS / f"{name}.py", *arguments]
+    done = subprocess.run(list(map(str, command)), env=warm, capture_output=True, text=True)
+    text = done.stdout + done.stderr
+    assert "Traceback" not in text, text
+    return done.returncode, text
+
+
+def retrain(warm, folder, out="out", *more):
+    """Train the small ticket of ``make_ticket``."""
+    files = {name: folder / f"{name}.safetensors" for name in ("clean", "init", "mask")}
+    inputs = ["--clean", files["clean"], "--weights", files["init"], "--mask", files["mask"]]
+    settings = ["--ticket", "snip", "--epochs", "3", "--batch-size", "32", "--crop-padding", "1"]
+    return run(warm, "retrain", *inputs, "--out", folder / out, *settings, *more)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def cut_the_end(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip(at):
+    """A damage that flips one bit; ``at`` is a fraction of the file."""
+
+    def damage(path):
+        content = bytearray(path.read_bytes())
+        content[int(at * (len(content) - 1))] ^= 4
+        path.write_bytes(content)
+
+    return damage
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def html(path):
+    path.write_bytes(HTML)
+
+
+class Payload:
+    """Unpickling this makes a file: loading must never run code."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (Path(self.path),)
+
+
+def pickled(path):
+    path.write_bytes(pickle.dumps(Payload(path.parent / "executed")))
+
+
+def folder_instead(path):
+    path.unlink()
+    path.mkdir()
+
+
+def something_else(path):
+    save_tensors(path, {"x": torch.rand(3)}, {"fingerprint": "x"})
+
+
+BYTES = [cut, cut_the_end, flip(0.02), flip(0.5), flip(1), empty, html, pickled, folder_instead]
+NAMES = ["cut", "end", "bit0.02", "bit0.5", "bit1", "empty", "html", "pickle", "folder"]

@@ -1,0 +1,50 @@
+"""A tiny data set, network and training, for tests of the stages."""
+
+import torch
+
+from jackpot.data.files import ImageData, channel_statistics, save_data
+from jackpot.models import load_model, prunable
+from jackpot.pruning.masks import keep_top
+from jackpot.settings import Training
+from jackpot.stages.initialise import initialise
+from jackpot.storage import save_mask
+from jackpot.training.results import Cell
+
+CPU = torch.device("cpu")
+FAST = Training(epochs=3, batch_size=32, crop_padding=1, flip=False)
+CELL = Cell("test", "tiny", "vgg5", "snip", "none", 0.7, 0)
+
+
+def make_data(path, seed=0, train=96, test=64, classes=3, channels=1, side=8):
+    """Random images in which a bright patch tells the class, saved at ``path``."""
+    draws = torch.Generator().manual_seed(seed)
+
+    def split(count):
+        labels = torch.randint(classes, (count,), generator=draws)
+        images = torch.randint(0, 120, (count, channels, side, side), generator=draws)
+        for image, label in zip(images, labels, strict=True):
+            image[:, 2 * int(label) : 2 * int(label) + 2] += 100
+        return images.to(torch.uint8), labels
+
+    images, labels = split(train)
+    mean, std = channel_statistics(images)
+    names = tuple(f"class{i}" for i in range(classes))
+    data = ImageData(images, labels, *split(test), mean, std, names)
+    save_data(path, data)
+    return data
+
+
+def make_ticket(folder, density=0.3, architecture="vgg5", width=4):
+    """Data, initial weights and a random mask: ``clean``, ``init`` and ``mask`` in ``folder``."""
+    paths = {name: folder / f"{name}.safetensors" for name in ("clean", "init", "mask")}
+    make_data(paths["clean"])
+    initialise(paths["init"], data=paths["clean"], architecture=architecture, width=width, seed=0)
+    draws = torch.Generator().manual_seed(1)
+    weights = prunable(load_model(paths["init"]))
+    scores = {name: torch.rand(w.shape, generator=draws) for name, w in weights.items()}
+    save_mask(paths["mask"], keep_top(scores, density))
+    return paths
+
+
+def without_seconds(history):
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in history]

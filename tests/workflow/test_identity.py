@@ -1,0 +1,157 @@
+"""What a result was made from is what decides it: the user's own files, data and settings."""
+
+import json
+
+import pytest
+import torch
+import yaml
+from PIL import Image
+from safetensors import safe_open
+
+from tests.support.snake import Clone
+
+OWN = {
+    "pruners": {"mine": {"score": "mine.py:score", "allocation": "share.py:share"}},
+    "tickets": {"mine": {"pruner": "mine"}},
+    "experiments": [{"tickets": ["dense", "mine"], "sparsities": [0.8], "seeds": [0]}],
+}
+FILES = {
+    "helper.py": "FACTOR = 1.0\n",
+    "mine.py": (
+        "from helper import FACTOR\n\n\n"
+        "def score(model, data, generator):\n"
+        '    """Magnitude, times a factor."""\n'
+        "    return {n: FACTOR * p.detach().abs() for n, p in model.named_parameters()"
+        " if p.dim() > 1}\n"
+    ),
+    "share.py": (
+        "def share(layer_sizes, density, *, shapes, family):\n"
+        "    counts = [int(density * size) for size in layer_sizes]\n"
+        "    counts[0] += round(density * sum(layer_sizes)) - sum(counts)\n"
+        "    return counts\n"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A study with a score and an allocation of the user's, run once."""
+    clone = Clone(tmp_path_factory.mktemp("own"), study=OWN)
+    for name, text in FILES.items():
+        (clone.folder / name).write_text(text)
+    clone.make("runs.csv", cores=2)
+    return clone
+
+
+def test_what_the_users_files_say_is_part_of_the_masks(own):
+    def plan():
+        text = own.make("runs.csv", options=["-n"])
+        return "Nothing to be done" not in text and "prune" in text
+
+    assert not plan()
+    edits = {
+        "helper.py": ("1.0", "2.0", True),
+        "share.py": ("counts[0]", "counts[-1]", True),
+        "mine.py": ("Magnitude, times a factor.", "Reworded.", False),
+    }
+    for name, (old, new, redone) in edits.items():
+        (own.folder / name).write_text(FILES[name].replace(old, new))
+        assert plan() == redone, name
+        (own.folder / name).write_text(FILES[name])
+    assert not plan()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("allocation", "nope.py:f", "there is no file nope.py"),
+        ("allocation", "share.py:g", "defines no function 'g'"),
+        ("score", "nope.py:f", "there is no file nope.py"),
+    ],
+)
+def test_what_does_not_exist_is_refused_before_any_job(own, key, value, message):
+    study = own.folder / "study.yaml"
+    before = study.read_text()
+    values = yaml.safe_load(before)
+    values["pruners"]["mine"][key] = value
+    study.write_text(yaml.safe_dump(values))
+    status, text = own.snakemake("runs.csv")
+    study.write_text(before)
+    assert status != 0 and message in text
+
+
+def pictures(folder, seed):
+    """A folder of little pictures in two classes."""
+    draws = torch.Generator().manual_seed(seed)
+    for split, count in (("train", 24), ("test", 8)):
+        for label in ("a", "b"):
+            (folder / split / label).mkdir(parents=True)
+            for i in range(count):
+                pixels = torch.randint(256, (8, 8, 3), generator=draws, dtype=torch.uint8)
+                Image.fromarray(pixels.numpy()).save(folder / split / label / f"{i}.png")
+    return str(folder)
+
+
+def test_other_images_are_taken_in_by_the_next_call(tmp_path):
+    one, two = pictures(tmp_path / "one", 1), pictures(tmp_path / "two", 2)
+
+    def study(path):
+        return {
+            "datasets": {"mine": {"kind": "image_folder", "path": path, "size": 8}},
+            "experiments": [{"tickets": ["dense"], "seeds": [0]}],
+        }
+
+    clone = Clone(tmp_path / "clone", study=study(str(tmp_path / "none")))
+    result = "runs/mine/vgg5/dense/none/sparsity0/seed0/metrics.json"
+    status, said = clone.snakemake(result)
+    assert status != 0, said
+    weights = []
+    for path in (one, two):
+        values = yaml.safe_load((clone.folder / "study.yaml").read_text())
+        (clone.folder / "study.yaml").write_text(yaml.safe_dump({**values, **study(path)}))
+        clone.make(result)
+        assert "Nothing to be done" in clone.make(result)
+        weights.append(json.loads((clone.root / result).read_text())["weights_sha256"])
+    assert weights[0] != weights[1]
+
+
+def test_weights_that_are_asked_for_are_kept_of_every_run(tmp_path):
+    experiments = [{"tickets": ["dense", "snip"], "sparsities": [0.8], "seeds": [0]}]
+    clone = Clone(
+        tmp_path / "kept",
+        study={"experiments": experiments},
+        keep_weights=True,
+        keep_intermediate=False,
+    )
+    clone.make("runs.csv", cores=2)
+    for ticket, sparsity in (("dense", "0"), ("snip", "0.8")):
+        with safe_open(
+            clone.root / clone.run_of(ticket, sparsity=sparsity) / "weights.safetensors", "pt"
+        ) as file:
+            assert len(list(file.keys())) > 5
+
+
+def test_by_hand_the_sparsity_is_that_of_the_mask(small_study, tmp_path):
+    root = small_study.root
+    status, text = small_study.script(
+        "retrain",
+        *("--clean", root / "data/digits/clean.safetensors"),
+        *("--weights", root / "weights/digits/vgg5/seed0/init.safetensors"),
+        *("--mask", root / "masks/digits/vgg5/snip/clean/seed0/sparsity0.8.safetensors"),
+        *("--epochs", 1, "--out", tmp_path),
+    )
+    assert status == 0, text
+    assert json.loads((tmp_path / "metrics.json").read_text())["sparsity"] == 0.8
+
+
+def test_figures_beside_another_target_leaves_nothing_out(tmp_path):
+    study = {"experiments": [{"tickets": ["dense", "snip"], "sparsities": [0.8], "seeds": [0]}]}
+    clone = Clone(tmp_path / "both", study=study)
+    clone.make("runs.csv", cores=2)
+    (clone.root / clone.run_of("snip") / "metrics.json").unlink()
+    command = clone.start(options=["-n", "all", "figures"])
+    text, _ = command.communicate(timeout=120)
+    assert "retrain" in text and "collect" in text
+    command = clone.start(options=["-n", "figures"])
+    text, _ = command.communicate(timeout=120)
+    assert "retrain" not in text and "draw" in text

@@ -1,0 +1,268 @@
+"""The study on a real Slurm: submitted, cancelled, timed out, requeued, restarted."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT, need
+from tests.support.slurm import Cluster, wait_until
+
+SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+STUDY = """
+name: small
+datasets: {digits: {kind: digits, test_fraction: 0.5}}
+models: {vgg5: {width: 4}}
+training: {epochs: 25, batch_size: 16, crop_padding: 1, flip: false}
+resources:
+  retrain: {runtime: 1, mem_mb: 700, gpu: 1}
+  pretrain: {gres: "gpu:1", slurm_partition: gpu}
+experiments:
+  - {tickets: [dense, random], sparsities: [0.8, 0.9], seeds: [0, 1]}
+"""
+QUICK = ["--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "20"]
+TOGETHER = ["--group-components", "light=100", "pretrain=10", "prune=50", "retrain=50"]
+# Up to where the page is made, which is the same everywhere.
+COLLECTED = ["--until", "collect"]
+# Where the results of a stage's trainings are; a dense run is a copy of its pretraining.
+TICKETS = "runs/*/*/random"
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    there = all(map(shutil.which, ("slurmctld", "slurmd", "munged")))
+    need(there and os.geteuid() == 0, "needs Debian's slurm-wlm and munge, and root")
+    # munged's user must be able to reach its socket, which pytest's own folders do not allow.
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        cluster = Cluster(Path(folder) / "slurm")
+        try:
+            cluster.start()
+            yield cluster
+        finally:
+            cluster.stop()
+
+
+class Head:
+    """A working folder from which the study is run."""
+
+    def __init__(self, cluster, folder, study=STUDY):
+        self.cluster, self.folder, self.seen = cluster, folder, []
+        self.process, self.results = None, folder / "results" / "small"
+        for name in ("workflow", "envs", "config.yaml"):
+            (folder / name).symlink_to(ROOT / name)
+        (folder / "study.yaml").write_text(study)
+
+    def start(self, *more, config=()):
+        profile = ["--workflow-profile", "workflow/profiles/slurm", *QUICK, *more]
+        log = open(self.folder / "head.log", "a")  # noqa: SIM115
+        self.process = subprocess.Popen(
+            [*SNAKEMAKE, *profile, "--config", "study=study.yaml", "resume={epochs: 1}", *config],
+            cwd=self.folder,
+            env=self.cluster.environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+    def finish(self, status=0):
+        deadline = time.monotonic() + 200
+        while self.process.poll() is None and time.monotonic() < deadline:
+            # Without accounting, only a job that is still known tells of its GPUs.
+            self.seen += self.cluster.ask("scontrol", "show", "job", "-o").splitlines()
+            time.sleep(1)
+        assert self.process.poll() == status, self.log()[-4000:]
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.cluster.empty()
+
+    def log(self):
+        return (self.folder / "head.log").read_text()
+
+    def done(self, stage=TICKETS):
+        """Every result that is there, as it is on the disk: inode and bytes, by path."""
+        files = sorted(self.results.glob(f"{stage}/**/metrics.json"))
+        return {str(f.relative_to(self.results)): (f.stat().st_ino, f.read_bytes()) for f in files}
+
+    def metrics(self, stage=TICKETS):
+        return {path: json.loads(content) for path, (_, content) in self.done(stage).items()}
+
+    def digests(self, stage=TICKETS):
+        """The final weights' digests, by path."""
+        return {path: said["weights_sha256"] for path, said in self.metrics(stage).items()}
+
+    def saved(self):
+        """Resume files: there is one of every training that is under way."""
+        files = self.results.glob(".resume/**/*.safetensors")
+        return [file for file in files if file.parent.suffix != ".finished"]
+
+    def jobs(self, state="R"):
+        """The cluster's jobs in a state."""
+        return self.cluster.ask("squeue", "-h", "-t", state, "-o", "%i").split()
+
+
+@pytest.fixture(scope="module")
+def reference(cluster, tmp_path_factory):
+    """The undisturbed study."""
+    head = Head(cluster, tmp_path_factory.mktemp("reference"))
+    head.start(*TOGETHER)
+    head.finish()
+    return head
+
+
+@pytest.fixture
+def head(cluster, reference, tmp_path):
+    """A study whose tickets are still to be trained."""
+    head = Head(cluster, tmp_path)
+    but_runs = shutil.ignore_patterns("runs*")
+    shutil.copytree(reference.results, head.results, ignore=but_runs)
+    shutil.copytree(reference.folder / "data", tmp_path / "data")
+    yield head
+    head.stop()
+
+
+def amid(head, stage=TICKETS):
+    """Wait until one training of a job is finished and another one has saved itself."""
+    wait_until(lambda: head.done(stage) and head.saved(), f"nothing is trained: {head.log()}", 90)
+    done, (job,) = head.done(stage), head.jobs()
+    assert len(done) == 1, "too late to disturb"
+    return done, job
+
+
+def check(head, reference, done, stage=TICKETS, resumed=True):
+    """The study is finished, nothing was done twice, and its bits are the undisturbed one's."""
+    head.finish()
+    assert head.digests(stage) == reference.digests(stage)
+    assert done.items() <= head.done(stage).items(), "finished trainings were done again"
+    assert any(said["resumes"] for said in head.metrics(stage).values()) == resumed
+
+
+def test_a_study_runs_under_slurm_with_the_resources_asked_for(cluster, reference):
+    assert (reference.results / "report.html").stat().st_size > 10_000
+    assert len(reference.done()) == 4
+    jobs = cluster.finished()
+    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
+    # One job for the data and initial weights, one each to pretrain, to prune and to retrain.
+    assert len(jobs) == 4
+    retrain = next(job for job in jobs if "mem=700M" in job["Tres"])
+    assert retrain["TimeLimit"] == "4" and retrain["Partition"] == "short"
+    assert "cpu=1," in retrain["Tres"]
+    pretrain = next(job for job in jobs if job["Partition"] == "gpu")
+    assert "mem=4000M" in pretrain["Tres"]
+    asked = [line for line in reference.seen if "_retrain" in line]
+    assert asked and all("TresPerJob=gres:gpu:1" in line for line in asked)
+    assert any("pretrain" in line and "TresPerNode=gres:gpu:1" in line for line in reference.seen)
+
+
+@pytest.mark.parametrize("stage", ["weights", TICKETS], ids=["pretrain", "retrain"])
+def test_a_job_is_cancelled(head, cluster, reference, stage):
+    if stage == "weights":
+        for pretrained in head.results.glob("weights/*/*/*/clean"):
+            shutil.rmtree(pretrained)
+    head.start(*TOGETHER, "--until", "pretrain" if stage == "weights" else "collect")
+    done, job = amid(head, stage)
+    cluster.ask("scancel", job)
+    check(head, reference, done, stage)
+    assert cluster.states(job) == ["CANCELLED"]
+    # Pretrained weights are among what was taken back.
+    for file in head.results.glob("weights/**/trained.safetensors"):
+        same = reference.results / file.relative_to(head.results)
+        assert file.read_bytes() == same.read_bytes()
+
+
+def test_a_failed_cell_is_reported_and_its_neighbours_are_done(head, cluster, reference):
+    """Two at a time, in one job."""
+    mask = next(head.results.glob("masks/**/seed0/sparsity0.8.safetensors"))
+    mask.write_bytes(mask.read_bytes()[:-1] + b"?")
+    head.start(*TOGETHER, *COLLECTED, "--resources", "slot=2", "--restart-times", "0")
+    head.finish(status=1)
+    failed = f"{TICKETS}/none/sparsity0.8/seed0/metrics.json".replace("*/*", "digits/vgg5")
+    assert reference.digests().items() - head.digests().items() == {
+        (failed, reference.digests()[failed])
+    }
+    assert f"{mask.name}: damaged" in head.log()
+    job = cluster.finished()[-1]
+    assert job["JobState"] == "FAILED" and job["TimeLimit"] == "2" and "cpu=2," in job["Tres"]
+    (said,) = head.folder.glob(".snakemake/slurm_logs/**/*.log")
+    assert "Execute 2 jobs..." in said.read_text()
+
+
+def test_a_job_reaches_its_time_limit(head, cluster, reference):
+    head.start(*TOGETHER, *COLLECTED)
+    done, job = amid(head)
+    cluster.ask("scontrol", "update", f"JobId={job}", "EndTime=now")
+    # Slurm looks at the limits every 30 s.
+    with frozen(head.folder):
+        wait_until(lambda: cluster.states(job), "it does not end", 60)
+    check(head, reference, done)
+    assert cluster.states(job) == ["TIMEOUT"]
+
+
+def test_slurmd_is_stopped_and_started(head, cluster, reference):
+    """Of two jobs that need both GPUs, one runs and one waits; neither notices."""
+    both = ["--set-resources", "retrain:gpu=2", "--group-components", "retrain=2"]
+    head.start(*both, *COLLECTED)
+    done, job = amid(head)
+    assert len(head.jobs("PD")) == 1
+    cluster.stop_slurmd()
+    time.sleep(2)
+    assert head.jobs("R,CG") == [job] and head.process.poll() is None
+    cluster.start_slurmd()
+    check(head, reference, done, resumed=False)
+    assert cluster.states(job) == ["COMPLETED"]
+
+
+def test_a_job_is_requeued(head, cluster, reference):
+    head.start(*TOGETHER, *COLLECTED)
+    done, job = amid(head)
+    cluster.ask("scontrol", "requeue", job)
+    check(head, reference, done)
+    assert cluster.states(job)[-1] == "COMPLETED"
+    assert head.log().count("has been submitted") == 1
+
+
+def test_the_head_process_is_killed(head, cluster, reference):
+    """The recipe: cancel what is in the queue, unlock, start again."""
+    head.start(*TOGETHER, *COLLECTED)
+    done, job = amid(head)
+    head.process.send_signal(signal.SIGKILL)
+    head.process.wait()
+    cluster.empty()
+    unlock = [*SNAKEMAKE, "--unlock", "--config", "study=study.yaml"]
+    subprocess.run(unlock, cwd=head.folder, check=True, capture_output=True)
+    head.start(*TOGETHER, *COLLECTED)
+    check(head, reference, done)
+    assert cluster.states(job) == ["CANCELLED"]
+
+
+@contextlib.contextmanager
+def frozen(folder):
+    """The warm server of a folder's job, and the training below it, stand still."""
+    found = [p for p in Path("/proc").glob("[0-9]*") if is_server(p, folder)]
+    assert len(found) == 2
+    for process in found:
+        os.kill(int(process.name), signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(process.name), signal.SIGCONT)
+
+
+def is_server(process, folder):
+    try:
+        here = os.readlink(process / "cwd") == str(folder)
+        return here and b"--serve" in (process / "cmdline").read_bytes()
+    except OSError:
+        return False
