@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jackpot.checks import CHECKS, version_of_data
+from jackpot.checks import CHECKS, Ticket, version_of_data
 from jackpot.errors import JackpotError
 from jackpot.models import build_model, prunable
 from jackpot.pruning.masks import attach, keep_top, layer_counts
@@ -239,6 +239,23 @@ def test_reinitialized_weights_are_fresh_and_have_the_initial_distribution():
     widest = fresh["features.25.weight"]
     assert widest.shape == (128, 128, 3, 3)
     assert float(widest.std()) == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.05)
+
+
+def test_reinitialized_weights_are_drawn_as_the_networks_own_were():
+    state = build_model("vgg11", width=16).state_dict()
+    first = "features.0.weight"
+    drawn = {
+        initial: CHECKS["reinitialized"].weights(state, {}, generator(0), initial=initial)[first]
+        for initial in ("fan_out", "fan_in")
+    }
+    # 16 filters on 3 channels: sqrt(2 / (9 * 3)) in place of sqrt(2 / (9 * 16)).
+    torch.testing.assert_close(drawn["fan_in"], drawn["fan_out"] * (16 / 3) ** 0.5)
+    plain = CHECKS["reinitialized"].weights(state, {}, generator(0))[first]
+    assert torch.equal(plain, drawn["fan_out"])
+    mixed = CHECKS["reinitialized"].ticket(
+        Ticket({}, state), generator(1), generator(0), initial="fan_in"
+    )
+    assert torch.equal(mixed.weights[first], drawn["fan_in"])
 
 
 def test_unknown_scopes_are_refused():
