@@ -15,7 +15,8 @@ from jackpot.checks import CHECKS
 from jackpot.cli import command_options
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
-from jackpot.fingerprints import code_of, recorded
+from jackpot.fingerprints import code_of, digest, recorded
+from jackpot.running.again import start_again
 from jackpot.running.place import forget_stale_locks, hold, require_room, second_names
 from jackpot.study import Plan, load_config, load_study
 
@@ -67,9 +68,10 @@ rule all:
         rules.figures.input,
         # Snakemake makes a lost result again only if it is asked for by name.
         [file.path for file in RESULTS],
+        LOOK,
     # Without one, Snakemake would end by listing every input.
     message:
-        "{STUDY.name} is complete: {ROOT}/report.html"
+        f"{STUDY.name}: look {PLAN.progress.look} of {PLAN.progress.looks} is in {ROOT}/report.html"
 
 
 # Runs before the first job, and only if there is one.
@@ -89,3 +91,9 @@ onstart:
     # There is nothing to limit on one machine; see workflow/rules/common.smk.
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
+
+
+# A look that was made in this call may send cells on to the next one.
+onsuccess:
+    if Plan(STUDY, SETTINGS).progress.look > PLAN.progress.look:
+        start_again()

@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from jackpot.analysis.statistics import paired_test
+from jackpot.analysis.sequential import paired_test
 from jackpot.data.files import ImageData
 from jackpot.data.kinds import load_kind
 from jackpot.models import build_model

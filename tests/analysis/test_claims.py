@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from jackpot.analysis.claims import CLAIMS, OUTCOMES, evaluate, evaluate_claims, overall
+from jackpot.analysis.design import Design
 from jackpot.analysis.reported import load_reported
 from jackpot.analysis.statistics import CELL, COLUMNS, verdicts
 
@@ -41,7 +42,7 @@ AS_THE_PAPERS_SAY = {
 
 
 def test_all_claims_hold_where_they_are_true():
-    results = {r.claim.id: r for r in evaluate_claims(make_runs(AS_THE_PAPERS_SAY))}
+    results = {r.claim.id: r for r in evaluate_claims(make_runs(AS_THE_PAPERS_SAY), Design())}
     assert list(results) == list(BY_ID)
     reported = results.pop("ours_agree_with_reported")
     assert (reported.verdict, len(reported.rows)) == ("not_tested", 0)
@@ -68,7 +69,7 @@ def test_all_claims_hold_where_they_are_true():
 )
 def test_each_claim_fails_where_it_is_false(claim, change):
     runs = make_runs({**AS_THE_PAPERS_SAY, **change})
-    result = evaluate(BY_ID[claim], runs)
+    result = evaluate(BY_ID[claim], runs, Design())
     assert result.verdict == "did_not_hold"
     assert result.sentence.startswith("Did not hold")
     failed = result.rows[result.rows.outcome == "did_not_hold"]
@@ -80,7 +81,7 @@ def test_each_claim_fails_where_it_is_false(claim, change):
 
 def test_few_noisy_seeds_are_undecided():
     runs = make_runs(AS_THE_PAPERS_SAY, seeds=3, sd=4.0)
-    results = {r.claim.id: r for r in evaluate_claims(runs)}
+    results = {r.claim.id: r for r in evaluate_claims(runs, Design())}
     for name in ("initial_tickets_do_not_need_data", "random_tickets_keep_up"):
         assert results[name].verdict == "undecided"
         assert "held in 0 of 4 cells, undecided in 4" in results[name].sentence
@@ -89,7 +90,7 @@ def test_few_noisy_seeds_are_undecided():
 @pytest.mark.parametrize("seeds", [0, 1])
 def test_without_seeds_nothing_is_tested(seeds):
     runs = make_runs(AS_THE_PAPERS_SAY, seeds=seeds)
-    results = evaluate_claims(runs)
+    results = evaluate_claims(runs, Design())
     assert {r.verdict for r in results} == {"not_tested"}
     assert all(r.sentence.startswith("Not tested") for r in results)
     if seeds:
@@ -98,7 +99,7 @@ def test_without_seeds_nothing_is_tested(seeds):
 
 def test_holm_counts_the_claims_own_cells_alone():
     runs = make_runs(AS_THE_PAPERS_SAY, sd=0.5)
-    rows = evaluate(BY_ID["initial_tickets_do_not_need_positions"], runs).rows
+    rows = evaluate(BY_ID["initial_tickets_do_not_need_positions"], runs, Design()).rows
     wanted = runs.ticket.isin(["snip", "grasp"]) & runs.check.isin(["none", "rearranged"])
     pd.testing.assert_frame_equal(rows[COLUMNS], verdicts(runs[wanted]))
     assert len(rows) == 4
@@ -106,10 +107,10 @@ def test_holm_counts_the_claims_own_cells_alone():
 
 def test_an_improvement_is_no_need():
     runs = make_runs({("snip", "none"): 0.0, ("snip", "random_labels"): 3.0})
-    assert evaluate(BY_ID["initial_tickets_do_not_need_data"], runs).verdict == "held"
+    assert evaluate(BY_ID["initial_tickets_do_not_need_data"], runs, Design()).verdict == "held"
     runs = make_runs({("lr_rewinding", "none"): 0.0, ("lr_rewinding", "random_labels"): 3.0})
     claim = BY_ID["partially_trained_tickets_need_data"]
-    assert evaluate(claim, runs).verdict == "did_not_hold"
+    assert evaluate(claim, runs, Design()).verdict == "did_not_hold"
 
 
 def test_keeping_up_is_one_sided():
@@ -120,7 +121,7 @@ def test_keeping_up_is_one_sided():
         (-0.8, 0.5, "did_not_hold"),
     ):
         runs = make_runs({("random", "none"): effect, ("snip", "none"): 0.0})
-        assert evaluate(BY_ID["random_tickets_keep_up"], runs, margin).verdict == verdict
+        assert evaluate(BY_ID["random_tickets_keep_up"], runs, Design(margin)).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def cifar_runs(offsets, shape=(0.1, -0.1, 0.06, -0.06, 0.0)):
 
 
 def test_ours_against_reported():
-    result = evaluate(BY_ID["ours_agree_with_reported"], cifar_runs([0.05, -3.0, 0.2]))
+    result = evaluate(BY_ID["ours_agree_with_reported"], cifar_runs([0.05, -3.0, 0.2]), Design())
     rows = result.rows[result.rows.source == "mlrc2020"]
     assert rows.outcome.tolist() == ["held", "did_not_hold", "held"]
     assert rows.inside_interval.tolist() == [True, False, True]
@@ -170,7 +171,7 @@ def test_ours_against_reported():
 def test_a_reported_run_has_a_spread_too():
     """0.6 points off five runs with a spread of 0.3: far from their mean, not from a run."""
     shape = 0.3 * np.array([1.0, -1.0, 1.0, -1.0, 0.0])
-    result = evaluate(BY_ID["ours_agree_with_reported"], cifar_runs([0.6] * 3, shape))
+    result = evaluate(BY_ID["ours_agree_with_reported"], cifar_runs([0.6] * 3, shape), Design())
     rows = result.rows[result.rows.source == "mlrc2020"]
     accuracies = shape + 0.6
     se = accuracies.std(ddof=1) * np.sqrt(1 + 1 / 5)
@@ -188,5 +189,5 @@ def test_within_their_spread_is_agreement():
         runs = pd.DataFrame({"test_accuracy": accuracy, "seed": range(4)}).assign(
             dataset="cifar100", model="vgg19", ticket="dense", check="none", sparsity=0
         )
-        rows = evaluate(BY_ID["ours_agree_with_reported"], runs).rows
+        rows = evaluate(BY_ID["ours_agree_with_reported"], runs, Design()).rows
         assert rows.set_index("accuracy").outcome[71.70] == outcome

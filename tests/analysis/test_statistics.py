@@ -7,23 +7,24 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
+from jackpot.analysis.design import Design
+from jackpot.analysis.forecast import hidden_rate, seeds_to_decide, smallest_p
+from jackpot.analysis.sequential import (
+    holm,
+    holm_array,
+    paired_test,
+    resolution_of,
+    sequential_tests,
+    words_of,
+)
 from jackpot.analysis.statistics import (
     CELL,
     COLUMNS,
     compare,
     details,
     explain,
-    hidden_rate,
-    holm,
-    holm_array,
     open_cells,
-    paired_test,
-    resolution_of,
-    seeds_to_decide,
-    sequential_tests,
-    smallest_p,
     verdicts,
-    words_of,
 )
 from jackpot.errors import JackpotError
 
@@ -199,7 +200,12 @@ def test_empty_input_gives_the_columns():
     empty = make_runs({})
     for runs in (empty, pd.DataFrame()):
         assert list(verdicts(runs).columns) == COLUMNS
-        assert len(verdicts(runs)) == len(details(runs)) == len(compare(runs, "a", ["b"])) == 0
+        assert (
+            len(verdicts(runs))
+            == len(details(runs, Design()))
+            == len(compare(runs, "a", ["b"], Design()))
+            == 0
+        )
     dense_alone = make_runs({"none": [93.0, 94.0]}, ticket="dense", sparsity=0)
     assert verdicts(dense_alone).empty
 
@@ -229,7 +235,7 @@ def test_details_keep_flagged_runs_in_view(rng):
     runs["collapsed"] = runs.seed.isin([3]) & (runs.check == "rearranged") | (
         runs.seed.isin([0, 4]) & (runs.check == "none")
     )
-    row, verdict = only_row(details(runs)), only_row(verdicts(runs))
+    row, verdict = only_row(details(runs, Design())), only_row(verdicts(runs))
     assert row.seeds == (0, 3, 4)
     assert row.differences == pytest.approx((0.7, -3.1, 0.2))
     assert row.sd_difference == pytest.approx(np.std([0.7, -3.1, 0.2], ddof=1))
@@ -242,7 +248,7 @@ def test_details_keep_flagged_runs_in_view(rng):
 
 
 def test_details_are_in_the_order_of_verdicts_and_share_alpha(study):
-    table, more = verdicts(study), details(study)
+    table, more = verdicts(study), details(study, Design())
     pd.testing.assert_frame_equal(table[CELL], more[CELL])
     undecided = table.verdict == "undecided"
     assert more.seeds_to_decide[~undecided].isna().all()
@@ -291,7 +297,7 @@ def test_compare_is_the_paired_test_between_tickets(rng):
     accuracy = {t: base + effect + rng.normal(0, 0.2, 6) for t, effect in tickets.items()}
     runs = pd.concat([make_runs({"none": a}, ticket) for ticket, a in accuracy.items()])
     spoiled = make_runs({"rearranged": rng.normal(50, 1, 6)}, "random")
-    table = compare(pd.concat([runs, spoiled]), "random", ["snip", "grasp"], margin=0.4)
+    table = compare(pd.concat([runs, spoiled]), "random", ["snip", "grasp"], Design(margin=0.4))
     assert table.reference.tolist() == ["grasp", "snip"]
     p = []
     for _, row in table.iterrows():
@@ -305,12 +311,12 @@ def test_compare_is_the_paired_test_between_tickets(rng):
 
 def test_compare_shows_cells_where_one_ticket_is_missing():
     runs = make_runs({"none": [90.0, 91.0]}, "snip")
-    row = only_row(compare(runs, "random", ["snip", "grasp"]))
+    row = only_row(compare(runs, "random", ["snip", "grasp"], Design()))
     assert (row.reference, row.n, row.verdict) == ("snip", 0, "too_few_seeds")
 
 
 def test_explain_gives_the_numbers(study):
-    table = verdicts(study).merge(details(study), on=CELL)
+    table = verdicts(study).merge(details(study, Design()), on=CELL)
     lonely = only_row(verdicts(make_runs({"none": [90.0], "rearranged": [80.0]})))
     for row in [*table.to_dict("records"), lonely]:
         sentence = explain(row)

@@ -22,7 +22,8 @@ from jackpot.data.files import ImageData, channel_statistics, load_data, save_da
 from jackpot.data.kinds import load_kind
 from jackpot.data.sources import fetch, prepare
 from jackpot.errors import JackpotError
-from jackpot.storage import load_tensors, read_json, save_tensors
+from jackpot.files.atomic import read_json
+from jackpot.files.tensors import load_tensors, save_tensors
 from tests.support import ROOT
 from tests.support.images import REAL, folder_files, sha256, written, zip_of
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from jackpot.files.tensors import load_tensors, sha256_of_tensors
 from jackpot.fingerprints import recorded
 from jackpot.models import load_model
 from jackpot.settings import Training
-from jackpot.storage import load_tensors, sha256_of_tensors
 from jackpot.training import engine
 from jackpot.training.results import load_splits
 from jackpot.training.resume import ResumeFile

@@ -14,7 +14,7 @@ FLOORS = (
         "settings",
         "vocabulary",
         "randomness",
-        "storage",
+        "files",
         "fingerprints",
         "registry",
     },

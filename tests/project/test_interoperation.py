@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn.utils import prune
 
+from jackpot.files.tensors import load_mask
 from jackpot.models import load_model, prunable
 from jackpot.pruning.masks import attach
-from jackpot.storage import load_mask
 from tests.support import ROOT
 from tests.support.small import make_ticket
 

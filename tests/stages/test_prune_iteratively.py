@@ -9,13 +9,13 @@ import torch
 import yaml
 
 from jackpot.errors import JackpotError
+from jackpot.files.tensors import load_mask, load_tensors
 from jackpot.models import build_model, load_model, model_with_state, prunable
 from jackpot.pruning.prune import make_masks
 from jackpot.settings import Pruner, PruningBatch, Training
 from jackpot.stages.pretrain import pretrain
 from jackpot.stages.prune import prune
 from jackpot.stages.prune_iteratively import prune_iteratively
-from jackpot.storage import load_mask, load_tensors
 from jackpot.study import load_study
 from jackpot.training.engine import train
 from jackpot.training.results import Cell, load_splits

@@ -9,8 +9,9 @@ import sys
 import pytest
 import yaml
 
+from jackpot.files.atomic import write_json
+from jackpot.files.tensors import save_tensors
 from jackpot.fingerprints import bare, recorded
-from jackpot.storage import save_tensors, write_json
 from jackpot.study import Plan, load_config, load_study
 from jackpot.study.jobs import NOT_FINGERPRINTED, File, Job
 from jackpot.study.model import Run

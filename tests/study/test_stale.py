@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from jackpot.files.atomic import sha256_of_file, write_sealed
 from jackpot.fingerprints import code_of, differences, recorded
-from jackpot.storage import sha256_of_file, write_sealed
 from jackpot.study import Plan, load_config, load_study, read_config
 from jackpot.study.stale import findings
 from tests.support.snake import Clone

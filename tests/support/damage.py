@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from jackpot.storage import save_tensors
+from jackpot.files.tensors import save_tensors
 from tests.support import SCRIPTS
 
 HTML = b"<!DOCTYPE html><html><body>503 Service Unavailable</body></html>"

@@ -3,11 +3,11 @@
 import torch
 
 from jackpot.data.files import ImageData, channel_statistics, save_data
+from jackpot.files.tensors import save_mask
 from jackpot.models import load_model, prunable
 from jackpot.pruning.masks import keep_top
 from jackpot.settings import Training
 from jackpot.stages.initialise import initialise
-from jackpot.storage import save_mask
 from jackpot.training.results import Cell
 
 CPU = torch.device("cpu")

@@ -11,13 +11,13 @@ import torch
 from torch.nn import functional as F
 
 from jackpot.errors import JackpotError
+from jackpot.files.tensors import load_mask, load_tensors, save_mask
 from jackpot.models import build_model, load_model, prunable
 from jackpot.models.initial import initial_state
 from jackpot.randomness import generator
 from jackpot.settings import Training
 from jackpot.stages.pretrain import pretrain
 from jackpot.stages.retrain import retrain
-from jackpot.storage import load_mask, load_tensors, save_mask
 from jackpot.training.batches import DeviceImages, to_device, training_batches
 from jackpot.training.engine import train
 from jackpot.training.results import Cell

@@ -55,6 +55,13 @@ SETTLED = not FROM_TABLES and PLAN.is_settled()
 
 RESULTS = [file for file in PLAN.results() if not SETTINGS.partial or os.path.exists(file.path)]
 
+# Where the decisions of this look are kept; nothing follows a study's only look.
+LOOK = [] if FROM_TABLES or SETTINGS.partial or not STUDY.statistics.looks else [PLAN.look_now()]
+
+if workflow.is_main_process and not FROM_TABLES:
+    if said := PLAN.progress.sentence(STUDY):
+        print(said, file=sys.stderr)
+
 
 def settled(path):
     """A table whose time stamp says nothing, while every result is there and today's."""

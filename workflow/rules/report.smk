@@ -13,6 +13,9 @@ FIGURES = [
 ]
 TABLES = [f"{ROOT}/tables/{family}.{kind}" for family in STUDY.families() for kind in TABLE_KINDS]
 
+# What the study declares of its statistics; other words there make other tables.
+DESIGN = digest(PLAN.design())
+
 
 localrules:
     collect,
@@ -42,6 +45,27 @@ if not FROM_TABLES:
             "run collect {params.study} {params.partial} 2> {log}"
 
 
+    if LOOK:
+
+        # Reads this look's runs alone; the next call lays out what its file says.
+        rule look:
+            input:
+                settled(f"{ROOT}/runs.csv"),
+            output:
+                LOOK,
+            log:
+                f"{ROOT}/logs/look{PLAN.progress.look}.log",
+            localrule: True
+            conda:
+                CONDA
+            params:
+                study=PLAN.study_options(),
+            message:
+                f"look {PLAN.progress.look} of {PLAN.progress.looks} at {STUDY.name}"
+            shell:
+                "run look --runs {input} --out {output} {params.study} 2> {log}"
+
+
 rule verdicts:
     input:
         settled(f"{ROOT}/runs.csv"),
@@ -57,12 +81,13 @@ rule verdicts:
     conda:
         CONDA
     params:
-        options=PLAN.verdict_options(),
+        study=PLAN.study_options(),
+        design=DESIGN,
         code=code_of("jackpot.stages.verdicts"),
     message:
         "verdicts of {STUDY.name}"
     shell:
-        "run verdicts --runs {input} --out {output} {params.options}" " 2> {log}"
+        "run verdicts --runs {input} --out {output} {params.study} 2> {log}"
 
 
 # A rule for each figure, so that each has its own caption in Snakemake's report.
@@ -120,12 +145,13 @@ rule tables:
         CONDA
     params:
         out=lambda w, output: os.path.dirname(output[0]),
-        options=PLAN.verdict_options(),
+        study=PLAN.study_options(),
+        design=DESIGN,
         code=code_of("jackpot.stages.tables"),
     message:
         "tables of {STUDY.name}"
     shell:
-        "run tables --runs {input.runs} --out {params.out}" " {params.options} 2> {log}"
+        "run tables --runs {input.runs} --out {params.out} {params.study} 2> {log}"
 
 
 rule figures:
@@ -144,6 +170,8 @@ rule report:
         histories=settled(f"{ROOT}/histories.csv"),
         layers=settled(f"{ROOT}/layers.csv"),
         about=settled(f"{ROOT}/about.json"),
+        # A page that is asked for is the last look's.
+        look=LOOK,
     output:
         report(
             f"{ROOT}/report.html",
@@ -156,11 +184,12 @@ rule report:
     conda:
         CONDA
     params:
-        options=PLAN.verdict_options(),
+        study=PLAN.study_options(),
+        design=DESIGN,
         code=code_of("jackpot.stages.report"),
     message:
         "report of {STUDY.name}: {output}"
     shell:
         "run report --runs {input.runs} --verdicts {input.verdicts}"
         " --histories {input.histories} --layers {input.layers} --about {input.about}"
-        " --out {output} {params.options} 2> {log}"
+        " --out {output} {params.study} 2> {log}"

@@ -22,10 +22,10 @@ def run() -> None:
     args = parser.parse_args()
     settings = settings_from(args, Training)
 
+    from jackpot.files.tensors import load_mask
     from jackpot.running.finished import once
     from jackpot.running.lease import lease_device
     from jackpot.stages.retrain import retrain
-    from jackpot.storage import load_mask
     from jackpot.training.device import prepare_device
     from jackpot.training.results import cell_of, resume_file_of
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from jackpot.checks import CHECKS
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
-from jackpot.settings import Settings, Statistics, Training
+from jackpot.settings import Settings, Training
 
 
 def add_settings(
@@ -127,13 +127,6 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--study", help="the study's YAML file (default: as config.yaml says)")
     parser.add_argument("--results-dir", help="(default: as config.yaml says)")
     parser.add_argument("--data-dir", help="(default: as config.yaml says)")
-
-
-def add_statistics(parser: argparse.ArgumentParser) -> None:
-    """What a study declares before anything is run."""
-    margin, alpha = (Statistics.model_fields[name] for name in ("margin", "alpha"))
-    parser.add_argument("--margin", type=float, default=margin.default, help=margin.description)
-    parser.add_argument("--alpha", type=float, default=alpha.default, help=alpha.description)
 
 
 def command_options(values: dict[str, Any]) -> str:

@@ -23,7 +23,7 @@ PLUMBING = (
     "environment",
     "errors",
     "settings",
-    "storage",
+    "files",
     "fingerprints",
     "registry",
     "study",

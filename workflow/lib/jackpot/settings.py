@@ -4,6 +4,8 @@ Each field's description is what ``--help``, the JSON schema and docs/study.md s
 """
 
 import difflib
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
@@ -126,6 +128,24 @@ class Ticket(Settings):
     )
 
 
+def check_looks(looks: Sequence[int] | None, shares: Sequence[float] | None) -> None:
+    """Whether numbers of seeds, and the parts of alpha that they spend, make a design.
+
+    Raises:
+        ValueError: they do not.
+    """
+    if looks is not None and (not looks or looks[0] < 2 or any(b <= a for a, b in pairwise(looks))):
+        raise ValueError(f"looks are {list(looks)}: give rising numbers of seeds, from 2 on")
+    count = len(looks or (1,))
+    if shares is not None and (
+        len(shares) != count or not min(shares) > 0 or not sum(shares) <= 1 + 1e-9
+    ):
+        raise ValueError(
+            f"shares are {list(shares)}: give one for each of the {count} look(s), above 0 and at "
+            "most 1 in all"
+        )
+
+
 class Statistics(Settings):
     """What is declared before anything is run."""
 
@@ -133,6 +153,19 @@ class Statistics(Settings):
         0.5, gt=0, description="points of accuracy within which two means count as equal"
     )
     alpha: float = Field(0.05, gt=0, lt=0.5, description="error rate of a verdict")
+    looks: tuple[int, ...] | None = Field(
+        None,
+        description="rising numbers of seeds at which verdicts are reached; what is decided at one "
+        "gets no more seeds. Default: one look, at the seeds of each experiment",
+    )
+    shares: tuple[float, ...] | None = Field(
+        None, description="the part of alpha that each look spends; default: equal parts"
+    )
+
+    @model_validator(mode="after")
+    def _check_looks(self):
+        check_looks(self.looks, self.shares)
+        return self
 
 
 Request = dict[str, int | str]

@@ -9,22 +9,16 @@ The claims are su2020's ("Random Tickets can Win the Jackpot", arXiv 2009.11094;
 numbers findings 1 and 2), which mlrc2020 set out to reproduce.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pandas as pd
 
+from jackpot.analysis.design import Design
 from jackpot.analysis.frames import CELL, prepare_runs
 from jackpot.analysis.reported import load_reported
-from jackpot.analysis.statistics import (
-    Design,
-    check_table,
-    judge,
-    measure,
-    ticket_table,
-    words_of,
-)
+from jackpot.analysis.sequential import words_of
+from jackpot.analysis.statistics import check_table, compare, judge, measure, open_cells
 
 OUTCOMES = ("held", "did_not_hold", "undecided", "not_tested")
 DATA_CHECKS = ("random_labels", "random_pixels", "corrupted_data")
@@ -50,6 +44,11 @@ class Claim:
     table: Table
     outcome: Outcome
 
+    @property
+    def compares_tickets(self) -> bool:
+        """Whether its cells are pairs of tickets, not checks of one."""
+        return isinstance(self.table, TicketPairs)
+
 
 @dataclass(frozen=True)
 class ClaimResult:
@@ -64,32 +63,67 @@ class ClaimResult:
     rows: pd.DataFrame
 
 
-def evaluate_claims(
-    runs: pd.DataFrame,
-    margin: float = 0.5,
-    alpha: float = 0.05,
-    looks: Sequence[int] | None = None,
-    shares: Sequence[float] | None = None,
-    planned: Any = None,
-    seeds: Sequence[int] | None = None,
-    resolution: float | Mapping[str, float] | None = None,
-) -> list[ClaimResult]:
+def evaluate_claims(runs: pd.DataFrame, design: Design) -> list[ClaimResult]:
     """Evaluate every claim of ``CLAIMS``, in their order; a claim without runs is not tested.
-
-    The arguments are those of ``jackpot.analysis.statistics.Design``.
 
     Raises:
         JackpotError: as for ``jackpot.analysis.statistics.verdicts``.
     """
-    design = Design(margin, alpha, looks, shares, planned, seeds, resolution).resolved(runs)
+    runs = prepare_runs(runs)
+    design = _of_the_study(runs, design)
     return [_evaluate(claim, runs, design) for claim in CLAIMS]
 
 
-def evaluate(
-    claim: Claim, runs: pd.DataFrame, margin: float = 0.5, alpha: float = 0.05, **design: Any
-) -> ClaimResult:
+def evaluate(claim: Claim, runs: pd.DataFrame, design: Design) -> ClaimResult:
     """Evaluate one claim; ``evaluate_claims`` says how."""
-    return _evaluate(claim, runs, Design(margin, alpha, **design).resolved(runs))
+    runs = prepare_runs(runs)
+    return _evaluate(claim, runs, _of_the_study(runs, design))
+
+
+def going_on(runs: pd.DataFrame, design: Design) -> set[tuple[str, str, str, str, float]]:
+    """The cells whose seeds up to the next look are to be run: tuples in the order of ``CELL``.
+
+    Two kinds of table ask for more seeds, each with its own Holm family over the planned cells:
+
+    - the checks (``check_table``): each of its ``open_cells``, with the same ticket's ``none``;
+    - every claim that compares tickets: a pair that is neither held nor failed, or held by a
+      difference smaller than the margin (for the reason that ``open_cells`` gives), asks for the
+      ``none`` of both tickets.
+
+    Claims about checks ask for nothing of their own: their cells are among the checks. Nor does
+    the claim about reported values, which more runs of ours hardly narrow down. A pair at its last
+    look asks for nothing, so the set is empty after the last look, and where no looks are
+    declared and all runs are there.
+
+    Args:
+        design: with its planned cells, as none but those can be asked for.
+
+    Raises:
+        JackpotError: as for ``jackpot.analysis.statistics.verdicts``.
+    """
+    runs = prepare_runs(runs)
+    design = _of_the_study(runs, design)
+    checks = open_cells(check_table(runs, design))[CELL]
+    wanted = [checks, checks.assign(check="none")]
+    for result in (_evaluate(claim, runs, design) for claim in CLAIMS if claim.compares_tickets):
+        pairs = result.rows[_is_open(result)].assign(check="none")
+        wanted += [pairs[CELL], pairs.assign(ticket=pairs["reference"])[CELL]]
+    cells = pd.concat(wanted).astype({"sparsity": float})
+    return set(cells.itertuples(index=False, name=None))
+
+
+def _is_open(result: ClaimResult) -> pd.Series:
+    rows = result.rows
+    undecided = ~rows["outcome"].isin(["held", "did_not_hold"])
+    if result.claim.outcome is _improves:
+        undecided |= (rows["outcome"] == "held") & (rows["mean_difference"] < rows["margin"])
+    return undecided & (rows["look"] < rows["looks"])
+
+
+def _of_the_study(runs: pd.DataFrame, design: Design) -> Design:
+    """Resolution and order of seeds of the whole study, not of those runs that a claim has."""
+    seeds = sorted(set(runs["seed"])) if design.seeds is None else design.seeds
+    return replace(design.resolved(runs), seeds=seeds)
 
 
 def _evaluate(claim: Claim, runs: pd.DataFrame, design: Design) -> ClaimResult:
@@ -169,23 +203,20 @@ def _checks(tickets: tuple[str, ...], checks: tuple[str, ...]) -> Table:
         planned = design.cells()
         if planned is not None:
             design = replace(design, planned=wanted(planned))
-        return check_table(wanted(prepare_runs(runs)), _in_order(runs, design))
+        return check_table(wanted(runs), design)
 
     return table
 
 
-def _tickets(ticket: str, references: tuple[str, ...]) -> Table:
-    def table(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
-        return ticket_table(runs, ticket, references, _in_order(runs, design))
+@dataclass(frozen=True)
+class TicketPairs:
+    """The table of a claim that compares ``ticket`` with each of ``references``."""
 
-    return table
+    ticket: str
+    references: tuple[str, ...]
 
-
-def _in_order(runs: pd.DataFrame, design: Design) -> Design:
-    """The order of the whole study's seeds, not of those that a claim's own runs have."""
-    if design.seeds is not None:
-        return design
-    return replace(design, seeds=sorted(set(prepare_runs(runs)["seed"])))
+    def __call__(self, runs: pd.DataFrame, design: Design) -> pd.DataFrame:
+        return compare(runs, self.ticket, self.references, design)
 
 
 def _against_reported(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
@@ -199,9 +230,9 @@ def _against_reported(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
     planned = design.cells()
     if planned is not None:
         planned = planned.merge(reported, on=CELL)[by]
-    pairs = prepare_runs(runs).merge(reported, on=CELL)
+    pairs = runs.merge(reported, on=CELL)
     pairs = pairs.assign(difference=pairs["test_accuracy"] - pairs["accuracy"])
-    table = measure(pairs, by, _in_order(runs, design), planned, against_one_run=True)
+    table = measure(pairs, by, design, planned, against_one_run=True)
     table = judge(table, design)
     inside = (table["ci95_low"] <= 0) & (table["ci95_high"] >= 0)
     return table.assign(inside_interval=inside).merge(reported[[*by, "spread"]], on=by)
@@ -287,7 +318,7 @@ CLAIMS = (
         "Random against SNIP and GraSP, paired by seed. Held in a cell where random is not worse "
         "by the margin or more (one-sided test, every cell at alpha); worse by more than the "
         "margin (after Holm) is a failure.",
-        _tickets("random", INITIAL),
+        TicketPairs("random", INITIAL),
         _not_worse,
     ),
     Claim(
@@ -320,7 +351,7 @@ CLAIMS = (
         "su2020, abstract",
         "Hybrid against random, paired by seed. Held in a cell whose verdict is improved; "
         "degraded, or a difference within the margin, is a failure.",
-        _tickets("hybrid", ("random",)),
+        TicketPairs("hybrid", ("random",)),
         _improves,
     ),
     Claim(

@@ -1,9 +1,5 @@
 """The tables of results as figures, tables and page use them: complete columns, one order."""
 
-import contextlib
-import hashlib
-import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +7,6 @@ import pandas as pd
 
 from jackpot import checks
 from jackpot.errors import JackpotError
-from jackpot.storage import damaged, read_json, write_json, write_text
 from jackpot.vocabulary import CHECKS, TICKETS, in_order
 
 CELL = ["dataset", "model", "ticket", "check", "sparsity"]
@@ -31,57 +26,6 @@ _NUMBERS = [
 INGREDIENTS = {
     name: check.spoils for name, check in checks.CHECKS.items() if check.spoils != "nothing"
 }
-
-
-def write_table(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV, and a seal beside it: how long it is, and its SHA-256."""
-    text = table.to_csv(index=False, lineterminator="\n")
-    # A kill in between leaves a table without a seal, not one with another's.
-    with contextlib.suppress(OSError):
-        _seal_of(path).unlink(missing_ok=True)
-    write_text(path, text)
-    write_json(_seal_of(path), _digest(text.encode()))
-
-
-def read_table(path: str | Path) -> pd.DataFrame:
-    """A CSV file of ours, or one of the user's own, which has no seal.
-
-    Rows may have been added at the end; what was sealed must be there.
-
-    Raises:
-        JackpotError: it is missing, empty, or was cut short or altered.
-    """
-    try:
-        content = Path(path).read_bytes()
-        if content and not content.endswith(b"\n"):
-            raise damaged(path, "its last line is cut short")
-        if _seal_of(path).exists() and not _as_sealed(content, _seal_of(path)):
-            raise JackpotError(
-                f"{path}: cut short or altered since it was written. Delete it and start "
-                "Snakemake again: it is made anew from the results. If you changed it on "
-                f"purpose, delete {_seal_of(path)}: then it is used as it is."
-            )
-        return pd.read_csv(io.BytesIO(content))
-    except FileNotFoundError:
-        raise JackpotError(f"{path}: no such file. Ask Snakemake for it by this path.") from None
-    except (OSError, ValueError) as error:
-        raise damaged(path, str(error)) from error
-
-
-def _as_sealed(content: bytes, seal: Path) -> bool:
-    try:
-        said = read_json(seal)
-        return _digest(content[: said["bytes"]]) == said
-    except (JackpotError, KeyError, TypeError):
-        return False  # a damaged seal vouches for nothing
-
-
-def _seal_of(path: str | Path) -> Path:
-    return Path(path).with_name(f".{Path(path).name}.seal")
-
-
-def _digest(content: bytes) -> dict[str, Any]:
-    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def percent(share: float) -> str:

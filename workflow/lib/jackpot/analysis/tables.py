@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from jackpot.analysis.frames import CELL, percent, prepare_runs, sort_cells, summarise
-from jackpot.storage import write_text
+from jackpot.files.atomic import write_text
 from jackpot.vocabulary import families, family_of
 
 DASH = "–"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from jackpot.storage import damaged, read_json
+from jackpot.files.atomic import damaged, read_json
 
 _TYPES = {
     "dataset": str,

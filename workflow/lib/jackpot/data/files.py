@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from jackpot.errors import JackpotError
-from jackpot.storage import damaged, load_tensors, save_tensors
+from jackpot.files.atomic import damaged
+from jackpot.files.tensors import load_tensors, save_tensors
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _moments(histogram: list[int]) -> tuple[float, float]:
 
 
 def save_data(path: str | Path, data: ImageData, metadata: Mapping[str, Any] | None = None) -> None:
-    """Save ``data`` and its metadata (readable by ``storage.load_tensors``), whole or not at all.
+    """Save ``data`` and its metadata (readable by ``load_tensors``), whole or not at all.
 
     Raises:
         JackpotError: ``data`` is not what ``ImageData`` promises, or the disk refuses.

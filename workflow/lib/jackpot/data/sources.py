@@ -16,7 +16,7 @@ from jackpot.data.download import download
 from jackpot.data.files import save_data
 from jackpot.data.kinds import check_options, load_kind
 from jackpot.errors import JackpotError
-from jackpot.storage import damaged, write_json
+from jackpot.files.atomic import damaged, write_json
 
 _PLACES = ("kind", "path", "url", "sha256", "md5")
 

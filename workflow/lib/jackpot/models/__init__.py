@@ -12,10 +12,11 @@ from torch import nn
 
 from jackpot.architectures import split_name
 from jackpot.errors import JackpotError
+from jackpot.files.atomic import damaged
+from jackpot.files.tensors import Tensors, load_tensors
 from jackpot.models.convolution import protect
 from jackpot.models.resnet import ResNet
 from jackpot.models.vgg import VGG
-from jackpot.storage import Tensors, damaged, load_tensors
 
 
 def build_model(

@@ -5,7 +5,7 @@ import math
 import torch
 
 from jackpot.errors import JackpotError
-from jackpot.storage import Tensors
+from jackpot.files.tensors import Tensors
 
 INITIAL = ("fan_out", "fan_in")
 

@@ -2,8 +2,8 @@
 
 import torch
 
+from jackpot.files.tensors import Mask, Tensors
 from jackpot.pruning.masks import refuse_nan
-from jackpot.storage import Mask, Tensors
 
 
 def keep_filters(scores: Tensors, count: int) -> Mask:

@@ -8,9 +8,9 @@ from torch import nn
 from torch.nn.utils import prune
 
 from jackpot.errors import JackpotError
+from jackpot.files.tensors import Mask, Tensors
 from jackpot.models import prunable
 from jackpot.pruning.counts import kept_count
-from jackpot.storage import Mask, Tensors
 
 
 def keep_top(scores: Tensors, density: float) -> Mask:

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from jackpot.errors import JackpotError
+from jackpot.files.tensors import Mask, Tensors
 from jackpot.models import prunable
 from jackpot.pruning.allocation import ALLOCATIONS, GLOBAL
 from jackpot.pruning.counts import density_of, kept_count
 from jackpot.pruning.filters import keep_filters
 from jackpot.pruning.masks import keep_number
 from jackpot.pruning.scores import SCORES
-from jackpot.storage import Mask, Tensors
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from jackpot.analysis.forecast import smallest_p
 from jackpot.analysis.frames import CELL, RUN, mask_densities, percent, sort_cells
-from jackpot.analysis.statistics import explain, smallest_p
+from jackpot.analysis.statistics import explain
 from jackpot.analysis.tables import DASH, ROW, p_text, table_cells, wide_table
 from jackpot.report.answer import more_seeds, word_for
 from jackpot.vocabulary import families, family_of, words

@@ -9,10 +9,11 @@ import jinja2
 import pandas as pd
 
 from jackpot.analysis import statistics
+from jackpot.analysis.design import Design
 from jackpot.analysis.frames import CELL, percent, prepare_runs
 from jackpot.errors import JackpotError
+from jackpot.files.atomic import write_text
 from jackpot.report import answer, evidence
-from jackpot.storage import write_text
 
 TEMPLATES = Path(__file__).with_name("templates")
 # A drawing with very many points is smaller as a picture of pixels.
@@ -140,7 +141,8 @@ def _with_seeds_to_decide(verdicts, runs, settings) -> pd.DataFrame | None:
         return None
     if "seeds_to_decide" in verdicts:
         return verdicts
-    details = statistics.details(runs, _margin(verdicts, settings), settings.get("alpha", 0.05))
+    design = Design(_margin(verdicts, settings), settings.get("alpha", 0.05))
+    details = statistics.details(runs, design)
     needed = details[[*CELL, "seeds_to_decide"]]
     return verdicts.assign(sparsity=verdicts["sparsity"].round(9)).merge(needed, "left", CELL)
 

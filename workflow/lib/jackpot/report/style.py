@@ -12,7 +12,7 @@ from matplotlib import rc_context, rcdefaults, rcParams
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jackpot.storage import write_atomically
+from jackpot.files.atomic import write_atomically
 from jackpot.vocabulary import in_order, words
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"

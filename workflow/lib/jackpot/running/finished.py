@@ -18,9 +18,10 @@ from pathlib import Path
 
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
+from jackpot.files.atomic import read_sealed, sha256_of_file
+from jackpot.files.tensors import load_tensors
 from jackpot.running.alone import alone
 from jackpot.running.place import second_names
-from jackpot.storage import load_tensors, read_sealed, sha256_of_file
 from jackpot.training.resume import ResumeFile
 
 

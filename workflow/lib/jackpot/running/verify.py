@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from jackpot.errors import JackpotError
+from jackpot.files.atomic import read_sealed, write_json
 from jackpot.fingerprints import differences
-from jackpot.storage import read_sealed, write_json
 from jackpot.study import Plan, Run
 
 NUMBERS = ("test_accuracy", "test_loss", "best_test_accuracy", "density", "layers", "epochs")

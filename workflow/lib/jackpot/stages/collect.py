@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from jackpot.analysis.frames import read_table, write_table
 from jackpot.data.description import read_description
 from jackpot.errors import JackpotError
-from jackpot.storage import damaged, read_sealed, sha256_of_file, write_sealed
+from jackpot.files.atomic import damaged, read_sealed, sha256_of_file, write_sealed
+from jackpot.files.tables import read_table, write_table
 from jackpot.study import Plan
 from jackpot.study.model import Run
 
@@ -41,7 +41,7 @@ def collect(plan: Plan, *, partial: bool = False) -> None:
         JackpotError: a result is missing, damaged, or is another run's.
     """
     root, runs, results = Path(plan.root), [], []
-    for run, path in zip(plan.study.runs(), plan.metrics(), strict=True):
+    for run, path in zip(plan.progress.runs, plan.metrics(), strict=True):
         if partial and not Path(path).exists():
             continue
         results.append(_read_result(run, Path(path)))
@@ -59,11 +59,12 @@ def _read_result(run: Run, path: Path) -> dict[str, Any]:
     missing = [key for key in (*RUN_COLUMNS, "layers", "versions") if key not in result]
     if missing:
         raise damaged(path, f"it lacks {', '.join(missing)}")
-    wrong = [key for key in CELL if result[key] != getattr(run, key)]
-    if run.ticket != "dense" and wrong:
+    # The row of a dense ticket is its pretraining's, which calls itself dense, and its network by
+    # the network's own name.
+    free = ("ticket", "model") if result["ticket"] == "dense" else ()
+    wrong = [key for key in CELL if key not in free and result[key] != getattr(run, key)]
+    if wrong:
         raise damaged(path, f"it is another run's: its {wrong[0]} is {result[wrong[0]]}")
-    # The row of a dense ticket is the pretraining's, which calls itself dense, and its network by
-    # its own name.
     return {**result, "ticket": run.ticket, "model": run.model}
 
 
@@ -104,7 +105,7 @@ def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
         "study": study.model_dump(mode="json"),
         "expected_runs": [
             {**dict(zip(CELL, _cell(run), strict=True)), "path": path}
-            for run, path in zip(study.runs(), plan.metrics(), strict=True)
+            for run, path in zip(plan.progress.runs, plan.metrics(), strict=True)
         ],
         "provenance": {
             "versions": {key: ", ".join(values) for key, values in versions.items()},

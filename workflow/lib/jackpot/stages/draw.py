@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from jackpot.analysis.frames import read_table
+from jackpot.files.tables import read_table
 from jackpot.report import figures
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 
 from jackpot.data.files import load_data
+from jackpot.files.tensors import save_tensors
 from jackpot.models import build_model
 from jackpot.models.initial import initial_state
 from jackpot.randomness import generator
-from jackpot.storage import save_tensors
 
 
 def initialise(

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import torch
 
+from jackpot.files.tensors import save_tensors
 from jackpot.fingerprints import code_of
 from jackpot.models import load_weights, model_with_state, prunable
 from jackpot.settings import Training
-from jackpot.storage import save_tensors
 from jackpot.training.engine import cpu_state, train
 from jackpot.training.results import Cell, Job, digests, load_splits, placed, write_results
 from jackpot.training.resume import ResumeFile

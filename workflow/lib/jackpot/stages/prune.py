@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from jackpot.data.files import ImageData, load_data
+from jackpot.files.tensors import Mask, save_mask
 from jackpot.models import load_weights, model_with_state, prunable
 from jackpot.pruning.batch import pruning_batch
 from jackpot.pruning.masks import layer_counts
@@ -15,7 +16,6 @@ from jackpot.pruning.prune import make_masks
 from jackpot.pruning.scores import uses_data
 from jackpot.randomness import generator
 from jackpot.settings import Pruner, PruningBatch
-from jackpot.storage import Mask, save_mask
 
 
 def prune(

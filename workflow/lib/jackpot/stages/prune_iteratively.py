@@ -11,10 +11,10 @@ import torch
 
 from jackpot.data.files import load_data
 from jackpot.errors import JackpotError
+from jackpot.files.tensors import Mask, load_mask, save_mask, sha256_of_tensors
 from jackpot.models import load_weights, model_with_state
 from jackpot.settings import Pruner, PruningBatch, Training
 from jackpot.stages.prune import cut, no_masks, write_masks
-from jackpot.storage import Mask, load_mask, save_mask, sha256_of_tensors
 from jackpot.training.engine import train
 from jackpot.training.results import load_splits, placed
 from jackpot.training.resume import ResumeFile, fingerprint_of

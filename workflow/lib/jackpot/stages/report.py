@@ -4,12 +4,13 @@ import tempfile
 from pathlib import Path
 
 from jackpot.analysis.claims import evaluate_claims
-from jackpot.analysis.frames import read_table
+from jackpot.analysis.design import Design
 from jackpot.analysis.reported import reported_for
 from jackpot.analysis.tables import write_tables
+from jackpot.files.atomic import read_sealed
+from jackpot.files.tables import read_table
 from jackpot.report import figures
 from jackpot.report.page import write_report
-from jackpot.storage import read_sealed
 
 
 def report(
@@ -20,8 +21,7 @@ def report(
     histories: str | Path | None,
     layers: str | Path | None,
     about: str | Path | None,
-    margin: float,
-    alpha: float,
+    design: Design,
 ) -> None:
     """Write ``report.html`` from the tables of a study; all but ``runs`` may be missing."""
     table = read_table(runs)
@@ -44,7 +44,7 @@ def report(
             out,
             runs=table,
             verdicts=judged,
-            claims=evaluate_claims(table, margin, alpha),
+            claims=evaluate_claims(table, design),
             histories=history,
             layers=layer_table,
             about=read_sealed(about) if about else None,

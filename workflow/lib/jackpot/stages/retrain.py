@@ -6,12 +6,12 @@ import torch
 
 from jackpot.checks import CHECKS, Ticket
 from jackpot.errors import JackpotError
+from jackpot.files.tensors import load_mask, save_tensors
 from jackpot.fingerprints import code_of
 from jackpot.models import load_weights, model_with_state, prunable
 from jackpot.pruning.masks import layer_counts, validate
 from jackpot.randomness import generator
 from jackpot.settings import Training
-from jackpot.storage import load_mask, save_tensors
 from jackpot.training.engine import Outcome, cpu_state, train
 from jackpot.training.results import Cell, Job, digests, load_splits, placed, write_results
 from jackpot.training.resume import ResumeFile

@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from jackpot.analysis.frames import read_table
+from jackpot.analysis.design import Design
 from jackpot.analysis.reported import reported_for
-from jackpot.analysis.statistics import verdicts
+from jackpot.analysis.statistics import check_table
 from jackpot.analysis.tables import write_tables
+from jackpot.files.tables import read_table
 
 
-def tabulate(runs: str | Path, out: str | Path, margin: float, alpha: float) -> None:
+def tabulate(runs: str | Path, out: str | Path, design: Design) -> None:
     """Write the tables of ``runs.csv`` into the folder ``out`` as CSV, Markdown and LaTeX."""
     table = read_table(runs)
-    judged = verdicts(table, margin, alpha)
+    judged = check_table(table, design)
     write_tables(table, out, verdicts=judged, reported=reported_for(table))

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from jackpot.analysis.frames import read_table, write_table
-from jackpot.analysis.statistics import verdicts
+from jackpot.analysis.design import Design
+from jackpot.analysis.statistics import COLUMNS, check_table
+from jackpot.files.tables import read_table, write_table
 
 
-def judge(runs: str | Path, out: str | Path, margin: float, alpha: float) -> None:
+def judge(runs: str | Path, out: str | Path, design: Design) -> None:
     """Write ``verdicts.csv`` from ``runs.csv`` and say how many of each there are."""
-    table = verdicts(read_table(runs), margin, alpha)
+    table = check_table(read_table(runs), design)[COLUMNS]
     write_table(out, table)
     print(f"verdicts: {', '.join(f'{n} {v}' for v, n in table.verdict.value_counts().items())}")

@@ -10,10 +10,10 @@ from typing import get_args, get_origin
 
 from jackpot.checks import CHECKS
 from jackpot.data.kinds import kind_names
+from jackpot.files.atomic import write_text
 from jackpot.pruning.allocation import allocation_names
 from jackpot.pruning.scores import SCORES
 from jackpot.settings import Pruner, PruningBatch, Settings, Statistics, Ticket, Training
-from jackpot.storage import write_text
 from jackpot.study.config import Config, Resume
 from jackpot.study.model import Dataset, Experiment, Logging, Model, Override, Study, When
 from jackpot.study.tickets import PRUNERS, TICKETS, applicable_checks

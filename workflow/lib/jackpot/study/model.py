@@ -105,7 +105,11 @@ class Experiment(Settings):
         description="sanity checks; `none` is always run beside them; all: those that apply",
     )
     sparsities: list[Sparsity] = Field([], description="fractions of prunable weights removed")
-    seeds: Annotated[list[Seed], Field(min_length=1)] = Field(description="one run for each")
+    seeds: Annotated[list[Seed], Field(min_length=1)] | None = Field(
+        None,
+        description="one run for each, in this order; with `statistics.looks` they are the same "
+        "everywhere, as many as the last look has: 0, 1, 2, ... by default",
+    )
 
 
 class When(Settings):
@@ -183,6 +187,11 @@ class Run:
     check: str
     sparsity: float
     seed: int
+
+    @property
+    def cell(self) -> tuple[str, str, str, str, float]:
+        """The run without its seed."""
+        return (self.dataset, self.model, self.ticket, self.check, self.sparsity)
 
     @property
     def path(self) -> str:
@@ -265,6 +274,7 @@ class Study(Settings):
                 _one_of(f"tickets.{name}.pruner: pruner", ticket.pruner, pruners)
         for i, experiment in enumerate(self.experiments):
             self._check_experiment(f"experiments[{i}]", experiment)
+            self._check_seeds(f"experiments[{i}].seeds", experiment.seeds)
         for i, override in enumerate(self.overrides):
             known = {
                 "dataset": self.datasets,
@@ -301,6 +311,25 @@ class Study(Settings):
                         f"no such ingredient. Allowed for it: {', '.join(allowed)}"
                     )
 
+    def _check_seeds(self, where: str, seeds: list[int] | None) -> None:
+        looks = self.statistics.looks
+        if looks is None:
+            if seeds is None:
+                raise ValueError(f"{where}: this key is missing (or declare statistics.looks)")
+            return
+        if seeds is None:
+            return
+        if len(seeds) != looks[-1] or len(set(seeds)) != len(seeds):
+            raise ValueError(
+                f"{where}: {len(set(seeds))} seeds, where the last look of statistics.looks has "
+                f"{looks[-1]}. Leave the key out for 0 to {looks[-1] - 1}"
+            )
+        if seeds != self.seed_order:
+            raise ValueError(
+                f"{where}: other seeds or another order than {self.seed_order}; with "
+                "statistics.looks they are the same in every experiment"
+            )
+
     def _check_rewinding(self) -> None:
         for dataset, model, name in {(r.dataset, r.model, r.ticket) for r in self.runs()}:
             ticket = self.all_tickets[name]
@@ -334,8 +363,16 @@ class Study(Settings):
         name = self.all_tickets[ticket].pruner
         return None if name is None else self.all_pruners[name]
 
+    @cached_property
+    def seed_order(self) -> list[int] | None:
+        """The seeds in the order in which looks take them; None where no looks are declared."""
+        looks = self.statistics.looks
+        if looks is None:
+            return None
+        return next((e.seeds for e in self.experiments if e.seeds), list(range(looks[-1])))
+
     def runs(self) -> list[Run]:
-        """Every run of the study, once, sorted."""
+        """Every run that the study may come to, once, sorted: those of its last look."""
         return self._runs
 
     @cached_property
@@ -356,7 +393,7 @@ class Study(Settings):
                     for model in e.models or self.models
                     for check in checks
                     for sparsity in sparsities
-                    for seed in e.seeds
+                    for seed in e.seeds or self.seed_order
                 }
         return sorted(found)
 

@@ -5,16 +5,20 @@ list of what is stale and the test of whether a study is complete. No Snakemake,
 """
 
 import json
+import os
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from jackpot.checks import CHECKS
 from jackpot.cli import command_options
+from jackpot.files.atomic import read_sealed
 from jackpot.fingerprints import code_of, digest, recorded
 from jackpot.pruning.allocation import ALLOCATIONS, GLOBAL
 from jackpot.pruning.scores import SCORES
 from jackpot.study.config import Config
 from jackpot.study.jobs import File, Job
+from jackpot.study.looks import Cell, Progress, progress
 from jackpot.study.model import Run, Study
 from jackpot.study.scopes import check_of_data
 
@@ -304,13 +308,43 @@ class Plan:
         rule = "dense" if self.study.pruner_of(run.ticket) is None else "retrain"
         return getattr(self, rule)(**vars(run))
 
+    @cached_property
+    def progress(self) -> Progress:
+        """How far the study has come, as the files of its looks tell."""
+        return progress(self.study, self._read_look)
+
+    def look(self, number: int, runs: list[Run]) -> str:
+        """The file of a look's decisions; it is named by all that they rest on."""
+        statistics = self.study.statistics.model_dump(mode="json")
+        cells = sorted({run.cell for run in self.study.runs()})
+        results = [self.job_of(run).fingerprint for run in sorted(runs)]
+        code = code_of("jackpot.stages.look")
+        made_of = digest([number, statistics, self.study.seed_order, cells, results, code])
+        return f"{self.root}/looks/look{number}-{made_of[:12]}.json"
+
+    def _read_look(self, number: int, runs: list[Run]) -> set[Cell] | None:
+        path = self.look(number, runs)
+        if not os.path.exists(path):
+            return None
+        return {tuple(cell) for cell in read_sealed(path)["going_on"]}
+
     def results(self) -> list[File]:
-        """The metrics of every run of the study."""
-        return [self.job_of(run).output("metrics.json") for run in self.study.runs()]
+        """The metrics of every run that the study has come to."""
+        return [self.job_of(run).output("metrics.json") for run in self.progress.runs]
 
     def metrics(self) -> list[str]:
         """Their paths."""
         return [file.path for file in self.results()]
+
+    def design(self) -> dict[str, Any]:
+        """What the study declares of its statistics: the arguments of ``Design``."""
+        cells = sorted({run.cell for run in self.study.runs()})
+        names = ("dataset", "model", "ticket", "check", "sparsity")
+        return {
+            **self.study.statistics.model_dump(),
+            "planned": [dict(zip(names, cell, strict=True)) for cell in cells],
+            "seeds": self.study.seed_order,
+        }
 
     def is_settled(self) -> bool:
         """Whether every result is there, made by today's options and code."""
@@ -329,6 +363,10 @@ class Plan:
             waiting += [file.job for file in job.inputs.values()]
         return found
 
+    def look_now(self) -> str:
+        """The file of the look whose runs are made now."""
+        return self.look(self.progress.look, self.progress.runs)
+
     def collected(self) -> str:
         """Fingerprint of runs.csv and what is collected beside it."""
         results = [file.fingerprint for file in self.results()]
@@ -345,10 +383,6 @@ class Plan:
         values = {"study": config.study, "results_dir": config.results_dir}
         datasets = json.dumps(config.datasets) if config.datasets else None
         return command_options({**values, "data_dir": config.data_dir, "datasets": datasets})
-
-    def verdict_options(self) -> str:
-        """Options of the scripts that judge."""
-        return command_options(self.study.statistics.model_dump())
 
     def request(self, rule: str) -> dict[str, int | str]:
         """What a rule's jobs ask a cluster for; the study overrides config.yaml."""

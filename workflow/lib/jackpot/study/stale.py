@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jackpot.errors import JackpotError
+from jackpot.files.atomic import read_sealed
 from jackpot.fingerprints import code_of, differences, recorded
-from jackpot.storage import read_sealed
 from jackpot.study.plan import Plan
 
 REASONS = {

@@ -18,8 +18,8 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from jackpot.files.tensors import Mask, Tensors
 from jackpot.settings import Training
-from jackpot.storage import Mask, Tensors
 from jackpot.training.batches import DeviceImages, training_batches
 from jackpot.training.resume import ResumeFile
 from jackpot.training.schedule import learning_rate

@@ -12,14 +12,9 @@ import torch
 from jackpot.data.files import load_data
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
+from jackpot.files.atomic import sha256_of_file, write_sealed, write_text
+from jackpot.files.tensors import Tensors, sha256_of_tensors
 from jackpot.settings import Training
-from jackpot.storage import (
-    Tensors,
-    sha256_of_file,
-    sha256_of_tensors,
-    write_sealed,
-    write_text,
-)
 from jackpot.training.batches import DeviceImages, to_device
 from jackpot.training.device import device_name, versions
 from jackpot.training.engine import Outcome

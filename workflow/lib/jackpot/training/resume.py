@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from jackpot.errors import JackpotError
-from jackpot.storage import Tensors, load_tensors, remove_parts, save_tensors
+from jackpot.files.atomic import remove_parts
+from jackpot.files.tensors import Tensors, load_tensors, save_tensors
 
 
 @dataclass

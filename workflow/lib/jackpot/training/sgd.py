@@ -7,7 +7,7 @@ The update is that of ``torch.optim.SGD`` (PyTorch's documentation gives the alg
 
 import torch
 
-from jackpot.storage import Mask
+from jackpot.files.tensors import Mask
 
 
 class SGD:

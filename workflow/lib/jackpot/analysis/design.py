@@ -1,0 +1,78 @@
+"""What a study declares before anything is run: margin, error rate, looks and planned cells."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jackpot.analysis.frames import CELL
+from jackpot.analysis.sequential import resolution_of
+from jackpot.errors import JackpotError
+from jackpot.settings import check_looks
+
+
+@dataclass(frozen=True)
+class Design:
+    """What a study declares before anything is run, and what its tests are computed with.
+
+    Attributes:
+        margin: the largest difference, in points of accuracy, that counts as none.
+        alpha: error rate of each family of tests, over all looks and after Holm.
+        looks: numbers of seeds at which results are looked at, rising. None is one look at
+            whatever seeds there are.
+        shares: the part of alpha that each look spends, at most 1 in all; equal unless given.
+        planned: all cells of the study, run or not, ``none`` included: a table with the columns
+            of ``CELL``, or a list of mappings or objects with these fields. They are the family
+            of Holm's correction, and no other cell is judged. None: the cells of the table.
+        seeds: the seeds in the order in which they are run; ascending, of those in the table,
+            unless given.
+        resolution: points of accuracy per test image, one number or one for every dataset;
+            worked out by ``resolution_of`` unless given.
+    """
+
+    margin: float = 0.5
+    alpha: float = 0.05
+    looks: Sequence[int] | None = None
+    shares: Sequence[float] | None = None
+    planned: Any = None
+    seeds: Sequence[int] | None = None
+    resolution: float | Mapping[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.margin) and self.margin > 0):
+            raise JackpotError(f"margin is {self.margin}: it must be above 0 points of accuracy.")
+        if not 0 < self.alpha < 0.5:
+            raise JackpotError(f"alpha is {self.alpha}: it must lie between 0 and 0.5.")
+        looks = None if self.looks is None else [int(n) for n in self.looks]
+        shares = None if self.shares is None else [float(w) for w in self.shares]
+        try:
+            check_looks(looks, shares)
+        except ValueError as error:
+            raise JackpotError(f"{error}.") from None
+        count = len(looks or (1,))
+        sizes = self.resolution
+        sizes = list(sizes.values()) if isinstance(sizes, Mapping) else [sizes]
+        if any(g is not None and not g > 0 for g in sizes):
+            raise JackpotError(f"resolution is {self.resolution}: it must be above 0 points.")
+        object.__setattr__(self, "looks", looks)
+        object.__setattr__(self, "shares", shares or [1 / count] * count)
+
+    def resolved(self, runs: pd.DataFrame) -> "Design":
+        """The same with ``resolution`` a number for every dataset of ``runs``, as prepared."""
+        if self.resolution is not None:
+            return self
+        found = runs.groupby("dataset")["test_accuracy"].agg(resolution_of)
+        return replace(self, resolution=found.to_dict())
+
+    def cells(self) -> pd.DataFrame | None:
+        """``planned`` as a table with the columns of ``CELL``; None if it was not given."""
+        if self.planned is None:
+            return None
+        planned = pd.DataFrame(self.planned)
+        missing = [name for name in CELL if name not in planned]
+        if missing and len(planned):
+            raise JackpotError(f"the planned cells lack {', '.join(missing)}.")
+        planned = planned.reindex(columns=CELL).astype({"sparsity": float})
+        return planned.assign(sparsity=planned["sparsity"].round(9)).drop_duplicates()

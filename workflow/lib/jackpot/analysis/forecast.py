@@ -1,0 +1,63 @@
+"""What more seeds would bring, and what these can still hide."""
+
+import bisect
+from collections.abc import Sequence
+
+import numpy as np
+from statsmodels.stats.power import TTestPower
+
+from jackpot.analysis.sequential import FINEST
+
+MAX_SEEDS = 1000
+
+
+def hidden_rate(n: int, confidence: float = 0.95) -> float:
+    """The rate of collapses (0 to 1) that ``n`` seeds without one can still hide.
+
+    At a higher rate, ``n`` seeds would have shown one with probability ``confidence``.
+    """
+    return 1.0 if n < 1 else 1 - (1 - confidence) ** (1 / n)
+
+
+def smallest_p(n: int, family: int = 1, share: float = 1.0) -> float:
+    """Smallest two-sided p that ``n`` pairs can give without assuming a normal distribution.
+
+    It is that of the sign-flip permutation test, ``2 / 2**n``, after Holm's correction (times the
+    ``family``'s cells, for the smallest of them) and at a look that spends ``share`` of alpha.
+    The t-test may go lower, but what it gains below this rests on the assumption.
+    """
+    return min(1.0, 2.0 / 2.0**n * family / share)
+
+
+def seeds_to_decide(
+    differences: Sequence[float], margin: float = 0.5, alpha: float = 0.05, power: float = 0.8
+) -> int | None:
+    """How many seeds in all would bring a verdict, if mean and spread stay as they are now.
+
+    The smallest n at which either test of ``verdicts`` succeeds with probability ``power``. TOST's
+    power is P(lower) + P(upper) - 1, from the noncentral t-distribution.
+
+    Returns:
+        The number, or None if it is above ``MAX_SEEDS`` or there are fewer than two differences.
+    """
+    values = np.asarray(differences, dtype=float)
+    values = values[np.isfinite(values)]
+    if len(values) < 2:
+        return None
+    mean, sd = values.mean(), values.std(ddof=1)
+    if np.ptp(values) <= 1e-9:
+        sd = FINEST / 2
+
+    def chance(distance: float, n: int, level: float) -> float:
+        if distance <= 0:
+            return 0.0
+        found = TTestPower().power(distance / sd, n, level, alternative="larger")
+        # The noncentral t is undefined numerically only where the power is 1 to all digits.
+        return 1.0 if np.isnan(found) else float(found)
+
+    def decides(n: int) -> bool:
+        lower, upper = (chance(margin + sign * mean, n, alpha) for sign in (1, -1))
+        return max(chance(abs(mean), n, alpha / 2), lower + upper - 1) >= power
+
+    found = bisect.bisect_left(range(2, MAX_SEEDS + 1), True, key=decides) + 2
+    return found if found <= MAX_SEEDS else None

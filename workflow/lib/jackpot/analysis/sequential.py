@@ -1,0 +1,183 @@
+"""The tests of one cell's differences, over the looks of a study; no cells' names, no tables.
+
+Two questions are asked of the differences in test accuracy (in points): are they different from
+zero (paired t-test), and do they lie within a margin that was declared beforehand (two one-sided
+t-tests, TOST; Schuirmann 1987)? Every look spends a declared share of alpha (Bonferroni), and each
+question's p-values are corrected by Holm's method (Holm 1979) over a family of cells.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+QUESTIONS = ("difference", "equivalence", "noninferiority", "inferiority", "beyond")
+INTERVALS = [
+    *("ci95_low", "ci95_high", "ci90_low", "ci90_high", "ci_repeated_low", "ci_repeated_high")
+]
+_STATISTICS = ["mean_difference", *INTERVALS, *(f"p_{question}" for question in QUESTIONS)]
+# The sizes of test set among which ``resolution_of`` looks.
+FEWEST_IMAGES, MOST_IMAGES = 100, 100_000
+FINEST = 100 / MOST_IMAGES
+# Accuracies are shares of a test set; values closer than this differ by rounding alone.
+_ROUNDING = 1e-9
+
+
+def resolution_of(accuracies: Iterable[float]) -> float:
+    """Points of accuracy per test image, from accuracies in percent over one test set.
+
+    The smallest test set, of ``FEWEST_IMAGES`` to ``MOST_IMAGES`` images, of which every accuracy
+    is a whole number. Its size divides the true one, or is ``FEWEST_IMAGES``, so with few
+    accuracies the result is too large, never too small: that makes the tests more careful.
+    ``FINEST`` where no such size fits.
+    """
+    images = np.arange(FEWEST_IMAGES, MOST_IMAGES + 1, dtype=float)
+    values = np.asarray(list(accuracies), dtype=float)
+    for accuracy in np.unique(values[np.isfinite(values)]):
+        right = accuracy * images / 100
+        images = images[np.abs(right - np.rint(right)) <= _ROUNDING * images / 100]
+        if not len(images):
+            return FINEST
+    return 100 / float(images[0])
+
+
+def sequential_tests(
+    differences: np.ndarray,
+    ran: np.ndarray | None = None,
+    margin: float = 0.5,
+    looks: Sequence[int] | None = None,
+    shares: Sequence[float] | None = None,
+    resolution: float | np.ndarray = FINEST,
+    against_one_run: bool = False,
+) -> dict[str, np.ndarray]:
+    """The tests of many cells at once, over all looks that each has reached.
+
+    A look counts for a cell only if all of its first seeds have run, and uses exactly those. The
+    standard error is that of the t-test, with half a test image as the least standard deviation:
+    equal differences on a coarse test set are no proof of a spread of zero. A p-value over looks
+    is the smallest of theirs, each divided by its look's share of alpha (Bonferroni). A pair that
+    diverged has no difference; the others decide whether there is one, but what was lost may have
+    been bad, so no such look shows that nothing was lost (p = 1).
+
+    Args:
+        differences: points of accuracy, cells × seeds in the order in which they are run; NaN
+            where there is none. There may be further axes in front.
+        ran: whether both runs of a pair are there; those with a difference if None.
+        margin, looks, shares: as in ``Design``.
+        resolution: points of accuracy per test image, for all or for every cell.
+        against_one_run: the differences are from one single run's value, whose own spread, taken
+            to be ours, counts too (a prediction interval's standard error).
+
+    Returns:
+        Arrays, one value a cell. Of the last look reached: ``look`` (from 1; 0 if none), ``n``,
+        ``mean_difference``, and intervals ``ci95_*``, ``ci90_*`` and ``ci_repeated_*`` (95 % over
+        all looks); ``n`` and the mean are of all pairs where no look is reached. Over all looks
+        reached, NaN if none has two differences: ``p_difference`` (the mean is not 0),
+        ``p_equivalence`` (it lies within ±margin), ``p_noninferiority`` (above -margin),
+        ``p_inferiority`` (below -margin) and ``p_beyond`` (outside ±margin); ``sign`` is the
+        mean's (-1, 0 or 1) at the look that gave ``p_difference``.
+    """
+    differences = np.asarray(differences, dtype=float)
+    ran = np.isfinite(differences) if ran is None else np.asarray(ran, dtype=bool)
+    seeds, shape = differences.shape[-1], differences.shape[:-1]
+    ends = [seeds] if looks is None else list(looks)
+    shares = [1 / len(ends)] * len(ends) if shares is None else shares
+    n, mean, _ = _moments(differences)
+    result = {"n": n, "mean_difference": mean, "look": np.zeros(shape, dtype=int)}
+    result |= {name: np.full(shape, np.nan) for name in [*_STATISTICS[1:], "sign"]}
+    for look, (end, share) in enumerate(zip(ends, shares, strict=True), 1):
+        if end > seeds:
+            break
+        part, here = differences[..., :end], ran[..., :end]
+        n, mean, sd = _moments(part)
+        reached = n >= 1 if looks is None else here.all(-1)
+        lost = (here & ~np.isfinite(part)).any(-1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            se = np.maximum(sd, np.asarray(resolution) / 2) * np.sqrt(1 / n + against_one_run)
+            p = p_values(mean, se, n - 1, margin)
+        for name in ("equivalence", "noninferiority"):
+            p[name] = np.where(lost & np.isfinite(p[name]), 1.0, p[name])
+        now = {"n": n, "mean_difference": mean, "look": np.full(shape, look)}
+        for name, level in (("ci95", 0.05), ("ci90", 0.1), ("ci_repeated", 0.05 * share)):
+            half = student.isf(level / 2, n - 1) * se
+            now |= {f"{name}_low": mean - half, f"{name}_high": mean + half}
+        for name, value in now.items():
+            result[name] = np.where(reached, value, result[name])
+        spent = {name: np.where(reached, np.minimum(p[name] / share, 1), np.nan) for name in p}
+        before = result["p_difference"]
+        first = (spent["difference"] < before) | (np.isnan(before) & reached)
+        result["sign"] = np.where(first, np.sign(mean), result["sign"])
+        for name, value in spent.items():
+            result[f"p_{name}"] = np.fmin(result[f"p_{name}"], value)
+    return result
+
+
+def _moments(differences: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Number, mean and standard deviation (n - 1) of the finite ones along the last axis."""
+    there = np.isfinite(differences)
+    n = there.sum(-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(there, differences, 0.0).sum(-1) / n
+        deviations = np.where(there, differences - mean[..., None], 0.0)
+        return n, mean, np.sqrt((deviations**2).sum(-1) / (n - 1))
+
+
+def p_values(mean: Any, se: Any, df: Any, margin: float) -> dict[str, np.ndarray]:
+    """t-tests of every question of ``QUESTIONS``, given means and standard errors (points)."""
+    above, below = (mean + margin) / se, (mean - margin) / se
+    not_below, not_above = student.sf(above, df), student.cdf(below, df)
+    inferior, superior = student.cdf(above, df), student.sf(below, df)
+    return {
+        "difference": 2 * student.sf(np.abs(mean) / se, df),
+        "equivalence": np.maximum(not_below, not_above),
+        "noninferiority": not_below,
+        "inferiority": inferior,
+        "beyond": np.minimum(1, 2 * np.minimum(inferior, superior)),
+    }
+
+
+def paired_test(
+    differences: Sequence[float], margin: float, resolution: float = FINEST
+) -> dict[str, float]:
+    """t-intervals and tests of one cell's differences, at one look; see ``sequential_tests``."""
+    found = sequential_tests(np.array([differences], float), None, margin, resolution=resolution)
+    return {"n": int(found["n"][0]), **{name: float(found[name][0]) for name in _STATISTICS}}
+
+
+def words_of(p_difference: Any, p_equivalence: Any, sign: Any, alpha: float) -> np.ndarray:
+    """The verdicts that p-values give at level ``alpha``; ``too_few_seeds`` where they are NaN."""
+    p_difference, sign = np.asarray(p_difference, float), np.asarray(sign, float)
+    different = p_difference <= alpha
+    choices = {
+        "too_few_seeds": np.isnan(p_difference),
+        "unaffected": np.asarray(p_equivalence, float) <= alpha,
+        "degraded": different & (sign < 0),
+        "improved": different & (sign > 0),
+    }
+    return np.select(list(choices.values()), list(choices), default="undecided").astype(object)
+
+
+def holm(p: pd.Series) -> pd.Series:
+    """Holm's adjusted p-values; what is NaN stays so, and counts in the family as a p of 1.
+
+    A family that grew with what has run would take back what it gave.
+    """
+    values = p.to_numpy(float)
+    adjusted = holm_array(np.where(np.isnan(values), 1.0, values))
+    return pd.Series(np.where(np.isnan(values), np.nan, adjusted), index=p.index)
+
+
+def holm_array(p: np.ndarray) -> np.ndarray:
+    """Holm's adjusted p-values of each family along the last axis.
+
+    The same as statsmodels' ``multipletests``, which runs a full garbage collection on every
+    call: a simulation of thousands of studies would spend hours in it.
+    """
+    order = np.argsort(p, axis=-1, kind="stable")
+    stepped = np.take_along_axis(p, order, -1) * np.arange(p.shape[-1], 0, -1)
+    adjusted = np.empty_like(stepped)
+    stepped = np.minimum(np.maximum.accumulate(stepped, axis=-1), 1.0)
+    np.put_along_axis(adjusted, order, stepped, -1)
+    return adjusted

@@ -1,0 +1,1 @@
+"""Files that are whole or absent, and that cannot run code when they are read."""

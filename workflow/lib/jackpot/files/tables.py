@@ -1,0 +1,31 @@
+"""Tables as CSV files, written whole and read with a message where they are not."""
+
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from jackpot.errors import JackpotError
+from jackpot.files.atomic import damaged, write_text
+
+
+def write_table(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV, without its index."""
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """A CSV file of ours, or one of the user's own.
+
+    Raises:
+        JackpotError: it is missing, empty, cut short inside its last line, or no CSV.
+    """
+    try:
+        content = Path(path).read_bytes()
+        if content and not content.endswith(b"\n"):
+            raise damaged(path, "its last line is cut short")
+        return pd.read_csv(io.BytesIO(content))
+    except FileNotFoundError:
+        raise JackpotError(f"{path}: no such file. Ask Snakemake for it by this path.") from None
+    except (OSError, ValueError) as error:
+        raise damaged(path, str(error)) from error

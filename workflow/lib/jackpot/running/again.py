@@ -1,0 +1,40 @@
+"""One call for all looks: a call that has made a look starts the next one itself."""
+
+import atexit
+import logging
+import os
+import sys
+
+# What asks for work that is done already; it was done again before the first look.
+FORCED = ("-F", "--forceall", "-f", "--force")
+FORCED_BY_NAME = ("-R", "--forcerun")
+
+
+def start_again() -> None:
+    """Become the same command once more when this process ends.
+
+    The process keeps its number, so its terminal, its Ctrl-C and whoever waits for it notice
+    nothing; the exit status is that of the last call.
+    """
+    atexit.register(_become, [sys.executable, *without_force(sys.orig_argv[1:])])
+
+
+def without_force(words: list[str]) -> list[str]:
+    """A command line of Snakemake's that does nothing twice."""
+    kept, names = [], False
+    for word in words:
+        if word.split("=")[0] in FORCED_BY_NAME:
+            names = "=" not in word
+        elif names and not word.startswith("-"):
+            continue
+        elif word not in FORCED:
+            names = False
+            kept.append(word)
+    return kept
+
+
+def _become(command: list[str]) -> None:
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, command)

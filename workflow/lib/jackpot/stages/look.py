@@ -1,0 +1,37 @@
+"""What a look at the results decides: which cells go on to the next one."""
+
+from pathlib import Path
+
+from jackpot.analysis.claims import going_on
+from jackpot.analysis.design import Design
+from jackpot.errors import JackpotError
+from jackpot.files.atomic import write_sealed
+from jackpot.files.tables import read_table
+from jackpot.study import Plan
+
+NAMES = ["dataset", "model", "ticket", "check", "sparsity"]
+
+
+def look(plan: Plan, runs: str | Path, out: str | Path) -> None:
+    """Write the file of the study's present look and say how many cells go on.
+
+    The file has the cells' names and nothing that depends on time or machine.
+
+    Raises:
+        JackpotError: ``runs`` is not the table of exactly this look's runs, or ``out`` is not
+            where this look belongs.
+    """
+    table, now = read_table(runs), plan.progress
+    if Path(out) != Path(plan.look_now()):
+        raise JackpotError(f"{out}: today this look belongs in {plan.look_now()}")
+    found = set(table[[*NAMES, "seed"]].itertuples(index=False, name=None))
+    if found != {(*run.cell, run.seed) for run in now.runs}:
+        raise JackpotError(
+            f"{runs}: holds other runs than those of look {now.look}; delete it and start "
+            "Snakemake again."
+        )
+    cells = sorted(going_on(table, Design(**plan.design()))) if now.look < now.looks else []
+    for old in Path(out).parent.glob(f"look{now.look}-*.json"):
+        old.unlink()
+    write_sealed(out, {"look": now.look, "looks": now.looks, "going_on": cells})
+    print(f"look {now.look} of {now.looks}: {len(cells)} cells go on")

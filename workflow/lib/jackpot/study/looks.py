@@ -1,0 +1,72 @@
+"""Which runs of a study are made now: its first look's, and more where a look left a question open.
+
+A study with ``statistics.looks`` reaches verdicts at declared numbers of seeds. What a look decides
+is kept in a small sealed file, whose name holds the digest of all that it rests on: the declared
+design, the code of the tests, and the fingerprints of the results that were looked at. A file of
+that name is the look of today's study; any other one is of the past. So the file can neither be
+stale nor depend on another look's file, and one that is lost is made again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jackpot.study.model import Run, Study
+
+Cell = tuple[str, str, str, str, float]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a study has come.
+
+    Attributes:
+        look: the look whose runs are made now, from 1 on.
+        looks: how many the study declares.
+        runs: the runs of this look and of those before it, sorted.
+        going_on: the cells that the look before this one sent on to it; all of them at the first.
+        decided: whether this look is there already, so that nothing follows.
+    """
+
+    look: int
+    looks: int
+    runs: list[Run]
+    going_on: set[Cell]
+    decided: bool
+
+    def sentence(self, study: Study) -> str:
+        """Where the study stands, for the person who started it; empty for a single look."""
+        looks = study.statistics.looks
+        if looks is None:
+            return ""
+        n, open_cells = looks[self.look - 1], len(self.going_on)
+        start = f"{study.name}: look {self.look} of {self.looks}, {n} seeds a cell"
+        if self.decided:
+            return f"{start}; nothing is left to look at."
+        most = (looks[-1] - n) * open_cells
+        return (
+            f"{start}; {open_cells} of {len({r.cell for r in study.runs()})} cells are open. "
+            f"Later looks can ask for {most} more runs at most."
+        )
+
+
+def progress(study: Study, read: Callable[[int, list[Run]], set[Cell] | None]) -> Progress:
+    """How far a study has come.
+
+    Args:
+        read: the cells that a look, given its number and all runs up to it, sends on to the next
+            one; None where that look has not been made.
+    """
+    runs = study.runs()
+    cells = {run.cell for run in runs}
+    looks = study.statistics.looks
+    if looks is None:
+        return Progress(1, 1, runs, cells, decided=True)
+    place = {seed: i for i, seed in enumerate(study.seed_order)}
+    now = [run for run in runs if place[run.seed] < looks[0]]
+    for look, n in enumerate(looks, 1):
+        more = read(look, now)
+        if not more or look == len(looks):
+            break
+        cells = more
+        now += [r for r in runs if r.cell in more and n <= place[r.seed] < looks[look]]
+    return Progress(look, len(looks), sorted(now), cells, more is not None)
