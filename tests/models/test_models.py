@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from jackpot.errors import JackpotError
 from jackpot.models import build_model, prunable
@@ -106,6 +107,22 @@ def test_without_affine_every_filter_keeps_zero_mean_and_unit_variance():
     model(torch.randn(16, 3, 8, 8, generator=generator(0, "x")))
     torch.testing.assert_close(seen[0].mean((0, 2, 3)), torch.zeros(8), atol=1e-5, rtol=0)
     torch.testing.assert_close(seen[0].std((0, 2, 3)), torch.ones(8), atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_filter_without_weights_gets_no_gradient_through_its_bias(affine):
+    """A dead filter stays dead in both forms: BatchNorm's bias starts where ReLU has no slope."""
+    model = build_model("vgg5", width=4, affine=affine).train()
+    model.load_state_dict(initial_state(model.state_dict(), generator(0, "i")))
+    model.features[4].weight.data[3] = 0
+    images = torch.randn(16, 3, 8, 8, generator=generator(0, "x"))
+    F.cross_entropy(model(images), torch.arange(16) % 10).backward()
+    norm = model.features[5]
+    if affine:
+        assert norm.bias.grad[3] == norm.weight.grad[3] == 0
+        assert (norm.bias.grad != 0).sum() == 7
+    assert not model.features[4].weight.grad[3].any()
+    assert not model.features[8].weight.grad[:, 3].any()
 
 
 def test_batch_norm_cancels_the_biases_of_convolutions():
