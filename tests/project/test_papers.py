@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -262,9 +261,7 @@ def test_every_value_says_where_it_comes_from(name):
 def test_a_dry_run_lists_every_cell_and_shared_work_once(studies, tmp_path):
     command = [SNAKEMAKE, "-n", "--config", "study=studies/mlrc2020.yaml"]
     command += [f"results_dir={tmp_path}/results", f"data_dir={tmp_path}/data"]
-    started = time.monotonic()
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    seconds = time.monotonic() - started
     assert done.returncode == 0, done.stderr
     text = done.stdout + done.stderr
     jobs = Counter(re.findall(r"^Job \d+: (.*)$", text, re.M))
@@ -282,8 +279,6 @@ def test_a_dry_run_lists_every_cell_and_shared_work_once(studies, tmp_path):
     assert (count["initialise"], count["pretrain"], count["dense"]) == (8, 8, 4)
     assert (count["download"], count["prepare"], count["corrupt"]) == (2, 2, 6)
     assert count["retrain"] == len(runs) - 4
-    # 5 s on two slow cores; loosely, since other tests may be running.
-    assert seconds < 30, f"snakemake -n took {seconds:.1f} s"
 
 
 def test_the_studies_do_not_import_torch():
