@@ -1,5 +1,6 @@
 # make run    sets everything up and runs the default study to its report
 # make test   sets everything up and runs the tests
+# make docs   makes a site of the documentation in site/
 # make bench  times the engine beside the conventional loop and the machine's limit
 # make verify makes three random cells again and compares bits (ARGS="--sample 10")
 
@@ -9,10 +10,10 @@ LOCK ?= envs/requirements-cpu.txt
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: run test bench verify lint clean
+.PHONY: run test bench verify lint docs install clean
 
 run: $(READY)
-	$(VENV)/bin/snakemake --cores $(CORES) --workflow-profile workflow/profiles/local $(ARGS)
+	$(VENV)/bin/snakemake --cores $(CORES) $(ARGS)
 
 test: $(READY)
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -29,10 +30,18 @@ lint: $(READY)
 	$(VENV)/bin/snakefmt --check Snakefile workflow/rules
 	$(VENV)/bin/snakemake --lint
 
+docs: $(READY)
+	$(VENV)/bin/mkdocs build --strict $(ARGS)
+
 clean:
 	rm -rf $(VENV)
 
+# A second make in this folder waits for the first, and then finds all done.
 $(READY): $(LOCK) pyproject.toml
+	@exec 9> .make.lock; if command -v flock > /dev/null; then flock 9; fi; \
+	    [ $@ -nt $(LOCK) ] && [ $@ -nt pyproject.toml ] || $(MAKE) --no-print-directory install
+
+install:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "jackpot needs Python 3.11 or newer; this is $$($(PYTHON) --version)." \
 	           "Name another one: make PYTHON=python3.12 run"; exit 1; }
@@ -40,4 +49,4 @@ $(READY): $(LOCK) pyproject.toml
 	    { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $(LOCK)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
+	@touch $(READY)

@@ -1,26 +1,29 @@
 # What to run is a study (studies/*.yaml); where and how is config.yaml. The rules are plumbing
 # around the scripts in workflow/scripts, and jackpot.study knows every path and command line.
 import os
-import shutil
+import re
 import sys
-import tempfile
+from shlex import quote
 
-import snakemake.workflow
-from snakemake.cli import parse_args
 from snakemake.exceptions import WorkflowError
-from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.utils import min_version
 
-from jackpot.checks import CHECKS
+# Its library is beside it, whatever is installed.
+sys.path.insert(0, os.path.join(str(workflow.current_basedir), "workflow", "lib"))
+
 from jackpot.cli import command_options
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
 from jackpot.fingerprints import code_of, digest, recorded
+from jackpot.machine import require_bfloat16, restricted
+from jackpot.running import results_folder, snakemake_internals
 from jackpot.running.again import start_again
-from jackpot.running.place import forget_stale_locks, hold, require_room, second_names
+from jackpot.running.links import forget_links
+from jackpot.running.messages import shorten_messages, summary
+from jackpot.running.private_folder import warm_folder
 from jackpot.study import Plan, load_config, load_study
 
-min_version("9.10")
+min_version("9.27")
 
 
 configfile: "config.yaml"
@@ -32,10 +35,12 @@ report: "workflow/lib/jackpot/report/templates/workflow.rst"
 try:
     SETTINGS = load_config(config)
     STUDY = load_study(SETTINGS.study, SETTINGS.datasets)
+    PLAN = Plan(STUDY, SETTINGS)
+    for target in snakemake_internals.targets():
+        PLAN.check_target(target)
 except JackpotError as error:
     raise WorkflowError(str(error)) from None
 
-PLAN = Plan(STUDY, SETTINGS)
 ROOT = PLAN.root
 
 
@@ -50,8 +55,14 @@ wildcard_constraints:
     seed="[0-9]+",
 
 
+# Another Snakemake at work now makes what this one lays out out of date.
+AT_WORK = results_folder.at_work(ROOT) if workflow.is_main_process else None
+
 if workflow.is_main_process:
-    forget_stale_locks(ROOT)
+    try:
+        PLAN.refuse_changed_folders()
+    except JackpotError as error:
+        raise WorkflowError(str(error)) from None
 
 
 include: "workflow/rules/common.smk"
@@ -77,23 +88,44 @@ rule all:
 # Runs before the first job, and only if there is one.
 onstart:
     try:
-        require_room(ROOT)
-        HELD = hold(ROOT)
+        results_folder.require_space(ROOT)
+        results_folder.hold(ROOT)
+        wanted = [job.params.get("options") or "" for job in workflow.dag.needrun_jobs()]
+        if workflow.local_exec and any("--precision bfloat16" in options for options in wanted):
+            require_bfloat16(SETTINGS.device, SETTINGS.study)
     except JackpotError as error:
         raise WorkflowError(str(error)) from None
-    # A job's second names of its results are for a Snakemake that was killed before it took note
-    # of them. Those of a job that it knows to have ended would only stand in for what is deleted
-    # or asked for again. (Elsewhere than in Snakemake 9.2x all are kept.)
-    still_open = getattr(workflow.persistence, "_filter_incomplete_keys", set)
+    if AT_WORK:
+        results_folder.release(ROOT)
+        raise WorkflowError(f"{AT_WORK} It has ended just now: start this call again.")
+    sources = (os.path.dirname(PLAN.source(dataset)) for dataset in STUDY.datasets)
+    results_folder.correct_future_dates(ROOT, *sources)
+    # Links to a training's results are for a Snakemake that was killed before it took note of
+    # them. Those of a job that it knows to have ended would only stand in for what is deleted or
+    # asked for again.
     for job in workflow.dag.needrun_jobs():
-        if "resume" in job.params.keys() and not still_open(map(str, job.output)):
-            shutil.rmtree(second_names(job.params.resume), ignore_errors=True)
-    # There is nothing to limit on one machine; see workflow/rules/common.smk.
+        if "resume" in job.params.keys():
+            if not snakemake_internals.ended_unnoticed(workflow, job):
+                forget_links(job.params.resume)
+    # There is nothing to limit on one machine.
     if workflow.local_exec:
-        workflow.scheduler.job_rate_limiter = None
+        snakemake_internals.lift_job_rate_limit(workflow)
 
 
-# A look that was made in this call may send cells on to the next one.
+# Snakemake calls it a success when every job that it chose has ended well. It leaves out what
+# follows a job that had to run for another reason than a missing file, if all that lies between is
+# `ancient`: the same command once more makes that.
 onsuccess:
-    if Plan(STUDY, SETTINGS).progress.look > PLAN.progress.look:
+    missing = [f for f in snakemake_internals.asked_for(workflow) if not os.path.exists(f)]
+    if missing and not start_again(because=digest(missing)):
+        raise WorkflowError(
+            f"{len(missing)} of the files asked for are still to be made, {missing[0]} first, and "
+            "no job is left that would make them."
+        )
+    # A look that was made in this call may send cells on to the next one.
+    if not missing and Plan(STUDY, SETTINGS).progress.look > PLAN.progress.look:
         start_again()
+
+
+onerror:
+    print(summary(snakemake_internals.failed_jobs(workflow)), file=sys.stderr)

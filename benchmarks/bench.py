@@ -4,12 +4,13 @@
 
 Every comparison is paired: the variants run in turn, A B A B, and medians over the rounds are
 quoted, so a machine whose speed drifts favours none. Images are random; speed does not depend on
-what they show. The limit is what the machine's own matrix-product rate would allow for the
-network's operations, were everything else free.
+what they show. The limit is what the machine's own matrix-product rate, in the best number format
+that it has instructions for, would allow for the network's operations, were everything else free.
 """
 
 import argparse
 import csv
+import time
 from pathlib import Path
 
 import loops
@@ -19,6 +20,30 @@ import torch
 from jackpot.training.device import device_name, prepare_device
 
 COLUMNS = ("name", "model", "value", "unit", "times_conventional", "of_limit")
+# Seconds that each part takes on two AVX2 cores, for the estimate of what is left.
+TYPICAL = {
+    "training": 290,
+    "portable": 40,
+    "sharing": 90,
+    "memory": 30,
+    "scores": 60,
+    "start": 20,
+    "plan": 20,
+    "resume": 15,
+    "study": 290,
+}
+
+
+class Left:
+    """An estimate of the time that is left, from how long what is done has taken."""
+
+    def __init__(self, parts: list[str]):
+        self.parts, self.done, self.started = parts, 0.0, time.monotonic()
+
+    def __str__(self) -> str:
+        typical = sum(TYPICAL[part] for part in self.parts) - self.done
+        pace = (time.monotonic() - self.started) / self.done if self.done else 1.0
+        return f"about {max(1, round(typical * pace / 60))} min left"
 
 
 def main() -> None:
@@ -29,8 +54,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of the paired comparisons")
     parser.add_argument("--steps", type=int, help="of 128 images in each")
     device = prepare_device("auto", torch.get_num_threads())
-    groups = {
-        "training": lambda: loops.training_rows(args.rounds, args.steps),
+    parts = {
+        "training": lambda: loops.training_rows(device, args.rounds, args.steps),
+        "portable": lambda: loops.portable_rows(args.rounds, args.steps),
         "sharing": lambda: loops.sharing_rows(device, args.steps),
         "memory": lambda: loops.memory_rows(device),
         "scores": lambda: overhead.score_rows(device),
@@ -39,18 +65,25 @@ def main() -> None:
         "resume": lambda: overhead.resume_rows(args.rounds, args.out.parent),
         "study": overhead.study_rows,
     }
-    parser.add_argument("--only", nargs="+", choices=groups, default=list(groups))
+    parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
     args = parser.parse_args()
-    args.steps = args.steps or (12 if device.type == "cpu" else 100)
+    args.steps = args.steps or (6 if device.type == "cpu" else 100)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     print(f"{device_name(device)}; torch {torch.__version__}")
-    rows = []
-    for group in args.only:
-        for name, model, value, unit, times, share in groups[group]():
-            print(f"{name:42} {model:10} {value:10.4g} {unit:10} {times:>6} {share:>6}", flush=True)
-            rows.append((name, model, f"{value:.4g}", unit, times, share))
+    left = Left(args.only)
     with open(args.out, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(COLUMNS)
+        for part in args.only:
+            print(f"{part}: {left}", flush=True)
+            for name, model, value, unit, times, share in parts[part]():
+                print(
+                    f"{name:42} {model:12} {value:10.4g} {unit:10} {times:>6} {share:>6}",
+                    flush=True,
+                )
+                table.writerow((name, model, f"{value:.4g}", unit, times, share))
+                file.flush()
+            left.done += TYPICAL[part]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Our training loop, the conventional one, and what the machine would allow."""
 
+import contextlib
 import multiprocessing
+import os
 import statistics
 import tempfile
 import time
@@ -14,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision_compat import import_torchvision
 
 from jackpot.data.files import clean_data, save_data
+from jackpot.machine import PORTABLE, multiplies_bfloat16
 from jackpot.models import build_model
 from jackpot.settings import Training
 from jackpot.training.batches import DeviceImages
@@ -56,18 +59,29 @@ def operations(name: str) -> float:
     return counter.get_total_flops() / 2
 
 
-def engine(name: str, precision: str, device: torch.device, steps: int) -> Callable[[], object]:
+def engine(
+    name: str,
+    precision: str,
+    device: torch.device,
+    steps: int,
+    *,
+    options: dict | None = None,
+    side: int = 32,
+    batch: int | None = None,
+) -> Callable[[], object]:
     """Steps of our engine, data pipeline and mask included."""
-    settings = Training(batch_size=BATCH, precision=precision)
-    model = build_model(name, **MODELS[name]).to(device, memory_format=torch.channels_last)
+    batch = batch or BATCH
+    settings = Training(batch_size=batch, precision=precision)
+    model = build_model(name, **(MODELS[name] if options is None else options))
+    model = model.to(device, memory_format=torch.channels_last)
     mask = {
         key: torch.rand(weight.shape, device=device) < 0.1
         for key, weight in model.named_parameters()
         if weight.dim() > 1
     }
-    count = BATCH * steps
+    count = batch * steps
     data = DeviceImages(
-        torch.randint(0, 256, (count, 32, 32, 3), dtype=torch.uint8, device=device),
+        torch.randint(0, 256, (count, side, side, 3), dtype=torch.uint8, device=device),
         torch.randint(0, 10, (count,), device=device),
         torch.full((3,), 0.47, device=device),
         torch.full((3,), 0.25, device=device),
@@ -134,64 +148,163 @@ def conventional(name: str, device: torch.device, steps: int) -> Callable[[], ob
     return work
 
 
-LOOPS = ("conventional loop, float32", "engine, float32", "engine, bfloat16", "bfloat16 limit")
+CONVENTIONAL, LIMIT = "conventional loop, float32", "limit"
+# A process that has waited for its turn takes a step or two to get going; these are not timed.
+WARMING = 2
+
+
+def best_precision(device: torch.device) -> str:
+    """The fastest format whose products are instructions of the device."""
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = multiplies_bfloat16()
+    return "bfloat16" if native else "float32"
+
+
+def loops_on(device: torch.device) -> tuple[str, ...]:
+    """What is compared on a device: loops, and the limit in its best format."""
+    best = best_precision(device)
+    engines = ["engine, float32", f"engine, {best}"]
+    return (CONVENTIONAL, *dict.fromkeys(engines), f"{best} {LIMIT}")
 
 
 def _rate_of(loop: str, name: str, threads: int, steps: int) -> Callable[[], float]:
-    """What measures the images a second of one of ``LOOPS``, in this process."""
-    if loop == LOOPS[0]:
+    """What measures the images a second of one of ``loops_on``, in this process."""
+    if loop == CONVENTIONAL:
         torch.set_num_threads(threads)  # and nothing else: a plain script
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        work = conventional(name, device, steps)
+        work, warm = (conventional(name, device, count) for count in (steps, WARMING))
     else:
         device = prepare_device("auto", threads)
-        if loop == LOOPS[-1]:
-            needed = operations(name)
-            return lambda: matrix_rate(device, torch.bfloat16) / needed
-        work = engine(name, loop.removeprefix("engine, "), device, steps)
-    return lambda: BATCH * steps / seconds(work, device)
+        if loop.endswith(LIMIT):
+            needed, dtype = operations(name), getattr(torch, loop.split()[0])
+            return lambda: matrix_rate(device, dtype) / needed
+        precision = loop.removeprefix("engine, ")
+        work, warm = (engine(name, precision, device, count) for count in (steps, WARMING))
+
+    def rate() -> float:
+        warm()
+        return BATCH * steps / seconds(work, device)
+
+    return rate
 
 
-def _answer(pipe, *arguments) -> None:
-    """Measure once for every message, and once before the first, to warm up."""
-    rate = _rate_of(*arguments)
-    rate()
+def _answer(pipe, rate_of: Callable[..., Callable[[], float]], *arguments) -> None:
+    """Measure once for every message."""
+    rate = rate_of(*arguments)
     pipe.send("ready")
     while pipe.recv():
         pipe.send(rate())
 
 
-def training_rows(rounds: int, steps: int) -> Iterator[Row]:
-    """Images a second of both loops and of the limit, paired.
+def in_turn(
+    rate_of: Callable[..., Callable[[], float]],
+    arguments: dict[str, tuple],
+    rounds: int,
+    environments: dict[str, dict[str, str]] | None = None,
+) -> Iterator[dict[str, float]]:
+    """What each variant measures, round by round.
 
     Each is a process of its own, as it would be in use: what one sets up in PyTorch and the C
     library is not the others'. They take turns; those that wait, wait for a message.
+
+    Args:
+        rate_of: makes what measures, from the variant's arguments.
+        arguments: by variant.
+        environments: variables that are set before a variant's process imports torch.
     """
     context = multiprocessing.get_context("spawn")
+    pipes, processes = {}, []
+    for variant, values in arguments.items():
+        pipes[variant], theirs = context.Pipe()
+        process = context.Process(target=_answer, args=(theirs, rate_of, *values))
+        with _variables((environments or {}).get(variant, {})):
+            process.start()
+        processes.append(process)
+        theirs.close()  # so that a process that dies is noticed
+        pipes[variant].recv()
+    for _ in range(rounds):
+        found = {}
+        for variant, pipe in pipes.items():
+            pipe.send(True)
+            found[variant] = pipe.recv()
+        yield found
+    for pipe, process in zip(pipes.values(), processes, strict=True):
+        pipe.send(False)
+        process.join()
+
+
+@contextlib.contextmanager
+def _variables(values: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def training_rows(device: torch.device, rounds: int, steps: int) -> Iterator[Row]:
+    """Images a second of the loops and of the limit, paired.
+
+    The limit's own row says how many times the conventional loop it is, and so any loop could be.
+    """
     for name in MODELS:
-        pipes, processes = {}, []
-        for loop in LOOPS:
-            pipes[loop], theirs = context.Pipe()
-            arguments = (theirs, loop, name, torch.get_num_threads(), steps)
-            processes.append(context.Process(target=_answer, args=arguments))
-            processes[-1].start()
-            theirs.close()  # so that a process that dies is noticed
-            pipes[loop].recv()
-        rates: dict[str, list[float]] = {loop: [] for loop in LOOPS}
-        for _ in range(rounds):
-            for loop, pipe in pipes.items():
-                pipe.send(True)
-                rates[loop].append(pipe.recv())
-        for pipe, process in zip(pipes.values(), processes, strict=True):
-            pipe.send(False)
-            process.join()
+        arguments = {
+            loop: (loop, name, torch.get_num_threads(), steps) for loop in loops_on(device)
+        }
+        rates: dict[str, list[float]] = {loop: [] for loop in arguments}
+        for number, found in enumerate(in_turn(_rate_of, arguments, rounds), 1):
+            shown = ", ".join(f"{loop} {rate:.1f}" for loop, rate in found.items())
+            print(f"  {name}, round {number} of {rounds}, images/s: {shown}", flush=True)
+            for loop, rate in found.items():
+                rates[loop].append(rate)
+        limit = next(loop for loop in rates if loop.endswith(LIMIT))
         for loop, found in rates.items():
             times, share = (
                 statistics.median(a / b for a, b in zip(found, rates[other], strict=True))
-                for other in (LOOPS[0], LOOPS[-1])
+                for other in (CONVENTIONAL, limit)
             )
-            times = "" if loop == LOOPS[-1] else f"{times:.2f}"
-            yield loop, name, statistics.median(found), "images/s", times, f"{share:.2f}"
+            yield loop, name, statistics.median(found), "images/s", f"{times:.2f}", f"{share:.2f}"
+
+
+# The default study's networks, and the papers' smaller one: name, options, side, batch.
+PORTABLE_CASES = {
+    "vgg5, 8x8": ("vgg5", {"width": 16}, 8, 64),
+    "resnet8, 8x8": ("resnet8", {"width": 8}, 8, 64),
+    "resnet32": ("resnet32", MODELS["resnet32"], 32, BATCH),
+}
+
+
+def _one_thread(case: str, steps: int) -> Callable[[], float]:
+    device = prepare_device("cpu", 1)
+    name, options, side, batch = PORTABLE_CASES[case]
+    work, warm = (
+        engine(name, "float32", device, count, options=options, side=side, batch=batch)
+        for count in (steps, WARMING)
+    )
+
+    def rate() -> float:
+        warm()
+        return batch * steps / seconds(work, device)
+
+    return rate
+
+
+def portable_rows(rounds: int, steps: int) -> Iterator[Row]:
+    """Images a second with every instruction that the processor has, and with AVX2 alone."""
+    for case, (_, _, side, _) in PORTABLE_CASES.items():
+        count = steps if side == 32 else 20 * steps
+        arguments = {"native": (case, count), "portable": (case, count)}
+        environments = {"portable": PORTABLE}
+        found = list(in_turn(_one_thread, arguments, 2 * rounds, environments))
+        for variant in arguments:
+            rate = statistics.median(round_[variant] for round_ in found)
+            yield f"one thread, {variant} arithmetic", case, rate, "images/s", "", ""
+        price = statistics.median(round_["native"] / round_["portable"] for round_ in found)
+        yield "time in portable arithmetic, of native", case, price, "times", "", ""
 
 
 def _in_process(function: Callable, *arguments):
@@ -204,7 +317,8 @@ def _peak_megabytes(name: str, path: str) -> float:
     device = prepare_device("auto", torch.get_num_threads())
     train, test = load_splits(path, path, device)
     model = build_model(name, **MODELS[name]).to(device, memory_format=torch.channels_last)
-    run = TrainingLoop(model, Training(batch_size=BATCH, precision="bfloat16"), None, None)
+    settings = Training(batch_size=BATCH, precision=best_precision(device))
+    run = TrainingLoop(model, settings, None, None)
     few = DeviceImages(train.images[: 2 * BATCH], train.labels[: 2 * BATCH], train.mean, train.std)
     run.train_epoch(few, 0, 0, None)
     run.evaluate(DeviceImages(test.images[:1000], test.labels[:1000], train.mean, train.std))
@@ -229,13 +343,14 @@ def memory_rows(device: torch.device) -> Iterator[Row]:
         save_data(path, clean_data(*splits, tuple("0123456789")))
         for name in MODELS:
             peak = _in_process(_peak_megabytes, name, str(path))
-            yield "peak memory, bfloat16, batch 128", name, peak, "MiB", "", ""
+            yield f"peak memory, {best_precision(device)}, batch 128", name, peak, "MiB", "", ""
 
 
 def _rate(name: str, threads: int, steps: int, start, done) -> None:
     device = prepare_device("auto", threads)
-    work = engine(name, "bfloat16", device, steps)
-    work()
+    precision = best_precision(device)
+    work = engine(name, precision, device, steps)
+    engine(name, precision, device, WARMING)()
     start.wait()
     done.put(seconds(work, device))
 

@@ -124,7 +124,7 @@ def plan_rows() -> Iterator[Row]:
 def study_rows() -> Iterator[Row]:
     """The default study from nothing to its report, and how much of the cores' time trained."""
     cores = os.cpu_count() or 1
-    profile = ["--workflow-profile", "workflow/profiles/local"]
+    profile = ["--workflow-profile", "workflow/profiles/default"]
     with tempfile.TemporaryDirectory() as folder:
         config = ["--config", f"results_dir={folder}/results", f"data_dir={folder}/data"]
         took, _ = _snakemake("--cores", str(cores), *profile, *config)

@@ -4,12 +4,11 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
 
-from tests.support import need
+from tests.support import need, snake
 from tests.support.small import make_ticket
 from tests.support.snake import Clone
 
@@ -26,12 +25,12 @@ def small_study(tmp_path_factory):
     return clone
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def warm(tmp_path_factory):
     """The environment of a warm server: a script costs milliseconds."""
     need(sys.platform == "linux", "warm processes need Linux")
-    owner = subprocess.Popen(["sleep", "600"])
-    folder = Path(os.environ.get("TMPDIR", "/tmp")) / f"jackpot-faults-{owner.pid}"
+    owner = subprocess.Popen(["sleep", "infinity"])
+    folder = tmp_path_factory.mktemp("server") / "warm"
     yield {**os.environ, "JACKPOT_WARM": str(folder), "JACKPOT_WARM_OWNER": str(owner.pid)}
     owner.kill()
     owner.wait()
@@ -49,5 +48,13 @@ def ticket(tmp_path_factory):
 
 
 def pytest_collection_modifyitems(items):
-    """Slurm first: its tests wait for most of their minutes, while others work."""
+    """Mark what uses the study above; Slurm first, whose tests wait while others work."""
+    for item in items:
+        if "small_study" in item.fixturenames:
+            item.add_marker("workflow")
     items.sort(key=lambda item: item.path.name != "test_slurm.py")
+
+
+def pytest_runtest_setup(item):
+    """Whether this test may start Snakemake: what is left out by its marker must not need it."""
+    snake.marked = any(item.iter_markers("workflow")) or any(item.iter_markers("slurm"))

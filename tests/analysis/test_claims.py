@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from jackpot.analysis.claims import CLAIMS, OUTCOMES, evaluate, evaluate_claims, overall
 from jackpot.analysis.design import Design
 from jackpot.analysis.reported import load_reported
-from jackpot.analysis.statistics import CELL, COLUMNS, verdicts
+from jackpot.analysis.statistics import CELL, COLUMNS, compare, verdicts
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
 SPARSITIES = (0.9, 0.98)
@@ -191,3 +192,69 @@ def test_within_their_spread_is_agreement():
         )
         rows = evaluate(BY_ID["ours_agree_with_reported"], runs, Design()).rows
         assert rows.set_index("accuracy").outcome[71.70] == outcome
+
+
+def test_claims_over_looks_are_tested_over_their_own_planned_cells():
+    """q of the one-sided test and Holm over planned cells, written out for every cell."""
+    looks, shares = (4, 8), (0.4, 0.6)
+    runs = make_runs(AS_THE_PAPERS_SAY, sd=0.4)
+    planned = runs[CELL].drop_duplicates()
+    first = runs[~((runs.sparsity == 0.98) & (runs.seed >= 4))]
+    claim = BY_ID["initial_tickets_do_not_need_positions"]
+    rows = evaluate(claim, first, Design(0.5, 0.05, looks, shares, planned)).rows
+    assert rows.look.tolist() == [2, 1, 2, 1]
+    q = {"noninferiority": [], "inferiority": []}
+    for row in rows.itertuples():
+        mine = first[(first.ticket == row.ticket) & (first.sparsity == row.sparsity)]
+        wide = mine.pivot(index="seed", columns="check", values="test_accuracy")
+        x = (wide["rearranged"] - wide["none"]).to_numpy()
+        for name, side in (("noninferiority", "greater"), ("inferiority", "less")):
+            p = [
+                stats.ttest_1samp(x[:n], -0.5, alternative=side).pvalue / share
+                for n, share in zip(looks, shares, strict=True)
+                if len(x) >= n
+            ]
+            q[name].append(min(1, *p))
+    np.testing.assert_allclose(rows.p_noninferiority, q["noninferiority"], atol=1e-9)
+    adjusted = multipletests(q["inferiority"], method="holm")[1]
+    np.testing.assert_allclose(rows.p_inferiority_holm, adjusted, atol=1e-9)
+    outcomes = [
+        "held" if held <= 0.05 else "did_not_hold" if failed <= 0.05 else "undecided"
+        for held, failed in zip(q["noninferiority"], adjusted, strict=True)
+    ]
+    assert rows.outcome.tolist() == outcomes
+
+
+def test_a_claim_waits_for_the_cells_that_are_planned():
+    runs = make_runs(AS_THE_PAPERS_SAY)
+    design = Design(planned=runs[CELL].drop_duplicates())
+    claim = BY_ID["initial_tickets_do_not_need_positions"]
+    assert evaluate(claim, runs, design).verdict == "held"
+    part = runs[~((runs.ticket == "grasp") & (runs.check == "rearranged"))]
+    result = evaluate(claim, part, design)
+    assert (result.verdict, len(result.rows)) == ("undecided", 4)
+    assert result.rows.outcome.tolist() == ["not_tested", "not_tested", "held", "held"]
+    # Of other tickets, and of pairs that were never planned, a claim knows nothing.
+    pairs = BY_ID["random_tickets_keep_up"]
+    without = runs[runs.ticket != "grasp"]
+    few = Design(planned=without[CELL].drop_duplicates())
+    assert set(evaluate(pairs, runs, few).rows.reference) == {"snip"}
+
+
+def test_pairs_of_tickets_over_looks():
+    looks = (4, 8)
+    runs = make_runs({("random", "none"): 0.1, ("snip", "none"): 0.0, ("grasp", "none"): 0.2})
+    planned = runs[CELL].drop_duplicates()
+    design = Design(0.5, 0.05, looks, planned=planned)
+    early = runs[(runs.seed < 4) | (runs.ticket != "grasp")]
+    rows = compare(early, "random", ["snip", "grasp"], design)
+    assert rows[["reference", "look", "n"]].to_numpy().tolist() == [
+        *[["grasp", 1, 4]] * 2,
+        *[["snip", 2, 8]] * 2,
+    ]
+    for row in rows.itertuples():
+        mine = early[early.sparsity == row.sparsity]
+        wide = mine.pivot(index="seed", columns="ticket", values="test_accuracy")
+        x = (wide["random"] - wide[row.reference]).dropna().to_numpy()
+        p = [2 * stats.ttest_1samp(x[:n], 0).pvalue for n in looks if len(x) >= n]
+        assert row.p_difference == pytest.approx(min(1, *p), abs=1e-9)

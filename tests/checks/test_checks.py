@@ -1,6 +1,7 @@
 """Each check spoils one ingredient, all of it, and nothing else."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from jackpot.checks import CHECKS, Ticket, version_of_data
 from jackpot.errors import JackpotError
 from jackpot.models import build_model, prunable
+from jackpot.models.initial import initial_weights
 from jackpot.pruning.masks import attach, keep_top, layer_counts
 from jackpot.randomness import generator
 
@@ -242,20 +244,19 @@ def test_reinitialized_weights_are_fresh_and_have_the_initial_distribution():
 
 
 def test_reinitialized_weights_are_drawn_as_the_networks_own_were():
-    state = build_model("vgg11", width=16).state_dict()
-    first = "features.0.weight"
-    drawn = {
-        initial: CHECKS["reinitialized"].weights(state, {}, generator(0), initial=initial)[first]
-        for initial in ("fan_out", "fan_in")
-    }
+    description = {"name": "vgg11", "width": 16}
+    state, first = build_model(**description).state_dict(), "features.0.weight"
+    check = CHECKS["reinitialized"]
+    plain = check.weights(state, {}, generator(0))[first]
+    drawn = {}
+    for initial in ("fan_out", "fan_in"):
+        fresh = partial(initial_weights, {**description, "initial": initial})
+        drawn[initial] = check.weights(state, {}, generator(0), fresh=fresh)[first]
+        mixed = check.ticket(Ticket({}, state), generator(1), generator(0), fresh=fresh)
+        assert torch.equal(mixed.weights[first], drawn[initial])
     # 16 filters on 3 channels: sqrt(2 / (9 * 3)) in place of sqrt(2 / (9 * 16)).
     torch.testing.assert_close(drawn["fan_in"], drawn["fan_out"] * (16 / 3) ** 0.5)
-    plain = CHECKS["reinitialized"].weights(state, {}, generator(0))[first]
     assert torch.equal(plain, drawn["fan_out"])
-    mixed = CHECKS["reinitialized"].ticket(
-        Ticket({}, state), generator(1), generator(0), initial="fan_in"
-    )
-    assert torch.equal(mixed.weights[first], drawn["fan_in"])
 
 
 def test_unknown_scopes_are_refused():

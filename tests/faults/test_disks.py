@@ -1,4 +1,4 @@
-"""Places that cannot be written to: full, read-only, closed, or taken by another Snakemake."""
+"""Places that cannot be written to: full, read-only, or closed."""
 
 import os
 import shutil
@@ -7,9 +7,9 @@ import subprocess
 import pytest
 
 from jackpot.errors import JackpotError
-from jackpot.running.place import hold, require_room
+from jackpot.running.results_folder import require_space
 from tests.support import need
-from tests.support.damage import retrain
+from tests.support.scripts import retrain
 from tests.support.snake import Clone
 
 ONE = {"experiments": [{"tickets": ["random"], "sparsities": [0.8], "seeds": [0]}]}
@@ -53,7 +53,7 @@ def test_a_result_that_cannot_be_written_says_so(small_disk, ticket, warm, kind)
     inflict(small_disk)
     status, text = retrain(warm, ticket, small_disk / "out", "--keep-weights")
     assert status == 1 and f"error: {small_disk}/out/weights.safetensors: could not be" in text
-    assert reason in text and "Free space or mend the permissions, then start again" in text
+    assert reason in text and "Free space or fix the permissions, then start again" in text
     assert (small_disk / "good.txt").read_text() == "good"
     assert not list(small_disk.rglob("*.part")) and not list(small_disk.rglob("*.safetensors"))
 
@@ -70,6 +70,7 @@ def test_a_resume_file_that_cannot_be_written_does_not_stop_the_training(
     assert (tmp_path / "out" / "metrics.json").exists()
 
 
+@pytest.mark.workflow
 @pytest.mark.parametrize("kind", DISKS)
 def test_snakemake_starts_nothing_on_a_disk_it_cannot_write_to(tmp_path, small_disk, kind):
     inflict, reason = DISKS[kind]
@@ -92,7 +93,7 @@ def test_permission_denied_is_told_too(tmp_path):
     if os.fork() == 0:
         try:
             os.setuid(65534)
-            require_room(folder / "results")
+            require_space(folder / "results")
         except JackpotError as error:
             os.write(write, str(error).encode())
         finally:
@@ -102,16 +103,3 @@ def test_permission_denied_is_told_too(tmp_path):
     with open(read) as said:
         text = said.read()
     assert text.startswith(f"{folder}/results: cannot be written to (Permission denied)")
-
-
-def test_two_at_work_in_one_directory(tmp_path):
-    """From two clones, of which Snakemake's own lock knows nothing."""
-    clone = Clone(tmp_path / "one", results=tmp_path / "shared", study=ONE)
-    with hold(clone.root):
-        with pytest.raises(JackpotError, match=rf"another Snakemake .*process {os.getpid()} on"):
-            hold(clone.root)
-        status, text = clone.snakemake("runs.csv")
-        assert status == 1 and "Traceback" not in text
-        assert f"{clone.root}: another Snakemake is at work here (process {os.getpid()}" in text
-        assert "Wait for it to end" in text and not (clone.root / "weights").exists()
-        assert clone.snakemake("runs.csv", options=["-n"])[0] == 0, "to look is allowed"

@@ -24,10 +24,9 @@ from tests.support.damage import (
     empty,
     flip,
     html,
-    retrain,
-    run,
     something_else,
 )
+from tests.support.scripts import retrain, run
 from tests.support.snake import Clone
 
 
@@ -115,7 +114,7 @@ def study(small_study):
 
 def collect(warm, clone, results):
     place = ["--results-dir", results, "--data-dir", clone.folder / "data"]
-    return run(warm, "collect", "--study", clone.folder / "study.yaml", *place)
+    return run("collect", "--study", clone.folder / "study.yaml", *place, environment=warm)
 
 
 def alter_accuracy(path):
@@ -161,7 +160,7 @@ def test_a_damaged_result_is_named_and_the_others_stay(tmp_path, study, warm, fi
 def judge(warm, runs):
     """Statistics of a runs.csv; nothing may be written of one that is refused."""
     out = runs.with_name("verdicts.csv")
-    status, text = run(warm, "verdicts", "--runs", runs, "--out", out)
+    status, text = run("verdicts", "--runs", runs, "--out", out, environment=warm)
     assert out.exists() == (status == 0)
     return status, text
 
@@ -180,7 +179,7 @@ def test_altered_words_about_the_study_are_not_printed(tmp_path, study, warm):
     shutil.copy(study.root / about.name, about)
     about.write_text(about.read_text().replace('"digits"', '"cifar10"', 1))
     files = ["--runs", study.root / "runs.csv", "--about", about, "--out", tmp_path / "report.html"]
-    status, text = run(warm, "report", *files)
+    status, text = run("report", *files, environment=warm)
     assert status == 1 and text.startswith(f"error: {about}: damaged") and "altered" in text
 
 
@@ -190,7 +189,7 @@ def test_a_damaged_source_is_named(tmp_path, study, warm, damage):
     shutil.copy(next((study.folder / "data" / "digits").glob("source-*.json")), source)
     damage(source)
     out = tmp_path / "clean.safetensors"
-    status, text = run(warm, "prepare", "--source", source, "--out", out)
+    status, text = run("prepare", "--source", source, "--out", out, environment=warm)
     assert status == 1 and text.startswith(f"error: {source}: damaged") and not out.exists()
 
 
@@ -208,13 +207,13 @@ def test_an_archive_that_changed_since_it_was_fetched_is_refused(tmp_path, warm)
         "--path",
         archive,
     ]
-    status, text = run(warm, "download", *options)
+    status, text = run("download", *options, environment=warm)
     assert status == 0, text
     source, out = folder / "x" / "source.json", tmp_path / "clean.safetensors"
-    status, text = run(warm, "prepare", "--source", source, "--out", out)
+    status, text = run("prepare", "--source", source, "--out", out, environment=warm)
     assert status == 1 and str(archive) in text, "it never was an archive"
     cut(archive)
-    status, text = run(warm, "prepare", "--source", source, "--out", out)
+    status, text = run("prepare", "--source", source, "--out", out, environment=warm)
     assert status == 1 and text.startswith(f"error: {archive}: has changed since")
     assert f"Delete {source}" in text and not out.exists()
 

@@ -1,11 +1,9 @@
 """Trainings that are killed under Snakemake end with the bits of those that were not."""
 
 import contextlib
-import json
 import os
 import random
 import signal
-import struct
 import sys
 import time
 from pathlib import Path
@@ -21,8 +19,9 @@ from jackpot.training import engine
 from jackpot.training.results import load_splits
 from jackpot.training.resume import ResumeFile
 from tests.support import need
+from tests.support.processes import held_when, kill, let_go, running, wait_for
 from tests.support.small import make_ticket
-from tests.support.snake import Clone, kill, kill_all, wait_for
+from tests.support.snake import Clone, kill_all
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 LONG = {
@@ -85,27 +84,12 @@ def test_the_redone_work_is_at_most_one_interval(tmp_path, monkeypatch, interval
 
 def saved(path):
     """Where in the training the resume file that is there now was written; None without one."""
-    try:
-        # One open: the file may be replaced at any time.
-        with open(path, "rb") as file:
-            header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
-    except FileNotFoundError:
-        return None
-    return json.loads(header["__metadata__"]["metadata"])["state"]
+    return load_tensors(path)[1]["state"] if path.exists() else None
 
 
-def being_written(path):
-    """The process that has begun to write ``path``, stopped in the middle of it."""
-    for part in path.parent.glob(f".{path.name}.*.part"):
-        process = int(part.name.split(".")[-2])
-        try:
-            os.kill(process, signal.SIGSTOP)
-        except ProcessLookupError:
-            continue
-        if part.exists():
-            return process
-        os.kill(process, signal.SIGCONT)
-    return None
+def begun(path):
+    """Whether a file is being written."""
+    return any(path.parent.glob(f".{path.name}.*.part"))
 
 
 @pytest.fixture(scope="module")
@@ -116,18 +100,23 @@ def whole(tmp_path_factory):
     return clone
 
 
-def job_of(process, script):
-    """The Python process that runs a script for a Snakemake without warm processes."""
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal():
-            try:
-                words = (folder / "cmdline").read_bytes().split(b"\0")
-                ours = os.getsid(int(folder.name)) == process.pid
-            except OSError:
-                continue
-            if ours and words[1:2] == [f"workflow/scripts/{script}.py".encode()]:
-                return int(folder.name)
-    return None
+def jobs(process, script):
+    """The Python processes that run a script for a Snakemake: ordinary ones, or warm forks."""
+
+    def is_job(member):
+        words = member.cmdline()
+        if os.getsid(member.pid) == process.pid:
+            return words[1:2] == [f"workflow/scripts/{script}.py"]
+        # A fork is called as its server is.
+        parent = member.parent()
+        return (
+            "--serve" in words
+            and member.environ().get("JACKPOT_WARM_OWNER") == str(process.pid)
+            and parent is not None
+            and parent.cmdline() == words
+        )
+
+    return running(is_job)
 
 
 def said(log):
@@ -149,6 +138,7 @@ def same(one, other, run):
     }
 
 
+@pytest.mark.workflow
 def test_killed_jobs_and_a_killed_snakemake_change_no_bit(tmp_path, whole):
     need(Path("/proc/self/environ").exists(), "kills by /proc")
     # A save every few milliseconds, so that a kill meets one.
@@ -159,13 +149,19 @@ def test_killed_jobs_and_a_killed_snakemake_change_no_bit(tmp_path, whole):
     retraining = clone.root / f".resume/{run}.safetensors"
 
     process = clone.start(target, options=["--retries", "3"])
+
     # The first is killed while it writes its resume file, and Snakemake tries again.
-    wait_for(lambda: saved(pretraining))
-    kill(wait_for(lambda: being_written(pretraining)))
+    def amid_a_save():
+        return saved(pretraining) and begun(pretraining)
+
+    kill(held_when(lambda: jobs(process, "pretrain"), amid_a_save))
     wait_for(lambda: (clone.root / PRETRAINING / "metrics.json").exists())
-    before = wait_for(lambda: saved(retraining))
-    wait_for(lambda: saved(retraining)["epoch"] > before["epoch"] + 2)
+
     # Then everything is killed at once, and the next call needs no --unlock.
+    def half_done():
+        return saved(retraining) and 3 < saved(retraining)["epoch"] < 10
+
+    held_when(lambda: jobs(process, "retrain"), half_done)
     kill_all(process)
     state = load_tensors(retraining)[1]["state"]
     assert state["epoch"] > 2
@@ -185,6 +181,7 @@ def test_killed_jobs_and_a_killed_snakemake_change_no_bit(tmp_path, whole):
     assert not pretraining.exists() and not retraining.exists()
 
 
+@pytest.mark.workflow
 def test_told_to_stop_orphaned_or_asked_again(tmp_path, whole):
     """Without warm processes, whose server ends the jobs of a dead Snakemake."""
     clone = Clone(tmp_path, study=LONG, warm_processes=False, resume={"minutes": 5, "epochs": 1})
@@ -196,20 +193,23 @@ def test_told_to_stop_orphaned_or_asked_again(tmp_path, whole):
         "retrain": clone.root / f".resume/{run}.safetensors",
     }
 
+    def amid(script):
+        """The job that runs a script, held still in the middle of its training."""
+        return held_when(lambda: jobs(process, script), lambda: saved(saves[script]))
+
     # A job is told to stop: it goes on by itself, in the same call.
     process = clone.start(target)
-    wait_for(lambda: saved(saves["pretrain"]))
-    os.kill(job_of(process, "pretrain"), signal.SIGTERM)
+    (job,) = amid("pretrain")
+    job.terminate()
+    let_go([job])
     # Then Snakemake alone dies. Its job lives on, and that of the next call waits for it.
-    wait_for(lambda: saved(saves["retrain"]))
-    orphan = job_of(process, "retrain")
-    kill(process.pid)
+    (orphan,) = amid("retrain")
+    process.kill()
     process.wait()
-    os.kill(orphan, signal.SIGSTOP)
     process.stdout.close()
     second = clone.start(target)
-    wait_for(lambda: f"waits: process {orphan} on" in said(log))
-    os.kill(orphan, signal.SIGCONT)
+    wait_for(lambda: f"waits: process {orphan.pid} on" in said(log))
+    let_go([orphan])
     text, _ = second.communicate(timeout=300)
     assert second.returncode == 0, text
     assert "epochs" not in log.read_text(), "the orphan's result is taken back"
@@ -220,12 +220,10 @@ def test_told_to_stop_orphaned_or_asked_again(tmp_path, whole):
     clone.make(target)
     assert "epochs" in log.read_text()
     process = clone.start(target, options=["--forcerun", "retrain"])
-    wait_for(lambda: saved(saves["retrain"]))
-    # Held in the middle of its training. Ctrl-C reaches them all and ends them all.
-    job = job_of(process, "retrain")
-    os.kill(job, signal.SIGSTOP)
+    # Ctrl-C reaches them all and ends them all.
+    (job,) = amid("retrain")
     os.killpg(process.pid, signal.SIGINT)
-    os.kill(job, signal.SIGCONT)
+    let_go([job])
     process.communicate(timeout=60)
     assert process.returncode == 1 and not (clone.root / target).exists()
     with pytest.raises(ProcessLookupError):
@@ -237,6 +235,7 @@ def test_told_to_stop_orphaned_or_asked_again(tmp_path, whole):
     assert not list(clone.root.joinpath(".resume").rglob("*.lock"))
 
 
+@pytest.mark.workflow
 def test_the_jobs_of_a_dead_snakemake_save_themselves_and_end(tmp_path):
     """Those of the warm server; no shell starts its job again."""
     experiment = {"tickets": ["random"], "sparsities": [0.8], "seeds": [0, 1]}
@@ -249,29 +248,17 @@ def test_the_jobs_of_a_dead_snakemake_save_themselves_and_end(tmp_path):
 
     def at_work():
         """Processes whose command names this study's results."""
-        found = [p for p in Path("/proc").iterdir() if p.name.isdigit()]
-        return [p for p in found if str(clone.root) in _command(p)]
+        return running(lambda process: str(clone.root) in " ".join(process.cmdline()))
 
     wait_for(lambda: all(map(saved, saves)))
     assert len(at_work()) > 2
-    owner = f"JACKPOT_WARM_OWNER={process.pid}\0".encode()
-    server = next(
-        p
-        for p in Path("/proc").iterdir()
-        if p.name.isdigit() and "--serve" in _command(p) and owner in (p / "environ").read_bytes()
-    )
-    slow = int((server / "task" / server.name / "children").read_text().split()[0])
     # One is slow to save itself; the other's shell has the time to ask the server once more.
-    os.kill(slow, signal.SIGSTOP)
-    kill(process.pid)
+    slow = jobs(process, "retrain")[:1]
+    for job in slow:
+        job.suspend()
+    process.kill()
     process.wait()
     time.sleep(4)
-    os.kill(slow, signal.SIGCONT)
-    wait_for(lambda: not at_work(), 20)
+    let_go(slow)
+    wait_for(lambda: not at_work(), seconds=60)
     assert all(map(saved, saves)) and not list(clone.root.rglob("runs/**/metrics.json"))
-
-
-def _command(process):
-    with contextlib.suppress(OSError):
-        return (process / "cmdline").read_text(errors="replace")
-    return ""

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from jackpot.errors import JackpotError
 from jackpot.models import build_model, prunable
 from jackpot.models.convolution import Conv2d, SparsePixels, protect
 from jackpot.randomness import generator
@@ -125,20 +126,19 @@ def strided_errors(channels, sizes, threads, safe, layouts=(LAST, torch.contiguo
     return worst
 
 
-def in_a_process(*arguments):
+def in_a_process(*arguments, seconds=300):
     """``strided_errors`` under ``AVX2``, in a process that may crash, hang, or start threads."""
     code = f"from {__name__} import strided_errors as e; print(e(*{arguments!r}))"
     paths = [os.getcwd(), *sys.path]
     environment = os.environ | AVX2 | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    return subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=90
-    )
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=seconds)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_strided_1x1_convolutions_are_exact(threads):
-    channels = (1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 23, 40)
-    done = in_a_process(channels, (2, 3, 5, 8, 17, 32), threads, True)
+    channels = (1, 2, 3, 4, 5, 6, 7, 8, 16, 23)
+    done = in_a_process(channels, (2, 3, 8, 17), threads, True)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 1e-5
 
@@ -148,7 +148,8 @@ def test_the_fault_of_pytorchs_strided_convolution_is_not_ours(threads):
     """Wrong gradients, a crash or a hang of PyTorch's own; none of ours for the same shapes."""
     shapes = ((4, 7), (32,), threads)
     try:
-        theirs = in_a_process(*shapes, False)
+        # A few seconds of work, or for ever.
+        theirs = in_a_process(*shapes, False, seconds=30)
         faulty = theirs.returncode != 0 or not float(theirs.stdout) < 1e-3
     except subprocess.TimeoutExpired:
         faulty = True
@@ -164,24 +165,34 @@ def test_which_convolutions_are_protected():
         pass
 
     safe = [
-        nn.Conv2d(4, 4, 1, stride=2),
-        nn.Conv2d(4, 4, 1, stride=(1, 3), padding="valid", groups=2),
+        nn.Conv2d(8, 4, 1, stride=2),
+        nn.Conv2d(8, 4, 1, stride=(1, 3), padding="valid", groups=2),
+        nn.Conv2d(8, 4, 1, stride=2, padding=1),
+        nn.Conv2d(8, 4, 1, stride=(2, 3), padding=(2, 1), padding_mode="circular"),
     ]
     others = [
-        nn.Conv2d(4, 4, 1),
-        nn.Conv2d(4, 4, 1, stride=2, padding=1),
-        nn.Conv2d(4, 4, 3, stride=2),
-        Own(4, 4, 1, stride=2),
+        nn.Conv2d(8, 4, 1),
+        nn.Conv2d(8, 4, 3, stride=2),
+        Own(8, 4, 1, stride=2),
     ]
     kinds = [type(layer) for layer in others]
     model = nn.ModuleList(safe + others).double()
-    expected = [layer(draw(2, 4, 7, 8)) for layer in model]
+    expected = [layer(draw(2, 8, 7, 8)) for layer in model]
     state = model.state_dict()
     assert protect(model) is model
-    assert [type(layer) for layer in model] == [SparsePixels, SparsePixels, *kinds]
+    assert [type(layer) for layer in model] == [*[SparsePixels] * len(safe), *kinds]
     assert model.state_dict().keys() == state.keys()
     for layer, before in zip(model, expected, strict=True):
-        torch.testing.assert_close(layer(draw(2, 4, 7, 8)), before, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(layer(draw(2, 8, 7, 8)), before, rtol=1e-12, atol=1e-12)
+
+
+def test_what_cannot_be_protected_is_refused_by_the_layers_name():
+    class Own(nn.Conv2d):
+        pass
+
+    model = nn.Sequential(nn.Identity(), nn.Sequential(Own(14, 4, 1, stride=2, groups=2)))
+    with pytest.raises(JackpotError, match=r"^1\.0 is a strided 1x1 convolution of class Own"):
+        protect(model)
 
 
 def test_the_shortcuts_of_a_resnet_are_protected():

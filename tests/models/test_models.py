@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from jackpot.errors import JackpotError
 from jackpot.models import build_model, prunable
-from jackpot.models.initial import initial_state
+from jackpot.models.initial import INITIAL, initial_state, initial_weights
 from jackpot.randomness import generator
 
 
@@ -84,10 +84,9 @@ def test_options_change_what_they_name_and_nothing_else():
     norm = {n for n in plain if n.startswith("features") and len(plain[n]) == 1}
     assert len(norm) == 2 * 8
     for options, lost, gained in (
-        ({"affine": True, "bias": False, "initial": "fan_out"}, set(), 0),
+        ({"affine": True, "bias": False}, set(), 0),
         ({"affine": False}, norm, 0),
         ({"bias": True}, set(), 8),
-        ({"initial": "fan_in"}, set(), 0),
     ):
         other = shapes(build_model("vgg11", width=4, **options))
         assert set(plain) - set(other) == lost, options
@@ -181,11 +180,17 @@ def test_fan_in_draws_by_the_input_channels():
     assert changed == [2.31, 1.41, 1.41, 1.41]
 
 
-def test_a_model_says_how_it_is_to_be_drawn():
-    assert build_model("vgg5", width=4).initial == "fan_out"
-    assert build_model("vgg5", width=4, initial="fan_in").initial == "fan_in"
+def test_initial_weights_are_drawn_as_a_description_says():
+    plain = {"name": "vgg5", "width": 4}
+    drawn = {
+        initial: initial_weights({**plain, **given}, generator(0))["features.0.weight"]
+        for initial, given in (("", {}), *((i, {"initial": i}) for i in INITIAL))
+    }
+    assert torch.equal(drawn[""], drawn["fan_out"])
+    # 4 filters on 3 channels.
+    torch.testing.assert_close(drawn["fan_in"], drawn["fan_out"] * (4 / 3) ** 0.5)
     with pytest.raises(JackpotError, match=r"fan_mid.*Allowed: fan_out, fan_in"):
-        initial_state(build_model("vgg5", width=4).state_dict(), generator(0), "fan_mid")
+        initial_weights({**plain, "initial": "fan_mid"}, generator(0))
 
 
 def test_initial_values_have_the_stated_distribution():

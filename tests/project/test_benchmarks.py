@@ -1,6 +1,7 @@
 """The benchmark measures what it says: every step is run, and the limit counts every product."""
 
 import csv
+import os
 import subprocess
 import sys
 
@@ -54,6 +55,42 @@ def test_every_call_of_the_engine_trains(loops, monkeypatch):
     work()
     work()
     assert seen == [2, 2]
+
+
+@pytest.mark.parametrize(("native", "best"), [(True, "bfloat16"), (False, "float32")])
+def test_the_limit_is_that_of_the_best_format_the_processor_has(loops, monkeypatch, native, best):
+    """Emulated, one product of the limit would take a minute, and it needs ten a round."""
+    monkeypatch.setattr(loops, "multiplies_bfloat16", lambda: native)
+    names = loops.loops_on(CPU)
+    assert names[-1] == f"{best} limit" and f"engine, {best}" in names
+    assert any("bfloat16" in name for name in names) is native
+    assert len(set(names)) == len(names) == 4 - (not native)
+
+
+def variable(name):
+    return lambda: float(os.environ.get(name, "0"))
+
+
+def test_variants_take_turns_in_processes_of_their_own(loops, monkeypatch):
+    monkeypatch.delenv("JACKPOT_TRIED", raising=False)
+    arguments = {"plain": ("JACKPOT_TRIED",), "with": ("JACKPOT_TRIED",)}
+    found = list(loops.in_turn(variable, arguments, 2, {"with": {"JACKPOT_TRIED": "3"}}))
+    assert found == [{"plain": 0.0, "with": 3.0}] * 2
+    assert "JACKPOT_TRIED" not in os.environ
+
+
+def test_what_is_left_follows_from_what_was_measured(loops, monkeypatch):
+    import bench
+
+    now = iter([100.0, 400.0])
+    monkeypatch.setattr(bench.time, "monotonic", lambda: next(now))
+    left = bench.Left(["training", "study"])
+    typical = bench.TYPICAL["training"] + bench.TYPICAL["study"]
+    assert str(left) == f"about {round(typical / 60)} min left"
+    left.done += bench.TYPICAL["training"]
+    expected = bench.TYPICAL["study"] * 300 / bench.TYPICAL["training"]
+    assert str(left) == f"about {round(expected / 60)} min left"
+    assert sum(bench.TYPICAL.values()) <= 15 * 60
 
 
 def test_the_table_has_the_columns_it_promises(tmp_path):

@@ -82,7 +82,7 @@ def test_the_locks_pin_every_dependency():
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         ["snakefmt", "--check", "Snakefile", "workflow/rules"],
-        ["snakemake", "--lint"],
+        pytest.param(["snakemake", "--lint"], marks=pytest.mark.workflow),
     ],
     ids=" ".join,
 )

@@ -16,6 +16,7 @@ FLOORS = (
         "randomness",
         "files",
         "fingerprints",
+        "machine",
         "registry",
     },
     {"architectures"},
@@ -69,7 +70,9 @@ def test_what_trains_knows_nothing_of_jobs():
 
 def test_what_the_snakefile_imports_never_imports_torch():
     program = (
-        "import sys; import jackpot.study, jackpot.checks, jackpot.running.place, jackpot.cli\n"
+        "import sys, jackpot.study, jackpot.checks, jackpot.cli, jackpot.running.results_folder\n"
+        "import jackpot.running.links, jackpot.running.messages, jackpot.running.private_folder\n"
+        "import jackpot.running.snakemake_internals, jackpot.files.atomic, jackpot.files.locks\n"
         "assert 'torch' not in sys.modules, 'torch'"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -1,8 +1,6 @@
 """docs/interoperation.md: its snippets run, and PyTorch's pruning functions work on our tickets."""
 
 import re
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -12,20 +10,16 @@ from jackpot.files.tensors import load_mask
 from jackpot.models import load_model, prunable
 from jackpot.pruning.masks import attach
 from tests.support import ROOT
-from tests.support.small import make_ticket
+from tests.support.scripts import retrain
 
 PAGE = ROOT / "docs" / "interoperation.md"
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("ticket")
-    paths = make_ticket(folder)
-    command = [sys.executable, ROOT / "workflow" / "scripts" / "retrain.py", "--keep-weights"]
-    command += ["--clean", paths["clean"], "--weights", paths["init"], "--mask", paths["mask"]]
-    command += ["--out", folder / "run", "--epochs", "1", "--crop-padding", "1"]
-    subprocess.run(command, check=True, capture_output=True)
-    return folder / "run", paths["mask"]
+def trained(ticket, warm):
+    status, text = retrain(warm, ticket, "kept", "--keep-weights")
+    assert status == 0, text
+    return ticket / "kept", ticket / "mask.safetensors"
 
 
 def test_the_pages_snippets_run(trained):

@@ -13,7 +13,7 @@ from jackpot.analysis.reported import load_reported
 from jackpot.errors import JackpotError
 from jackpot.study import Plan, load_config, load_study
 from jackpot.study.tickets import PRUNERS, TICKETS
-from tests.support import ROOT, SNAKEMAKE
+from tests.support import ROOT, snake
 from tests.support.studies import written
 
 CELL = ["dataset", "model", "ticket", "check", "sparsity"]
@@ -131,13 +131,13 @@ def initialised(plan, dataset, model, ticket):
     job = plan.retrain(dataset, model, ticket, "none", "0.98", "0").inputs["weights"].job
     while job.rule != "initialise":
         job = job.inputs["weights"].job
-    return {k: v for k, v in job.options.items() if k not in ("seed", "architecture", "width")}
+    return {k: v for k, v in job.options.items() if k in ("initial", "options")}
 
 
 def test_vgg19_has_affine_batch_norm_where_theirs_has(studies):
     """mlrc2020: S/models/vgg.py has affine=False; GraSP/ and random_tickets/ have not."""
     study = studies["mlrc2020"]
-    plan, plain = plan_of(study), {"affine": False}
+    plan, plain = plan_of(study), {"options": {"affine": False}}
     for run in study.runs():
         if run.ticket == "dense":
             continue
@@ -145,7 +145,7 @@ def test_vgg19_has_affine_batch_norm_where_theirs_has(studies):
         ours = run.ticket == "grasp" or run.ticket.startswith("random")
         assert drawn == (plain if run.model == "vgg19" and not ours else {}), run
     dense = plan.dense("cifar10", "vgg19", "dense", "none", 0, 2020).inputs["metrics"].job
-    assert dense.inputs["weights"].job.options["affine"] is False
+    assert dense.inputs["weights"].job.options["options"] == {"affine": False}
     assert {run.model for run in study.runs()} == {"vgg19", "resnet32"}
 
 
@@ -153,9 +153,9 @@ def test_networks_of_su2020_are_theirs(studies):
     """models/vgg.py: fan-in and biases; models/resnet.py: bottlenecks from depth 54 on."""
     plan = plan_of(studies["su2020"])
     for model in studies["su2020"].models:
-        theirs = {"initial": "fan_in", "bias": True} if model.startswith("vgg") else {}
+        theirs = {"initial": "fan_in", "options": {"bias": True}} if model.startswith("vgg") else {}
         if model == "resnet56":
-            theirs = {"bottleneck": True}
+            theirs = {"options": {"bottleneck": True}}
         assert initialised(plan, "cifar10", model, "random") == theirs
     plan = plan_of(studies["grasp2020"])
     assert initialised(plan, "cifar10", "vgg19", "grasp") == {}
@@ -259,11 +259,8 @@ def test_every_value_says_where_it_comes_from(name):
 
 @pytest.mark.workflow
 def test_a_dry_run_lists_every_cell_and_shared_work_once(studies, tmp_path):
-    command = [SNAKEMAKE, "-n", "--config", "study=studies/mlrc2020.yaml"]
-    command += [f"results_dir={tmp_path}/results", f"data_dir={tmp_path}/data"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    text = done.stdout + done.stderr
+    config = ["study=studies/mlrc2020.yaml", f"results_dir={tmp_path}/results"]
+    text = snake.succeed(ROOT, "-n", "--config", *config, f"data_dir={tmp_path}/data")
     jobs = Counter(re.findall(r"^Job \d+: (.*)$", text, re.M))
     assert set(jobs.values()) == {1}
     runs = studies["mlrc2020"].runs()

@@ -2,11 +2,8 @@
 
 import csv
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,13 +12,13 @@ import yaml
 from jackpot.settings import Training
 from tests.support import ROOT
 from tests.support.reduced import image_folder, reduced, snakemake
+from tests.support.scripts import succeed
 from tests.support.small import make_data
 from tests.support.synthetic import make_study
 
 PAGE = ROOT / "docs" / "parity.md"
 TARGET = re.compile(r"`snakemake -c1 --config study=studies/(\w+).yaml -- results/\1/(\S+)`")
 SCRIPT = re.compile(r"`python (workflow/scripts/\w+\.py) ([^`]*)`")
-WARM = ROOT / "workflow" / "scripts" / "warm.py"
 
 
 def rows(test):
@@ -63,8 +60,7 @@ def test_cells(study, images, tmp_path):
     wanted = targets()[study]
     results = tmp_path / "results" / study
     path = reduced(study, tmp_path)
-    done = snakemake(path, images, tmp_path, "--", *(str(results / t) for t in sorted(wanted)))
-    assert done.returncode == 0, done.stderr[-3000:]
+    snakemake(path, images, tmp_path, "--", *(results / target for target in sorted(wanted)))
     for target in wanted:
         metrics = json.loads((results / target).read_text())
         _, dataset, model, ticket, check, sparsity, seed, _ = target.split("/")
@@ -79,7 +75,7 @@ def test_cells(study, images, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
+def files(tmp_path_factory, warm):
     """What the words in capitals stand for, made by the real scripts."""
     folder = tmp_path_factory.mktemp("p")
     clean, out = folder / "clean.safetensors", folder / "pre"
@@ -94,40 +90,21 @@ def files(tmp_path_factory):
         "SOURCE": folder / "data" / "digits" / "source.json",
     }
     make_study().runs.to_csv(known["RUNS"], index=False)
-    run(folder, "initialise", "--data", clean, "--out", known["INIT"], *NARROW)
-    files = ("--clean", clean, "--data", clean, "--weights", known["INIT"], "--out", out)
-    run(folder, "pretrain", *files, "--epochs", 1)
-    files = ("--data", clean, "--weights", known["INIT"], "--out", out)
-    run(folder, "prune", *files, "--score", "random", "--sparsities", 0.6)
-    run(
-        folder,
-        "download",
-        "--dataset",
-        "digits",
-        "--kind",
-        "digits",
-        "--out",
-        folder / "data/digits/source.json",
-    )
+    made, digits = ("--data", clean, "--weights", known["INIT"], "--out", out), ("--kind", "digits")
+    for command in (
+        ("initialise", "--data", clean, "--out", known["INIT"], *NARROW),
+        ("pretrain", "--clean", clean, *made, "--epochs", 1),
+        ("prune", *made, "--score", "random", "--sparsities", 0.6),
+        ("download", "--dataset", "digits", *digits, "--out", known["SOURCE"]),
+    ):
+        succeed(*command, environment=warm)
     return known
 
 
 NARROW = ("--architecture", "vgg5", "--width", 4)
 
 
-def run(folder, script, *arguments):
-    """A script in a fork of a process that has imported torch, as Snakemake's jobs are."""
-    path = script if script.endswith(".py") else f"workflow/scripts/{script}.py"
-    warm = {"JACKPOT_WARM": str(folder.parent / "warm"), "JACKPOT_WARM_OWNER": str(os.getpid())}
-    command = [sys.executable, "-S", "-E", WARM, ROOT / path, *map(str, arguments)]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, **warm}
-    )
-    assert done.returncode == 0, f"{shlex.join(map(str, command))}\n{done.stderr}"
-
-
-@pytest.mark.workflow
-def test_scripts(files, tmp_path):
+def test_scripts(files, warm, tmp_path):
     for number, cells in enumerate(rows("scripts")):
         out = tmp_path / str(number)
         out.mkdir()
@@ -135,7 +112,7 @@ def test_scripts(files, tmp_path):
         arguments = placed(shlex.split(options), {**files, "OUT": out})
         if Path(script).stem in ("pretrain", "retrain") and "--epochs" not in arguments:
             arguments += ["--epochs", "1"]
-        run(files["CLEAN"].parent, script, *arguments)
+        succeed(script, *arguments, environment=warm)
         for made in re.findall(r"`OUT/([^`]+)`", " ".join(cells[1:-2])):
             assert (out / made).exists(), cells
         assert any(out.iterdir()), cells

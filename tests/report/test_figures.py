@@ -1,17 +1,24 @@
 """Figures: the files, the same bytes from the same numbers, and what is drawn where."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_rgb
+from matplotlib import rc_context
+from matplotlib.colors import to_hex, to_rgb
 
+from jackpot import vocabulary
 from jackpot.analysis.frames import mask_densities, prepare_runs
 from jackpot.errors import JackpotError
-from jackpot.report import figures, style
-from jackpot.report.panels import Block, lay_out
+from jackpot.report import figures
+from jackpot.report.forest import forest
+from jackpot.report.panels import Block, lay_out, scale_for
+from jackpot.report.style import RC, handle
 from tests.support.synthetic import make_study
 
 SMALL = {"tickets": ("snip", "lottery", "random", "mine"), "epochs": 6, "layers": 5}
+FIGURES = ("verdicts", "sanity_checks", "tickets", "layer_densities", "learning_curves")
 
 
 @pytest.fixture(scope="module")
@@ -20,10 +27,41 @@ def made():
 
 
 def _table(made, name):
-    return {"layer_densities": made.layers, "learning_curves": made.histories}.get(name, made.runs)
+    tables = {"layer_densities": made.layers, "learning_curves": made.histories}
+    return {**tables, "verdicts": made.verdicts}.get(name, made.runs)
 
 
-@pytest.mark.parametrize("name", ["sanity_checks", "tickets", "layer_densities", "learning_curves"])
+@pytest.fixture
+def drawn(monkeypatch):
+    """Draws a figure by name without writing a file."""
+
+    def draw(name, table):
+        kept = []
+
+        def keep(draw, out_stem):
+            with rc_context(RC):
+                kept.append(draw())
+
+        monkeypatch.setattr(figures, "draw_and_save", keep)
+        getattr(figures, name)(table, "unused")
+        return kept[0]
+
+    return draw
+
+
+def _panels(figure):
+    return {ax.get_title("left"): ax for ax in figure.axes}
+
+
+def _shown(figure):
+    """Every text of a figure but the numbers of its axes."""
+    texts = [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
+    for ax in figure.axes:
+        texts += [*ax.texts, ax.xaxis.label, ax.yaxis.label]
+    return [text for text in texts if text.get_text()]
+
+
+@pytest.mark.parametrize("name", FIGURES)
 def test_writes_three_files_with_the_same_bytes_whatever_the_row_order(made, tmp_path, name):
     draw, table = getattr(figures, name), _table(made, name)
     first = draw(table, tmp_path / "one" / name)
@@ -42,71 +80,232 @@ def test_writes_three_files_with_the_same_bytes_whatever_the_row_order(made, tmp
         {"tickets": ()},
         {"tickets": ("snip", "my_own", "random_global"), "diverged": 1.0},
         {"tickets": ("snip",), "collapsed": 1.0, "missing": 0.5},
+        {"datasets": ("a", "b", "c"), "tickets": ("snip",), "sparsities": (0.5, 0.9, 0.99)},
     ],
 )
-def test_odd_studies_are_drawn(tmp_path, shape):
+@pytest.mark.parametrize("name", FIGURES)
+def test_odd_studies_are_drawn(drawn, shape, name):
     made = make_study(**shape, epochs=3, layers=3)
-    figures.sanity_checks(made.runs, tmp_path / "a")
-    figures.tickets(made.runs, tmp_path / "b")
-    figures.layer_densities(made.layers, tmp_path / "c")
-    figures.learning_curves(made.histories, tmp_path / "d")
-    assert len(list(tmp_path.glob("*.svg"))) == 4
+    figure = drawn(name, _table(made, name))
+    figure.draw_without_rendering()
+    sizes = [text.get_fontsize() for text in _shown(figure)]
+    assert sizes and min(sizes) >= 7
 
 
-def _accuracy_axes(runs, monkeypatch):
-    """The axes of the sanity-check figure by panel key, without writing a file."""
-    kept = {}
-
-    def keep(draw, out_stem):
-        with style.rc_context(style.RC):
-            kept["figure"] = draw()
-
-    monkeypatch.setattr(figures, "draw_and_save", keep)
-    figures.sanity_checks(runs, "unused")
-    return kept["figure"], {ax.get_title("left"): ax for ax in kept["figure"].axes}
-
-
-def test_points_are_means_and_bars_standard_deviations_over_seeds(monkeypatch):
+def test_points_are_means_and_bars_standard_deviations_over_seeds(drawn):
     made = make_study(tickets=("snip",), sparsities=(0.8, 0.95), seeds=range(4))
-    _, axes = _accuracy_axes(made.runs, monkeypatch)
+    ax = _panels(drawn("sanity_checks", made.runs))["SNIP"]
     chosen = made.runs[(made.runs.ticket == "snip") & (made.runs.check == "rearranged")]
     values = [
         chosen[chosen.sparsity == s].sort_values("seed").test_accuracy.to_numpy()
         for s in (0.8, 0.95)
     ]
-    colour = to_rgb(style.CHECK_LOOKS["rearranged"].colour)
-    bars = [c for c in axes["SNIP"].containers if to_rgb(c.lines[0].get_color()) == colour]
-    (bar,) = bars
+    colour = to_rgb(vocabulary.CHECKS["rearranged"].colour)
+    (bar,) = [c for c in ax.containers if to_rgb(c.lines[0].get_color()) == colour]
     np.testing.assert_allclose(bar.lines[0].get_ydata().astype(float), [v.mean() for v in values])
     ends = np.array([segment[:, 1] for segment in bar.lines[2][0].get_segments()])
     half = np.sqrt([((v - v.mean()) ** 2).sum() / 3 for v in values])
     np.testing.assert_allclose((ends[:, 1] - ends[:, 0]) / 2, half)
 
 
-def test_collapsed_and_diverged_runs_stay_in_view(monkeypatch):
+@pytest.mark.parametrize("name", ["sanity_checks", "tickets"])
+def test_a_point_stands_by_its_own_sparsity_and_no_two_at_one_place(drawn, name):
+    runs = make_study(sparsities=(0.5, 0.9, 0.95)).runs
+    elsewhere = make_study(models=("vgg5",), sparsities=(0.98,)).runs
+    for ax in drawn(name, pd.concat([runs, elsewhere])).axes:
+        labels = [text.get_text() for text in ax.get_xticklabels()]
+        assert labels in (["50", "90", "95"], ["98"])  # a panel has its own sparsities alone
+        places = np.concatenate([bar.lines[0].get_xdata() for bar in ax.containers]).astype(float)
+        assert len(places) == len(labels) * len(ax.containers)
+        assert (np.abs(places - np.round(places)) < 0.45).all()
+        assert (np.bincount(np.round(places).astype(int)) == len(ax.containers)).all()
+        assert np.diff(np.sort(places)).min() > 0.05
+
+
+def test_collapsed_and_diverged_runs_stay_in_view_and_squeeze_nothing(drawn):
     runs = make_study(tickets=("snip",)).runs
     is_cell = (runs.ticket == "snip") & (runs.check == "none") & (runs.sparsity == 0.98)
     runs.loc[is_cell & (runs.seed == 0), ["test_accuracy", "collapsed"]] = [10.0, True]
     runs.loc[is_cell & (runs.seed == 1), "test_accuracy"] = np.nan
-    figure, axes = _accuracy_axes(runs, monkeypatch)
-    assert axes["SNIP"].get_ylim()[0] > 50
-    edge = [line for line in axes["SNIP"].lines if line.get_markerfacecolor() == "none"]
-    assert sorted((line.get_marker(), len(line.get_xdata())) for line in edge) == [
-        ("v", 1),
-        ("x", 1),
+    figure = drawn("sanity_checks", runs)
+    ax = _panels(figure)["SNIP"]
+    low, high = ax.get_ylim()
+    assert low < 10 and high < 101
+    typical = runs[runs.test_accuracy > 10].test_accuracy
+    place = ax.transData.transform([(0, y) for y in (low, typical.min(), typical.max(), high)])[
+        :, 1
     ]
-    legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert {"diverged run", "run below the axis", "dense (nothing pruned)"} <= set(legend)
+    assert (place[2] - place[1]) / (place[3] - place[0]) > 0.4
+    crosses = [line for line in ax.lines if line.get_marker() == "x"]
+    assert [len(line.get_xdata()) for line in crosses] == [1]
+    legend = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert {"diverged run", "compressed part of the axis", "dense"} <= legend
+
+
+def test_a_scale_in_two_parts_is_monotone_continuous_and_its_own_inverse():
+    typical = pd.Series(np.linspace(88, 96, 50))
+    scale = scale_for(pd.concat([typical, pd.Series([10.0, 97.0])]), typical)
+    assert 60 < scale.knee <= 88 and scale.low < 10 and scale.high > 97
+    values = np.linspace(scale.low, scale.high, 2001)
+    places = scale._place_of(values)
+    steps = np.diff(places)
+    assert (steps > 0).all() and steps.max() < 0.01
+    np.testing.assert_allclose(scale._value_at(places), values)
+    assert scale_for(typical, typical).knee is None
+
+
+def test_a_panel_of_learning_curves_has_few_lines(drawn):
+    made = make_study(tickets=("snip", "lr_rewinding", "random"), epochs=5, sparsities=(0.9,))
+    more = made.histories[(made.histories.ticket == "snip") & (made.histories.check == "none")]
+    own = [more.assign(check=f"own_{i}") for i in range(4)]
+    histories = pd.concat([made.histories, *own])
+    figure = drawn("learning_curves", histories)
+    counts = [sum(len(line.get_xdata()) > 1 for line in ax.lines) for ax in figure.axes]
+    assert max(counts) <= 6  # the dense network, the original and four checks
+    lines = sum(counts) - 2 * len(counts)
+    shown = histories[histories.ticket != "dense"].groupby("ticket").check.nunique()
+    assert lines == (shown - 1).sum()
+
+
+def test_every_line_of_the_densities_has_its_sparsity_and_markers_everywhere_or_nowhere(drawn):
+    for layers in (5, 33):
+        made = make_study(tickets=("snip", "random"), sparsities=(0.8, 0.9, 0.98), layers=layers)
+        for ax in drawn("layer_densities", made.layers).axes:
+            names = [text.get_text() for text in ax.texts]
+            assert names == ["80 %", "90 %", "98 %"]
+            markers = {line.get_marker() for line in ax.lines if len(line.get_xdata())}
+            assert all(line.get_markevery() is None for line in ax.lines)
+            assert (markers == {""}) == (layers == 33)
+
+
+def test_layers_that_all_collapsed_are_drawn(drawn):
+    layers = make_study(tickets=("snip",), sparsities=(0.9999,), layers=4).layers.assign(kept=0)
+    (ax,) = drawn("layer_densities", layers).axes
+    crosses = [line for line in ax.lines if line.get_marker() == "x" and len(line.get_xdata())]
+    assert crosses and all(list(line.get_xdata()) == [0, 1, 2, 3] for line in crosses)
+    assert ax.get_yscale() == "log"
+
+
+# -- the forest plot ------------------------------------------------------------------------------
+
+
+def _marker_of(ax, row):
+    """The symbol and colour on a line of the forest plot, and where it stands."""
+    marks = {style.marker for style in vocabulary.VERDICTS.values()}
+    (found,) = [
+        line
+        for line in ax.lines
+        if line.get_marker() in marks and np.allclose(line.get_ydata(), row + 0.5)
+    ]
+    return found.get_marker(), to_hex(found.get_color()), float(found.get_xdata()[0])
+
+
+def _cells_of(figure):
+    """``(axes, line, words left of the axis)`` of every cell, from top to bottom, by column."""
+    for ax in figure.axes:
+        words = {}
+        for text in ax.texts:
+            if text.get_transform() is not ax.transData:
+                words.setdefault(int(text.get_position()[1]), []).append(text.get_text())
+        yield from ((ax, line, found) for line, found in sorted(words.items()) if "%" in str(found))
+
+
+@pytest.mark.parametrize("tickets", [("snip",), ("lr_rewinding", "hybrid", "synflow"), None])
+def test_every_cell_has_a_row_with_its_mean_and_verdict(tickets):
+    made = make_study(**({"tickets": tickets} if tickets else {}), seeds=range(5), diverged=0.02)
+    judged = made.verdicts
+    with rc_context(RC):
+        figure = forest(judged)
+    rows = list(_cells_of(figure))
+    assert len(rows) == len(judged)
+    found = sorted((*_marker_of(ax, line), words[-1]) for ax, line, words in rows)
+    style = vocabulary.VERDICTS
+    low, high = figure.axes[0].get_xlim()
+    expected = sorted(
+        (
+            style[row.verdict].marker,
+            style[row.verdict].colour.lower(),
+            row.mean_difference,
+            f"{row.n}",
+        )
+        for row in judged.itertuples()
+    )
+    for got, wanted in zip(found, expected, strict=True):
+        assert got[:2] == wanted[:2] and got[3] == wanted[3]
+        assert got[2] == pytest.approx(np.clip(wanted[2], low, high), abs=0.05 * (high - low))
+
+
+def test_a_cell_far_out_is_clipped_and_says_so_and_squeezes_nothing():
+    judged = make_study(tickets=("snip",), seeds=range(5)).verdicts
+    judged.loc[3, ["mean_difference", "ci95_low", "ci95_high"]] = [-60.0, -64.0, -56.0]
+    with rc_context(RC):
+        figure = forest(judged)
+    (ax,) = figure.axes
+    low, high = ax.get_xlim()
+    assert high - low < 20 * judged.margin[0] and low < -2 * judged.margin[0]
+    arrows = [line for line in ax.lines if line.get_marker() == "<"]
+    assert [float(line.get_xdata()[0]) for line in arrows] == [low]
+    assert "−60.0" in [text.get_text() for text in ax.texts]
+
+
+def test_rows_stand_by_ticket_and_by_what_is_spoiled():
+    judged = make_study(tickets=("hybrid", "lr_rewinding"), seeds=range(3)).verdicts
+    judged = pd.concat([judged, judged[judged.check == "rearranged"].assign(check="own_one")])
+    with rc_context(RC):
+        (ax,) = forest(judged).axes
+    left = [text for text in ax.texts if text.get_transform() is not ax.transData]
+    left = sorted(left, key=lambda text: text.get_position()[1])
+    words = [text.get_text() for text in left if text.get_text()]
+    kinds = ("lr rewinding", "hybrid", "data", "mask", "weights", "other", "own one", "rearranged")
+    assert [word for word in words if word in kinds] == [
+        *("lr rewinding", "data", "mask", "rearranged", "weights", "other", "own one"),
+        *("hybrid", "data", "mask", "rearranged", "other", "own one"),
+    ]
+
+
+def test_the_wider_interval_over_looks_is_drawn_where_there_is_one():
+    judged = make_study(tickets=("snip",), seeds=range(5)).verdicts
+    wider = judged.assign(
+        ci_repeated_low=judged.ci95_low - 0.1, ci_repeated_high=judged.ci95_high + 0.1
+    )
+    for table, times in ((judged, 0), (wider, 1)):
+        with rc_context(RC):
+            figure = forest(table)
+        legend = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert sum("looks" in text for text in legend) == times
+
+
+@pytest.mark.parametrize("size", [{"tickets": ("snip",)}, {}])
+def test_no_words_of_the_forest_plot_meet(size):
+    judged = make_study(**size, seeds=range(4), collapsed=0.2).verdicts
+    judged.loc[0, "check"] = "random_labels+shuffled_weights"
+    with rc_context(RC):
+        figure = forest(judged)
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()
+    texts = _shown(figure)
+    boxes = [text.get_window_extent(renderer).padded(-0.5) for text in texts]
+    width, height = figure.get_size_inches() * figure.dpi
+    for (one, box), (other, another) in combinations(zip(texts, boxes, strict=True), 2):
+        assert not box.overlaps(another), (one.get_text(), other.get_text())
+    assert all(
+        box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height for box in boxes
+    )
+    assert min(text.get_fontsize() for text in texts) >= 7
+
+
+# -- panels and styles ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("counts", [[1], [2], [6, 6], [5, 2, 7], [9]])
-def test_no_label_meets_another(counts):
+@pytest.mark.parametrize("shared", [True, False])
+def test_no_label_meets_another(counts, shared):
     blocks = [
-        Block(f"dataset{b} · model", [((b, i), f"ticket {i}") for i in range(n)])
+        Block(f"dataset{b} · model", [((b, i), f"ticket {i}") for i in range(n)], shared)
         for b, n in enumerate(counts)
     ]
-    handles = [look.handle() for look in style.CHECK_LOOKS.values()]
-    with style.rc_context(style.RC):
+    handles = [handle(style) for style in vocabulary.CHECKS.values()]
+    with rc_context(RC):
         figure, axes = lay_out(blocks, handles, "sparsity (%)", "test accuracy (%)")
         for ax in axes.values():
             ax.set(xlim=(-0.6, 1.6), xticks=[0, 1], xticklabels=["90", "99.5"])
@@ -126,14 +325,20 @@ def _lightness(colour):
     return float(np.dot([0.2126, 0.7152, 0.0722], linear))
 
 
-@pytest.mark.parametrize("known", [style.CHECK_LOOKS, style.TICKET_LOOKS])
-def test_looks_can_be_told_apart_without_colour(known):
+@pytest.mark.parametrize("known", [vocabulary.CHECKS, vocabulary.TICKETS, vocabulary.VERDICTS])
+def test_styles_can_be_told_apart_without_colour(known):
     names = [*known, *(f"own_{i}" for i in range(6))]
-    chosen = style.looks(names, known)
+    chosen = vocabulary.styles(names, known)
     assert list(chosen) == names
-    assert len({look.marker for look in chosen.values()}) == len(names)
+    assert len({style.marker for style in chosen.values()}) == len(names)
+    assert all(chosen[name].label == name.replace("_", " ") for name in names[len(known) :])
     # 3:1 on white would lose sky blue and orange; they carry marker and dash as well.
-    assert all(_lightness(look.colour) < 0.45 for look in chosen.values())
+    assert all(_lightness(style.colour) < 0.45 for style in chosen.values())
+
+
+def test_thirty_names_of_a_users_own_differ():
+    chosen = vocabulary.styles([f"own_{i}" for i in range(30)], vocabulary.TICKETS).values()
+    assert len({(style.marker, style.colour) for style in chosen}) == 30
 
 
 def test_a_mask_with_equal_counts_is_drawn_once():

@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 
 from jackpot.analysis import tables
+from jackpot.analysis.design import Design
 from jackpot.analysis.frames import prepare_runs
 from jackpot.errors import JackpotError
 from jackpot.report import answer, evidence, figures
 from jackpot.report.page import TEMPLATES, write_report
+from jackpot.vocabulary import words
 from tests.support.synthetic import make_study
 
 CLAIMS = [
@@ -96,12 +98,13 @@ def test_it_opens_on_the_answer_and_shows_every_value(page, made):
 
 def test_missing_cells_come_with_their_command(page, made):
     text, _ = _read(page)
+    command = "snakemake --cores all --config study=studies/made_up.yaml"
     done = {tuple(row) for row in made.runs[evidence.RUN].itertuples(index=False)}
     expected = made.about["expected_runs"]
     missing = [run for run in expected if tuple(run[n] for n in evidence.RUN) not in done]
     assert missing and f"{len(missing)} of {len(expected)} runs" in text
     for run in expected:
-        assert (f"snakemake --cores 1 {run['path']} " in text) == (run in missing)
+        assert (f"{command} -- {run['path']} " in text) == (run in missing)
 
 
 def test_it_works_with_runs_alone(made, tmp_path):
@@ -132,38 +135,112 @@ def test_a_figure_that_is_not_there_is_named(made, tmp_path):
 def _verdicts(*rows):
     columns = ["dataset", "model", "ticket", "check", "sparsity", "verdict"]
     frame = pd.DataFrame([("d", "m", *row) for row in rows], columns=columns)
-    return frame.assign(mean_difference=-0.5, n=3, seeds_to_decide=8)
+    return frame.assign(mean_difference=-0.5, n=3)
 
 
 def test_does_the_ticket_need_it():
-    found = answer.needs(
-        _verdicts(
-            ("snip", "random_labels", 0.9, "unaffected"),
-            ("snip", "random_pixels", 0.9, "improved"),
-            ("snip", "rearranged", 0.9, "unaffected"),
-            ("snip", "rearranged", 0.98, "degraded"),
-            ("lr_rewinding", "shuffled_weights", 0.9, "degraded"),
-            ("lr_rewinding", "shuffled_weights", 0.98, "undecided"),
-            ("lr_rewinding", "half_dataset", 0.9, "too_few_seeds"),
-        )
+    verdicts = _verdicts(
+        ("snip", "random_labels", 0.9, "unaffected"),
+        ("snip", "random_pixels", 0.9, "improved"),
+        ("snip", "rearranged", 0.9, "unaffected"),
+        ("snip", "rearranged", 0.98, "degraded"),
+        ("lr_rewinding", "shuffled_weights", 0.9, "degraded"),
+        ("lr_rewinding", "shuffled_weights", 0.98, "undecided"),
+        ("lr_rewinding", "half_dataset", 0.9, "too_few_seeds"),
+        ("mine", "rearranged", 0.9, "unaffected"),
     )
+    found = answer.needs(verdicts)
     assert found["columns"] == ["its data", "the mask's positions", "its weights"]
     kinds = {ticket: [a["kind"] for a in answers] for ticket, answers in found["rows"]}
-    assert kinds == {"SNIP": ["no", "depends", "none"], "lr rewinding": ["open", "none", "yes"]}
-    words = [a["word"] for a in found["rows"][1][1]]
-    assert words == ["these seeds cannot tell", "not checked", "yes, where these seeds can tell"]
+    assert kinds == {
+        "mine": ["none", "no", "none"],
+        "SNIP": ["no", "depends", "none"],
+        "lr rewinding": ["open", "none", "yes"],
+    }
+    # A reader's own pruner comes first.
+    assert list(kinds) == ["mine", "SNIP", "lr rewinding"]
+    words = [a["word"] for a in found["rows"][2][1]]
+    assert words == ["undecided", "not run", "yes, where decided"]
+    found = answer.needs(verdicts, {"mine": ["none", "rearranged", "reinitialized"]})
+    words = [a["word"] for a in found["rows"][0][1]]
+    assert words == ["does not apply: sees no data", "no", "not run"]
 
 
-def test_undecided_cells_say_how_many_more_seeds():
-    (grid,) = answer.grids(
-        _verdicts(
-            ("snip", "rearranged", 0.9, "undecided"), ("snip", "rearranged", 0.98, "degraded")
-        )
+def test_the_grid_tells_not_run_from_does_not_apply():
+    verdicts = _verdicts(
+        ("synflow", "rearranged", 0.9, "undecided"),
+        ("synflow", "rearranged", 0.98, "degraded"),
+        ("snip", "random_labels", 0.9, "unaffected"),
+        ("lottery", "half_dataset", 0.9, "degraded"),
     )
-    (ticket, (cell,)) = grid["rows"][0]
-    assert ticket == "SNIP"
-    assert [item["more"] for item in cell] == ["+5 seeds", ""]
-    assert [item["sparsity"] for item in cell] == ["90 %", "98 %"]
+    applicable = {
+        "synflow": ["none", "rearranged"],
+        "snip": ["none", "random_labels", "rearranged"],
+        "lottery": ["none", "random_labels", "half_dataset", "rearranged"],
+    }
+    (grid,) = answer.grids(verdicts, applicable)
+    assert [head for head, _ in grid["checks"]] == ["random labels", "half dataset", "rearranged"]
+    shown = {
+        (ticket, sparsity): [cell if isinstance(cell, str) else cell["verdict"] for cell in cells]
+        for ticket, lines in grid["rows"]
+        for sparsity, cells in lines
+    }
+    no, not_yet = "does not apply", "not run"
+    assert shown == {
+        ("SNIP", "90 %"): ["unaffected", no, not_yet],
+        ("SynFlow", "90 %"): [no, no, "undecided"],
+        ("SynFlow", "98 %"): [no, no, "degraded"],
+        ("lottery", "90 %"): [not_yet, "degraded", not_yet],
+    }
+    assert grid["notes"] == [
+        "Does not apply: half dataset to SNIP, made without pretraining.",
+        "Does not apply: random labels and half dataset to SynFlow, made without data.",
+    ]
+    (unknown,) = answer.grids(verdicts)
+    assert "does not apply" not in str(unknown)
+
+
+def test_a_claim_and_the_grid_are_told_apart():
+    rows = _verdicts(("snip", "rearranged", 0.9, "x"), ("snip", "rearranged", 0.98, "x"))
+    rows = rows.assign(outcome=["did_not_hold", "held"], ci95_low=-1.0, ci95_high=0.0)
+    claim = {"id": "a", "sentence": "A claim", "verdict": "did_not_hold"}
+    claim["rows"] = rows.to_dict("records")
+    grid = _verdicts(
+        ("snip", "rearranged", 0.9, "undecided"), ("snip", "rearranged", 0.98, "unaffected")
+    )
+    (entry,) = answer.claim_entries([claim], grid)
+    assert entry["short"] == (
+        "2 cells: 1 for it and 1 against it; the grid, where each must convince by itself, "
+        "leaves 1 of these undecided"
+    )
+    table = evidence.claim_rows(entry)
+    assert [column.label for column in table.columns[-2:]] == ["in this claim", "in the grid"]
+    assert [[cell.text for cell in row[-2:]] for row in table.rows] == [
+        ["✗ against it", "? undecided"],
+        ["✓ for it", "≈ unaffected"],
+    ]
+
+
+def test_claims_that_cannot_be_tested_are_folded_away(made, tmp_path):
+    untested = [{**CLAIMS[0], "sentence": "Nothing of the kind", "verdict": "not_tested"}]
+    page = write_report(tmp_path / "r.html", runs=made.runs, claims=[*CLAIMS, *untested])
+    html = page.read_text()
+    folded = re.search(r"<details>\s*<summary>1 further claim.*?</details>", html, re.S)[0]
+    assert "Nothing of the kind" in folded and html.count("Nothing of the kind") == 1
+    assert CLAIMS[0]["sentence"] not in folded
+    assert "The papers’ one claim that this study can test: 1 held." in _read(page)[0]
+
+
+def test_it_opens_on_the_picture_of_the_verdicts(made, tmp_path):
+    drawn = figures.tickets(made.runs, tmp_path / "tickets")
+    drawn += figures.verdicts(made.verdicts, tmp_path / "verdicts")
+    page = write_report(tmp_path / "r.html", runs=made.runs, verdicts=made.verdicts, figures=drawn)
+    _, elements = _read(page)
+    ids = [a["id"] for _, a in elements if "id" in a]
+    order = [ids.index(name) for name in ("answer", "figure-verdicts", "looks", "figure-tickets")]
+    assert order == sorted(order)
+    first = next(tag for tag, a in elements if tag == "img" or "lead" in a.get("class", ""))
+    assert first == "img"
 
 
 def test_summary_counts_what_happened(made):
@@ -182,7 +259,9 @@ def test_a_collapsed_layer_is_said_so():
     assert cells and all(cell.text == "0 (collapsed)" for cell in cells)
 
 
-@pytest.mark.parametrize("stem", ["sanity_checks", "tickets", "layer_densities", "learning_curves"])
+@pytest.mark.parametrize(
+    "stem", ["verdicts", "sanity_checks", "tickets", "layer_densities", "learning_curves"]
+)
 def test_every_figure_has_a_caption_file_of_two_paragraphs(stem):
     text = (TEMPLATES / f"{stem}.rst").read_text(encoding="utf-8").strip()
     assert len(text.split("\n\n")) == 2 and "{" not in text
@@ -190,5 +269,33 @@ def test_every_figure_has_a_caption_file_of_two_paragraphs(stem):
 
 def test_verdicts_of_nan_are_dashes(made):
     verdicts = made.verdicts.assign(**dict.fromkeys(("ci95_low", "p_difference_holm"), np.nan))
-    table = evidence.verdict_numbers(verdicts)
+    table = evidence.verdict_numbers(verdicts, Design())
     assert all(row[8].text == "–" and row[10].text == "–" for row in table.rows)
+
+
+def test_a_sentence_for_every_verdict(made):
+    for row in made.verdicts.to_dict("records"):
+        sentence = answer.explain(row)
+        assert sentence.startswith(words(row["verdict"]).capitalize())
+        assert "more seeds" not in sentence
+        hidden = "could still be hidden" in sentence
+        assert hidden == (row["verdict"] == "unaffected")
+        assert "hidden" not in answer.explain({**row, "collapsed": (3,)})
+    undecided = made.verdicts[made.verdicts.verdict == "undecided"].iloc[0]
+    far = {**undecided, "look": 1, "looks": 3}
+    assert "at look 1 of 3, and perhaps not by the last one" in answer.explain(
+        {**far, "likely_look": pd.NA}
+    )
+    assert "look 3 is likely to" in answer.explain({**far, "likely_look": 3})
+    assert "look 2 is likely to" in answer.explain({**far, "likely_look": 1})
+    assert "this was the last look" in answer.explain({**far, "look": 3})
+
+
+def test_what_holds_without_normality_pays_for_cells_and_looks(made):
+    cells = len(made.verdicts)
+    seeds = int(made.verdicts.n.max())
+    verdicts = made.verdicts.assign(n=seeds, look=1)
+    looks = evidence.verdict_numbers(verdicts, Design(looks=(3, 6, 9))).note
+    assert f"{seeds} seeds alone could give no p below 1 here" in looks and "looks" in looks
+    many = evidence.verdict_numbers(verdicts.assign(n=20), Design()).note
+    assert f"20 seeds alone could give no p below {tables.p_text(cells * 2 / 2**20)} here." in many

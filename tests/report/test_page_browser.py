@@ -5,6 +5,7 @@ import shutil
 import time
 from importlib.util import find_spec
 
+import pandas as pd
 import pytest
 
 from jackpot.analysis import tables
@@ -115,6 +116,22 @@ def test_no_sideways_scrolling_and_no_clipped_text(open_page, tmp_path, width, s
     page.screenshot(path=tmp_path / f"{width}-{scheme}.png", full_page=True)
 
 
+def test_a_grid_of_eleven_checks_is_whole_on_a_laptop(open_page, made, tmp_path):
+    one = made.verdicts[made.verdicts.check == "rearranged"]
+    more = [
+        one.assign(check=c) for c in ("inverted", "redrawn_magnitudes", "redrawn_signs", "my_check")
+    ]
+    verdicts = pd.concat([made.verdicts, *more]).assign(likely_look=pd.NA)
+    path = write_report(tmp_path / "wide.html", runs=made.runs, verdicts=verdicts)
+    page = open_page(1280, path=path)
+    columns, inside, room = page.evaluate(
+        "(() => { const t = document.querySelector('table.grid'), s = t.parentElement;"
+        " return [t.tHead.rows[0].cells.length, s.scrollWidth, s.clientWidth] })()"
+    )
+    assert columns == 2 + 11
+    assert inside <= room
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(375, "light"), (1440, "dark"), (1440, "light")])
 def test_axe_finds_nothing_serious(open_page, small_report, width, scheme):
     from axe_playwright_python.sync_playwright import Axe
@@ -222,7 +239,7 @@ def test_two_thousand_runs_open_quickly(open_page, tmp_path):
     )
     assert len(made.runs) > 2000
     # The number is known here; looking for it is not what this test is about.
-    verdicts = made.verdicts.assign(seeds_to_decide=9)
+    verdicts = made.verdicts.assign(likely_look=9)
     path = write_report(
         tmp_path / "large.html",
         runs=made.runs,

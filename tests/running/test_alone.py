@@ -61,10 +61,10 @@ def test_nothing_is_left_and_an_error_lets_go(tmp_path, capfd):
 
 
 def test_without_locks_it_is_said_and_the_training_goes_on(tmp_path, capfd, monkeypatch):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
 
-    monkeypatch.setattr("jackpot.running.place.fcntl.flock", refuse)
+    monkeypatch.setattr("jackpot.files.locks.lock_descriptor", refuse)
     reached = []
     with alone(str(tmp_path / "r.safetensors")):
         reached.append(1)

@@ -7,7 +7,8 @@ import shutil
 import pytest
 import torch
 
-from jackpot.running.finished import forget_finished, keep_finished, once, take_back
+from jackpot.running.finished import keep_finished, restore, train_or_restore
+from jackpot.running.links import forget_all_links
 from jackpot.stages.retrain import retrain
 from tests.support.small import CELL, FAST, make_ticket
 
@@ -37,15 +38,15 @@ def finished(tmp_path):
 
 def test_a_finished_cell_is_taken_back_byte_for_byte(tmp_path):
     out, resume, before = finished(tmp_path)
-    assert take_back(out, resume, "today", ["weights.safetensors"])
+    assert restore(out, resume, "today", ["weights.safetensors"])
     assert {file.name: file.read_bytes() for file in out.iterdir()} == before
     assert json.loads(before["metrics.json"])["fingerprints"]["run"] == "today"
 
 
 def test_one_of_other_settings_is_not(tmp_path):
     out, resume, _ = finished(tmp_path)
-    assert not take_back(out, resume, "tomorrow")
-    assert not take_back(out, None, "today")
+    assert not restore(out, resume, "tomorrow")
+    assert not restore(out, None, "today")
     assert not out.exists()
 
 
@@ -54,7 +55,7 @@ def test_a_damaged_one_is_not(tmp_path, name):
     out, resume, before = finished(tmp_path)
     file = tmp_path / ".resume" / "cell.finished" / name
     file.write_bytes(before[name][:-2] + bytes([before[name][-2] ^ 1]) + before[name][-1:])
-    assert not take_back(out, resume, "today", ["weights.safetensors"])
+    assert not restore(out, resume, "today", ["weights.safetensors"])
     assert not out.exists()
 
 
@@ -74,14 +75,14 @@ def test_a_training_is_done_once_unless_its_weights_are_spared(tmp_path, monkeyp
         keep_finished(out, resume)
 
     for _ in range(2):
-        once(args, training, ["trained.safetensors"])
+        train_or_restore(args, training, ["trained.safetensors"])
         assert {file.name: file.read_bytes() for file in out.iterdir()} == before
         shutil.rmtree(out)
     assert len(calls) == (2 if spared else 1)
 
 
-def test_a_collected_study_keeps_no_second_names(tmp_path):
+def test_a_collected_study_keeps_no_links(tmp_path):
     _, resume, _ = finished(tmp_path)
-    forget_finished(tmp_path)
-    assert not take_back(tmp_path / "out", resume, "today")
+    forget_all_links(tmp_path)
+    assert not restore(tmp_path / "out", resume, "today")
     assert not list((tmp_path / ".resume").iterdir())

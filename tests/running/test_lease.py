@@ -101,8 +101,8 @@ def test_a_machine_without_a_gpu_takes_the_same_path(tmp_path, monkeypatch):
     monkeypatch.setenv("JACKPOT_LEASES", str(tmp_path))
     cpu = torch.device("cpu")
     assert lease.lease_device(cpu) == cpu and not list(tmp_path.iterdir())
-    monkeypatch.setenv("JACKPOT_PRETEND_DEVICES", "2")
-    assert lease.lease_device(cpu) == cpu and len(list(tmp_path.iterdir())) == 1
+    assert lease.lease_device(cpu, 1, names=["a", "b"]) == cpu
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_visible_devices_are_honoured_and_named_as_the_machine_names_them(tmp_path, monkeypatch):
@@ -120,7 +120,8 @@ def test_visible_devices_are_honoured_and_named_as_the_machine_names_them(tmp_pa
     assert {path.name for path in tmp_path.iterdir()} == {"3.0.lock", "5.0.lock"}
 
 
-def test_a_slurm_job_keeps_its_leases_to_itself(monkeypatch):
+def test_a_slurm_job_keeps_its_leases_to_itself(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.delenv("JACKPOT_LEASES", raising=False)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     outside = lease.lease_folder()

@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -11,11 +9,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from jackpot.cli import add_training, parser_of
 from jackpot.running.tensorboard import write_events
 from jackpot.study import Plan, load_config, load_study
-from tests.support import ROOT
+from tests.support.scripts import retrain
 from tests.support.small import make_ticket
 from tests.support.studies import written
-
-RETRAIN = ROOT / "workflow" / "scripts" / "retrain.py"
 
 
 def events(folder):
@@ -27,13 +23,12 @@ def events(folder):
     }
 
 
-def test_a_run_writes_grasps_tags_beside_its_history_and_keeps_its_bits(tmp_path):
-    paths = make_ticket(tmp_path)
+def test_a_run_writes_grasps_tags_beside_its_history_and_keeps_its_bits(tmp_path, warm):
+    make_ticket(tmp_path)
     digests = []
     for name, options in (("without", []), ("with", ["--tensorboard"])):
-        command = [sys.executable, RETRAIN, "--clean", paths["clean"], "--weights", paths["init"]]
-        command += ["--mask", paths["mask"], "--out", tmp_path / name, "--epochs", "3"]
-        subprocess.run([*command, "--crop-padding", "1", *options], check=True, capture_output=True)
+        status, text = retrain(warm, tmp_path, name, *options)
+        assert status == 0, text
         digests.append(json.loads((tmp_path / name / "metrics.json").read_text()))
     assert digests[0]["weights_sha256"] == digests[1]["weights_sha256"]
     assert not (tmp_path / "without" / "tensorboard").exists()

@@ -19,8 +19,9 @@ def owner(tmp_path):
     """The environment of a warm server that ends with a sleeping process."""
     need(sys.platform == "linux", "warm processes need Linux")
     process = subprocess.Popen(["sleep", "600"])
-    # Not below tmp_path, which may be longer than a socket's path can be.
-    folder = Path(os.environ.get("TMPDIR", "/tmp")) / f"jackpot-test-{process.pid}"
+    # A socket's own path may have 107 characters at most.
+    folder = tmp_path / ("long" * 33) / "warm"
+    folder.parent.mkdir()
     environment = {
         **os.environ,
         "JACKPOT_WARM": str(folder),
@@ -126,3 +127,67 @@ def test_without_a_server_the_script_runs_in_the_ordinary_way(tmp_path):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("JACKPOT_WARM")}
     done = subprocess.run(command(script, "x"), env=environment, capture_output=True, text=True)
     assert (done.stdout, done.returncode) == ("['x']\n", 4)
+
+
+def test_a_strangers_folder_is_not_used_and_no_link_is_followed(tmp_path, owner):
+    need(os.geteuid() == 0, "another user is played by root")
+    victim, folder = tmp_path / "victim", Path(owner["JACKPOT_WARM"])
+    victim.write_text("precious")
+    script = written(tmp_path, "print('ran')\n")
+    folder.mkdir()
+    (folder / "lock").symlink_to(victim)
+    for mode, user in ((0o777, 65534), (0o700, 65534), (0o755, 0)):
+        folder.chmod(mode)
+        os.chown(folder, user, user)
+        done = subprocess.run(command(script), env=owner, capture_output=True, text=True)
+        assert done.returncode == 1 and not done.stdout
+        assert done.stderr.startswith(f"error: {folder}: not used, because it is not this user's")
+    folder.chmod(0o700)
+    done = subprocess.run(command(script), env=owner, capture_output=True, text=True)
+    assert done.returncode and not done.stdout and victim.read_text() == "precious"
+    (folder / "lock").unlink()
+    folder.rmdir()
+
+
+INTRUDER = """
+import array, json, os, socket, sys
+address, script, folder = sys.argv[1:]
+job = {"arguments": [script], "folder": folder, "environment": {}}
+os.chdir(address)
+os.setgid(65534); os.setuid(int(sys.stdin.read()))
+connection = socket.socket(socket.AF_UNIX)
+connection.connect("socket")
+message = json.dumps(job).encode()
+files = array.array("i", [0, 1, 2])
+try:
+    header = len(message).to_bytes(8, "big")
+    connection.sendmsg([header], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])
+    connection.sendall(message)
+    print("said", repr(connection.recv(100)), repr(connection.recv(100)))
+except OSError as error:
+    print("said", error)
+"""
+
+
+@pytest.mark.parametrize("user", [0, 65534])
+def test_the_server_answers_its_own_user_alone(tmp_path, owner, user):
+    """A stranger who gets as far as the socket, because the folder was opened to them."""
+    need(os.geteuid() == 0, "another user is played by root")
+    folder, made = Path(owner["JACKPOT_WARM"]), tmp_path / "made"
+    subprocess.run(command(written(tmp_path, "")), env=owner, check=True)
+    folder.chmod(0o711)
+    (folder / "socket").chmod(0o777)
+    script = written(tmp_path, f"open({str(made)!r}, 'w')\n")
+    done = subprocess.run(
+        [sys.executable, "-S", "-E", "-c", INTRUDER, folder, script, tmp_path],
+        input=str(user),
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.startswith("said"), done.stderr
+    deadline = time.monotonic() + (5 if user == 0 else 1)
+    while not made.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    # The same message is obeyed where it comes from this user.
+    assert made.exists() == (user == 0)
+    folder.chmod(0o700)

@@ -1,11 +1,15 @@
-"""A row of runs.csv is the run's own, whatever the training behind it calls itself."""
+"""Rows of runs.csv are their runs' own; what the page is told of a study beside its results."""
+
+import shlex
 
 import pytest
 
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import write_sealed
-from jackpot.stages.collect import CELL, RUN_COLUMNS, _read_result
+from jackpot.stages.collect import CELL, RUN_COLUMNS, _read_result, about
+from jackpot.study import Plan, load_config, load_study
 from jackpot.study.model import Run
+from tests.support.studies import written
 
 DENSE = Run("digits", "vgg5", "dense", "none", 0.0, 3)
 
@@ -47,3 +51,30 @@ def test_a_dense_row_bears_the_names_of_its_run(tmp_path, run, calls_itself):
 def test_the_result_of_another_run_is_refused(tmp_path, run, changes, wrong):
     with pytest.raises(JackpotError, match=f"another run's: its {wrong} is"):
         _read_result(run, result_of(tmp_path, run, **changes))
+
+
+def told(tmp_path, config=None, **changes):
+    path = str(written(tmp_path, **changes))
+    config = load_config({"study": path, **(config or {})}, "the test")
+    return about(Plan(load_study(path, {}), config), []), path
+
+
+def test_the_command_is_the_one_that_makes_this_study(tmp_path):
+    found, path = told(tmp_path)
+    assert found["command"] == f"snakemake --cores all --config study={path}"
+    elsewhere = {"results_dir": "my results", "data_dir": "/data"}
+    found, path = told(tmp_path, elsewhere)
+    words = shlex.split(found["command"])
+    assert words[-3:] == [f"study={path}", "results_dir=my results", "data_dir=/data"]
+    assert {run["path"].split("/")[0] for run in found["expected_runs"]} == {"my results"}
+
+
+def test_which_checks_apply_is_told_ticket_by_ticket(tmp_path):
+    tickets = ["dense", "snip", "synflow", "lottery"]
+    experiments = [{"tickets": tickets, "sparsities": [0.9], "seeds": [0]}]
+    applicable = told(tmp_path, experiments=experiments)[0]["applicable_checks"]
+    assert set(applicable) == set(tickets)
+    assert applicable["dense"] == ["none"]
+    assert "random_labels" in applicable["snip"] and "half_dataset" not in applicable["snip"]
+    assert not {"random_labels", "half_dataset"} & set(applicable["synflow"])
+    assert {"random_labels", "half_dataset", "rearranged"} < set(applicable["lottery"])

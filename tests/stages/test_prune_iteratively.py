@@ -1,12 +1,9 @@
 """Iterative magnitude pruning: the schedule, what every round starts from, and going on."""
 
 import json
-import subprocess
-from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
 from jackpot.errors import JackpotError
 from jackpot.files.tensors import load_mask, load_tensors
@@ -20,8 +17,8 @@ from jackpot.study import load_study
 from jackpot.training.engine import train
 from jackpot.training.results import Cell, load_splits
 from jackpot.training.resume import ResumeFile
-from tests.support import ROOT, SNAKEMAKE
 from tests.support.small import make_ticket
+from tests.support.snake import Clone
 from tests.support.studies import written
 
 CPU = torch.device("cpu")
@@ -191,22 +188,17 @@ def test_the_workflow_trains_iterative_tickets_and_their_checks(tmp_path):
     tickets = ["lottery", "lottery_iterative", "random_structured", "random_dense_classifier"]
     cells = {"tickets": tickets[:2], "checks": ["half_dataset"], "sparsities": [0.9]}
     others = {"tickets": tickets[2:], "sparsities": [0.9]}
-    study = written(
-        tmp_path,
-        pruners={"magnitude_iterative": THREE.model_dump()},
-        training={"epochs": 2, "crop_padding": 1},
-        experiments=[{**cells, "seeds": [0]}, {**others, "seeds": [0]}],
-    )
-    config = {"study": str(study), "results_dir": str(tmp_path / "r"), "data_dir": str(tmp_path)}
-    file = tmp_path / "config.yaml"
-    file.write_text(yaml.safe_dump(config))
-    runs = [f"{tmp_path}/r/small/{r.path}/metrics.json" for r in load_study(study).runs()]
-    command = [SNAKEMAKE, "-c2", "--drop-metadata", "--scheduler", "greedy", "--configfile", file]
-    done = subprocess.run([*command, "--", *runs], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
+    study = {
+        "pruners": {"magnitude_iterative": THREE.model_dump()},
+        "training": {"epochs": 2, "crop_padding": 1},
+        "experiments": [{**cells, "seeds": [0]}, {**others, "seeds": [0]}],
+    }
+    clone = Clone(tmp_path, study=study)
+    runs = [f"{run.path}/metrics.json" for run in load_study(tmp_path / "study.yaml").runs()]
+    clone.make(*runs, cores=2)
     found = {}
     for path in runs:
-        metrics = json.loads(Path(path).read_text())
+        metrics = json.loads((clone.root / path).read_text())
         found[metrics["ticket"], metrics["check"]] = metrics
     for check in ("none", "half_dataset"):
         once, many = (found[ticket, check] for ticket in tickets[:2])

@@ -71,6 +71,10 @@ TRAINED = {"pretrained", "magnitude", "iterative", "run dense", "run lottery", "
             {*TRAINED, "run lottery_iterative"},
         ),
         ({"data_seed": 5}, {"labels"}),
+        (
+            {"arithmetic": "portable"},
+            {*TRAINED, "initial", "snip", "run snip", "run lottery_iterative"},
+        ),
     ],
 )
 def test_a_change_reaches_what_it_decides(tmp_path, changes, expected):
@@ -195,13 +199,6 @@ def test_the_page_is_made_anew_when_what_it_shows_changes(tmp_path, file):
     assert changed(before, code_fingerprints(tmp_path)) == {"stages.report"}
 
 
-def test_words_for_people_do_not_count():
-    one = 'QUESTION = "Why?"\ndef f(x):\n    print("one")\n    raise JackpotError(f"{x}?")\n'
-    two = 'QUESTION = "Why, then?"\ndef f(x):\n    print(x)\n    raise JackpotError("wrong")\n'
-    other = 'QUESTION = "Why?"\ndef f(x):\n    print("one")\n    raise ValueError("wrong")\n'
-    assert bare(ast.parse(one)) == bare(ast.parse(two)) != bare(ast.parse(other))
-
-
 def test_a_new_check_or_score_leaves_the_others_alone(tmp_path):
     shutil.copytree(PACKAGE, tmp_path / "jackpot")
     before = code_fingerprints(tmp_path)
@@ -212,10 +209,23 @@ def test_a_new_check_or_score_leaves_the_others_alone(tmp_path):
     assert code_fingerprints(tmp_path) == before
 
 
-def test_comments_docstrings_and_layout_do_not_count():
-    one = 'def f(x):\n    """Say it."""\n    return (x +\n            1)  # why\n'
-    two = "def f(x):\n    return x + 1\n"
-    other = "def f(x):\n    return x + 2\n"
+@pytest.mark.parametrize(
+    ("one", "two", "other"),
+    [
+        (
+            'QUESTION = "Why?"\ndef f(x):\n    print("one")\n    raise JackpotError(f"{x}?")\n',
+            'QUESTION = "Why, then?"\ndef f(x):\n    print(x)\n    raise JackpotError("wrong")\n',
+            'QUESTION = "Why?"\ndef f(x):\n    print("one")\n    raise ValueError("wrong")\n',
+        ),
+        (
+            'def f(x):\n    """Say it."""\n    return (x +\n            1)  # why\n',
+            "def f(x):\n    return x + 1\n",
+            "def f(x):\n    return x + 2\n",
+        ),
+    ],
+    ids=["words for people", "comments, docstrings and layout"],
+)
+def test_what_decides_no_number_does_not_count(one, two, other):
     assert bare(ast.parse(one)) == bare(ast.parse(two)) != bare(ast.parse(other))
 
 

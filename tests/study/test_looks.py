@@ -82,7 +82,7 @@ def test_every_look_asks_only_for_what_the_one_before_left_open(tmp_path):
         for _ in range(made[0]):
             left = draws.sample(left, draws.randint(0, len(left)))
             going_on.append(set(left))
-        at = progress(study, lambda k, runs: going_on[k - 1] if k <= len(going_on) else None)
+        at = progress(study, lambda k, _, made=(*going_on, None): made[k - 1])
         seeds = dict.fromkeys(every, looks[0])
         for look, cells in zip((1, 2), going_on, strict=False):
             seeds |= dict.fromkeys(cells, looks[look])

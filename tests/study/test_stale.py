@@ -150,6 +150,7 @@ def test_verify_makes_cells_again_and_finds_the_one_that_was_altered(tmp_path, s
     assert run in different and "test_accuracy" in different and "another machine" in different
 
 
+@pytest.mark.workflow
 def test_runs_that_diverge_are_shown_as_such_and_the_study_goes_on(tmp_path):
     """Tickets of a network whose pretraining diverged, and one that diverges by itself."""
     wild = {"learning_rate": 1.0e30}

@@ -1,7 +1,6 @@
 """What tests share: where the project is, small data, Snakemake, damage, a real Slurm."""
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "workflow" / "lib" / "jackpot"
 SCRIPTS = ROOT / "workflow" / "scripts"
-SNAKEMAKE = Path(sys.executable).parent / "snakemake"
 
 
 def need(condition: bool, reason: str) -> None:

@@ -1,33 +1,13 @@
-"""Ways to damage a file, and scripts that must then say so in a message, for tests."""
+"""Ways to damage a file, for tests."""
 
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
 
 from jackpot.files.tensors import save_tensors
-from tests.support import SCRIPTS
 
 HTML = b"<!DOCTYPE html><html><body>503 Service Unavailable</body></html>"
-
-
-def run(warm, name, *arguments):
-    """A script's exit status and what it said; never a traceback."""
-    command = [sys.executable, "-S", "-E", SCRIPTS / "warm.py", SCRIPTS / f"{name}.py", *arguments]
-    done = subprocess.run(list(map(str, command)), env=warm, capture_output=True, text=True)
-    text = done.stdout + done.stderr
-    assert "Traceback" not in text, text
-    return done.returncode, text
-
-
-def retrain(warm, folder, out="out", *more):
-    """Train the small ticket of ``make_ticket``."""
-    files = {name: folder / f"{name}.safetensors" for name in ("clean", "init", "mask")}
-    inputs = ["--clean", files["clean"], "--weights", files["init"], "--mask", files["mask"]]
-    settings = ["--ticket", "snip", "--epochs", "3", "--batch-size", "32", "--crop-padding", "1"]
-    return run(warm, "retrain", *inputs, "--out", folder / out, *settings, *more)
 
 
 def cut(path):

@@ -5,18 +5,14 @@ import io
 import os
 import tarfile
 import zipfile
-from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
-from tests.support import ROOT
-
 RNG = np.random.default_rng(3)
-REAL = Path(
-    os.environ.get("JACKPOT_CIFAR10_JPEG")
-    or ROOT.parent / "shared" / "data" / "cifar10-jpeg.tar.xz"
-)
+# An archive of CIFAR-10 as JPEG files, which few machines have.
+REAL = os.environ.get("JACKPOT_CIFAR10_JPEG")
 
 
 def encoded(pixels, suffix="png"):
@@ -67,3 +63,11 @@ def tar_of(path, files):
 
 def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def same(one, other):
+    """Whether two ``ImageData`` are the same to the bit."""
+    return all(
+        torch.equal(a, b) if torch.is_tensor(a) else a == b
+        for a, b in zip(vars(one).values(), vars(other).values(), strict=True)
+    )

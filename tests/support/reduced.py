@@ -1,12 +1,10 @@
 """The studies of the papers at a size for tests: one epoch, small images, narrow networks."""
 
-import subprocess
-
 import numpy as np
 import yaml
 from PIL import Image
 
-from tests.support import ROOT, SNAKEMAKE
+from tests.support import ROOT, snake
 
 
 def image_folder(path, classes=3, train=32, test=8, side=8):
@@ -49,7 +47,7 @@ def reduced(name, folder, **changes):
 
 
 def snakemake(study, images, folder, *arguments, cores=2, **config):
-    """Run Snakemake on a study whose datasets are all the images in ``images``."""
+    """Run Snakemake on a study whose datasets are all the images in ``images``; it must succeed."""
     names = yaml.safe_load(study.read_text())["datasets"]
     place = {"kind": "image_folder", "path": str(images)}
     values = {
@@ -61,8 +59,7 @@ def snakemake(study, images, folder, *arguments, cores=2, **config):
     }
     file = folder / f"{study.stem}-config.yaml"
     file.write_text(yaml.safe_dump(values))
-    command = [SNAKEMAKE, f"-c{cores}", "--quiet", "all", "--scheduler", "greedy"]
-    command += ["--configfile", file, "--show-failed-logs", *arguments]
+    options = ["-c", cores, "--quiet", "all", "--scheduler", "greedy", "--show-failed-logs"]
     # Without its notes on outputs: they would pile up in the working tree.
-    command[2:2] = ["--drop-metadata"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    options += ["--drop-metadata", "--configfile", file]
+    return snake.succeed(ROOT, *options, *arguments)

@@ -5,8 +5,9 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
+
+from tests.support.processes import wait_for
 
 CONF = """\
 ClusterName=jackpot
@@ -82,7 +83,7 @@ class Cluster:
         """Start the node's daemon and wait until the node takes jobs."""
         conf = str(self.folder / "slurm.conf")
         subprocess.run(["slurmd", "-f", conf], env=self.environment, check=True)
-        wait_until(self.is_up, "the node takes no jobs")
+        wait_for(self.is_up, "the node takes no jobs")
 
     def is_up(self) -> bool:
         """Whether the node takes jobs: idle, or at work since before its daemon's restart."""
@@ -102,7 +103,7 @@ class Cluster:
     def empty(self) -> None:
         """Cancel all jobs."""
         self.ask("scancel", "--user", "root")
-        wait_until(lambda: not self.ask("squeue", "-h"), "jobs outlive scancel")
+        wait_for(lambda: not self.ask("squeue", "-h"), "jobs outlive scancel")
 
     def ask(self, *command: str) -> str:
         """The output of a Slurm command."""
@@ -139,12 +140,4 @@ def stop(pid_file: Path) -> None:
         os.kill(process, signal.SIGTERM)
     except (OSError, ValueError):
         return
-    wait_until(lambda: not Path(f"/proc/{process}").exists(), f"{pid_file} does not stop")
-
-
-def wait_until(condition, complaint: str, seconds: float = 30) -> None:
-    """Wait for a condition; fail with the complaint."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, complaint
-        time.sleep(0.05)
+    wait_for(lambda: not Path(f"/proc/{process}").exists(), f"{pid_file} does not stop")

@@ -1,6 +1,5 @@
-"""The real workflow in a scratch clone of the repository, for tests."""
+"""The one way in which tests run Snakemake, and a scratch clone of the repository for it."""
 
-import contextlib
 import csv
 import json
 import os
@@ -8,13 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 
 import yaml
 
-from tests.support import ROOT
+from jackpot.running.private_folder import private_folder
+from tests.support import ROOT, scripts
+from tests.support.processes import kill, running
 
 STUDY = {
     "name": "small",
@@ -23,6 +22,38 @@ STUDY = {
     "training": {"epochs": 2, "crop_padding": 1, "flip": False},
     "rewind_epoch": 1,
 }
+# Whether the test that runs now carries the marker (see tests/conftest.py).
+marked = False
+
+
+def start(folder, *arguments, environment=None, output=subprocess.PIPE):
+    """Snakemake in a folder and in a session of its own; what it says is one stream."""
+    assert marked, "this test starts Snakemake, so it carries the marker `workflow`"
+    return subprocess.Popen(
+        [sys.executable, "-m", "snakemake", *map(str, arguments)],
+        cwd=folder,
+        env=environment,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        # A suite that runs in the background ignores SIGINT, and so would all that it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def call(folder, *arguments, **options):
+    """``(exit status, what was said)`` of a whole call of Snakemake."""
+    process = start(folder, *arguments, **options)
+    text, _ = process.communicate(timeout=900)
+    return process.returncode, text
+
+
+def succeed(folder, *arguments, **options):
+    """A call of Snakemake that must succeed."""
+    status, text = call(folder, *arguments, **options)
+    assert status == 0, text[-5000:]
+    return text
 
 
 class Clone:
@@ -37,7 +68,7 @@ class Clone:
     def __init__(self, folder, *, results=None, data=None, study=None, **config):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name in ("Snakefile", "workflow", "envs"):
+        for name in ("Snakefile", "workflow", "profiles", "envs"):
             (self.folder / name).symlink_to(ROOT / name)
         (self.folder / "study.yaml").write_text(yaml.safe_dump({**STUDY, **(study or {})}))
         self.results = Path(results or self.folder / "results")
@@ -51,41 +82,25 @@ class Clone:
         """A result's folder, below ``root``."""
         return f"runs/digits/{model}/{ticket}/{check}/sparsity{sparsity}/seed0"
 
-    def start(self, *targets, cores=1, options=()):
-        """Snakemake in a session of its own."""
-        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *options, "--"]
-        return subprocess.Popen(
-            [*command, *(str(self.root / target) for target in targets)],
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            # A suite that runs in the background ignores SIGINT, and so would all that it starts.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
+    def start(self, *targets, **options):
+        """Snakemake, which is not waited for."""
+        return start(self.folder, *self._arguments(*targets, **options))
 
     def snakemake(self, *targets, **options):
         """``(exit status, what was said)`` of a whole call."""
-        process = self.start(*targets, **options)
-        text, _ = process.communicate(timeout=300)
-        return process.returncode, text
+        return call(self.folder, *self._arguments(*targets, **options))
 
     def make(self, *targets, **options):
         """A call that must succeed."""
-        status, text = self.snakemake(*targets, **options)
-        assert status == 0, text
-        return text
+        return succeed(self.folder, *self._arguments(*targets, **options))
+
+    def _arguments(self, *targets, cores=1, options=()):
+        paths = (self.root / target for target in targets)
+        return "--cores", cores, *options, "--", *paths
 
     def script(self, name, *arguments):
         """A script by hand: ``(exit status, what was said)``."""
-        done = subprocess.run(
-            [sys.executable, f"workflow/scripts/{name}.py", *map(str, arguments)],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-        )
-        return done.returncode, done.stdout + done.stderr
+        return scripts.run(name, *arguments, folder=self.folder)
 
     def metrics(self, run):
         """``metrics.json`` of a folder below ``root``."""
@@ -106,37 +121,15 @@ class Clone:
 
 def kill_all(process):
     """SIGKILL Snakemake, its jobs and its warm server: everything it started, wherever it is."""
-    members = [process.pid]
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal():
-            try:
-                environment = (folder / "environ").read_bytes().split(b"\0")
-                session = os.getsid(int(folder.name))
-            except OSError:
-                continue
-            owned = f"JACKPOT_WARM_OWNER={process.pid}".encode() in environment
-            if owned or session == process.pid:
-                members.append(int(folder.name))
-    for member in members:
-        kill(member)
+
+    def ours(member):
+        # Other sessions' environments may not be readable.
+        if os.getsid(member.pid) == process.pid:
+            return True
+        return member.environ().get("JACKPOT_WARM_OWNER") == str(process.pid)
+
+    kill(running(ours))
     process.wait()
     process.stdout.close()
     # A server that ends by itself removes its folder.
-    shutil.rmtree(f"{tempfile.gettempdir()}/jackpot-{os.getuid()}-{process.pid}", True)
-
-
-def kill(process):
-    """SIGKILL, if it is still there."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(process, signal.SIGKILL)
-
-
-def wait_for(condition, seconds=60):
-    """Poll until ``condition()`` is true, and return what it gave."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.001)
-    raise AssertionError("it did not happen in time")
+    shutil.rmtree(private_folder() / f"warm-{process.pid}", True)

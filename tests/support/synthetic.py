@@ -227,6 +227,7 @@ def _about(datasets, models, tickets, sparsities, seeds, expected):
             "statistics": {"margin": 0.5, "alpha": 0.05},
         },
         "expected_runs": expected,
+        "command": "snakemake --cores all --config study=studies/made_up.yaml",
         "provenance": {
             "versions": {"python": "3.11.2", "torch": "2.13.0", "numpy": "2.4.6"},
             "devices": ["cpu, 2 cores, Made-Up Processor 3000"],

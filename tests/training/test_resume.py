@@ -16,8 +16,8 @@ import torch
 
 from jackpot.training.resume import ResumeFile
 from tests.support import ROOT
+from tests.support.processes import wait_for
 from tests.support.small import make_ticket, without_seconds
-from tests.support.snake import wait_for
 
 SCRIPT = ROOT / "workflow" / "scripts" / "retrain.py"
 

@@ -10,6 +10,7 @@ from safetensors import safe_open
 
 from tests.support.snake import Clone
 
+pytestmark = pytest.mark.workflow
 OWN = {
     "pruners": {"mine": {"score": "mine.py:score", "allocation": "share.py:share"}},
     "tickets": {"mine": {"pruner": "mine"}},

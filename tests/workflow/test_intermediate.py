@@ -1,7 +1,10 @@
 """A study may keep no masks and weights."""
 
+import pytest
+
 from tests.support.snake import Clone
 
+pytestmark = pytest.mark.workflow
 STUDY = {
     "experiments": [
         {"tickets": ["dense", "snip", "weight_rewinding"], "sparsities": [0.8], "seeds": [0]},

@@ -4,30 +4,32 @@ import contextlib
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from tests.support import ROOT, need
-from tests.support.slurm import Cluster, wait_until
+from jackpot.files.tensors import load_tensors
+from tests.support import ROOT, need, snake
+from tests.support.processes import held_when, kill, let_go, running, wait_for
+from tests.support.slurm import Cluster
 
-SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+pytestmark = [pytest.mark.slurm, pytest.mark.workflow]
+SNAKEFILE = ["--snakefile", ROOT / "Snakefile"]
+EPOCHS = 25
 STUDY = """
 name: small
 datasets: {digits: {kind: digits, test_fraction: 0.5}}
 models: {vgg5: {width: 4}}
-training: {epochs: 25, batch_size: 16, crop_padding: 1, flip: false}
+training: {epochs: EPOCHS, batch_size: 16, crop_padding: 1, flip: false}
 resources:
   retrain: {runtime: 1, mem_mb: 700, gpu: 1}
   pretrain: {gres: "gpu:1", slurm_partition: gpu}
 experiments:
   - {tickets: [dense, random], sparsities: [0.8, 0.9], seeds: [0, 1]}
-"""
+""".replace("EPOCHS", str(EPOCHS))
 QUICK = ["--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "20"]
 TOGETHER = ["--group-components", "light=100", "pretrain=10", "prune=50", "retrain=50"]
 # Up to where the page is made, which is the same everywhere.
@@ -61,19 +63,19 @@ class Head:
             (folder / name).symlink_to(ROOT / name)
         (folder / "study.yaml").write_text(study)
 
-    def start(self, *more, config=()):
+    def start(self, *more):
         profile = ["--workflow-profile", "workflow/profiles/slurm", *QUICK, *more]
-        log = open(self.folder / "head.log", "a")  # noqa: SIM115
-        self.process = subprocess.Popen(
-            [*SNAKEMAKE, *profile, "--config", "study=study.yaml", "resume={epochs: 1}", *config],
-            cwd=self.folder,
-            env=self.cluster.environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+        config = ["study=study.yaml", "resume={epochs: 1}"]
+        with open(self.folder / "head.log", "a") as log:
+            self.process = snake.start(
+                self.folder,
+                *(*SNAKEFILE, *profile, "--config", *config),
+                environment=self.cluster.environment,
+                output=log,
+            )
 
     def finish(self, status=0):
-        deadline = time.monotonic() + 200
+        deadline = time.monotonic() + 500
         while self.process.poll() is None and time.monotonic() < deadline:
             # Without accounting, only a job that is still known tells of its GPUs.
             self.seen += self.cluster.ask("scontrol", "show", "job", "-o").splitlines()
@@ -101,10 +103,19 @@ class Head:
         """The final weights' digests, by path."""
         return {path: said["weights_sha256"] for path, said in self.metrics(stage).items()}
 
-    def saved(self):
-        """Resume files: there is one of every training that is under way."""
+    def half_done(self):
+        """Whether a training has saved itself and still has a good part of its epochs to do."""
         files = self.results.glob(".resume/**/*.safetensors")
-        return [file for file in files if file.parent.suffix != ".finished"]
+        # A finished training keeps its weights in a folder of that ending.
+        saved = [load_tensors(file)[1] for file in files if file.parent.suffix != ".finished"]
+        return any(metadata["state"]["epoch"] <= EPOCHS // 2 for metadata in saved)
+
+    def training(self):
+        """The warm server of the job that runs, and the training below it."""
+        found = running(
+            lambda process: process.cwd() == str(self.folder) and "--serve" in process.cmdline()
+        )
+        return found if len(found) == 2 else []
 
     def jobs(self, state="R"):
         """The cluster's jobs in a state."""
@@ -131,12 +142,31 @@ def head(cluster, reference, tmp_path):
     head.stop()
 
 
-def amid(head, stage=TICKETS):
-    """Wait until one training of a job is finished and another one has saved itself."""
-    wait_until(lambda: head.done(stage) and head.saved(), f"nothing is trained: {head.log()}", 90)
+@contextlib.contextmanager
+def amid(head, stage=TICKETS, survives=False):
+    """While a training of a job is finished and another one is half done, both held still.
+
+    Args:
+        survives: the job goes on after the disturbance. Otherwise it is waited for until Slurm has
+            ended it, which here reaches the batch script's Snakemake. What that leaves is killed,
+            as a cluster does that tracks processes by control groups.
+
+    Yields:
+        what is finished, and the job's number.
+    """
+    held = held_when(
+        head.training,
+        lambda: head.done(stage) and head.half_done(),
+        lambda: f"too early or too late to disturb: {head.log()}",
+    )
+    owner = psutil.Process(int(held[0].environ()["JACKPOT_WARM_OWNER"]))
     done, (job,) = head.done(stage), head.jobs()
-    assert len(done) == 1, "too late to disturb"
-    return done, job
+    try:
+        yield done, job
+        # Slurm looks at the limits every 30 s.
+        survives or wait_for(lambda: not running(owner.__eq__), "the job does not end")
+    finally:
+        (let_go if survives else kill)(held)
 
 
 def check(head, reference, done, stage=TICKETS, resumed=True):
@@ -170,8 +200,8 @@ def test_a_job_is_cancelled(head, cluster, reference, stage):
         for pretrained in head.results.glob("weights/*/*/*/clean"):
             shutil.rmtree(pretrained)
     head.start(*TOGETHER, "--until", "pretrain" if stage == "weights" else "collect")
-    done, job = amid(head, stage)
-    cluster.ask("scancel", job)
+    with amid(head, stage) as (done, job):
+        cluster.ask("scancel", job)
     check(head, reference, done, stage)
     assert cluster.states(job) == ["CANCELLED"]
     # Pretrained weights are among what was taken back.
@@ -199,11 +229,8 @@ def test_a_failed_cell_is_reported_and_its_neighbours_are_done(head, cluster, re
 
 def test_a_job_reaches_its_time_limit(head, cluster, reference):
     head.start(*TOGETHER, *COLLECTED)
-    done, job = amid(head)
-    cluster.ask("scontrol", "update", f"JobId={job}", "EndTime=now")
-    # Slurm looks at the limits every 30 s.
-    with frozen(head.folder):
-        wait_until(lambda: cluster.states(job), "it does not end", 60)
+    with amid(head) as (done, job):
+        cluster.ask("scontrol", "update", f"JobId={job}", "EndTime=now")
     check(head, reference, done)
     assert cluster.states(job) == ["TIMEOUT"]
 
@@ -212,57 +239,32 @@ def test_slurmd_is_stopped_and_started(head, cluster, reference):
     """Of two jobs that need both GPUs, one runs and one waits; neither notices."""
     both = ["--set-resources", "retrain:gpu=2", "--group-components", "retrain=2"]
     head.start(*both, *COLLECTED)
-    done, job = amid(head)
-    assert len(head.jobs("PD")) == 1
-    cluster.stop_slurmd()
-    time.sleep(2)
-    assert head.jobs("R,CG") == [job] and head.process.poll() is None
-    cluster.start_slurmd()
+    with amid(head, survives=True) as (done, job):
+        assert len(head.jobs("PD")) == 1
+        cluster.stop_slurmd()
+        time.sleep(2)
+        assert head.jobs("R,CG") == [job] and head.process.poll() is None
+        cluster.start_slurmd()
     check(head, reference, done, resumed=False)
     assert cluster.states(job) == ["COMPLETED"]
 
 
 def test_a_job_is_requeued(head, cluster, reference):
     head.start(*TOGETHER, *COLLECTED)
-    done, job = amid(head)
-    cluster.ask("scontrol", "requeue", job)
+    with amid(head) as (done, job):
+        cluster.ask("scontrol", "requeue", job)
     check(head, reference, done)
     assert cluster.states(job)[-1] == "COMPLETED"
     assert head.log().count("has been submitted") == 1
 
 
 def test_the_head_process_is_killed(head, cluster, reference):
-    """The recipe: cancel what is in the queue, unlock, start again."""
+    """The recipe: cancel what is in the queue, start again."""
     head.start(*TOGETHER, *COLLECTED)
-    done, job = amid(head)
-    head.process.send_signal(signal.SIGKILL)
-    head.process.wait()
-    cluster.empty()
-    unlock = [*SNAKEMAKE, "--unlock", "--config", "study=study.yaml"]
-    subprocess.run(unlock, cwd=head.folder, check=True, capture_output=True)
+    with amid(head) as (done, job):
+        head.process.kill()
+        head.process.wait()
+        cluster.empty()
     head.start(*TOGETHER, *COLLECTED)
     check(head, reference, done)
     assert cluster.states(job) == ["CANCELLED"]
-
-
-@contextlib.contextmanager
-def frozen(folder):
-    """The warm server of a folder's job, and the training below it, stand still."""
-    found = [p for p in Path("/proc").glob("[0-9]*") if is_server(p, folder)]
-    assert len(found) == 2
-    for process in found:
-        os.kill(int(process.name), signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for process in found:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(process.name), signal.SIGCONT)
-
-
-def is_server(process, folder):
-    try:
-        here = os.readlink(process / "cwd") == str(folder)
-        return here and b"--serve" in (process / "cmdline").read_bytes()
-    except OSError:
-        return False

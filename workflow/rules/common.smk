@@ -18,9 +18,16 @@ def inputs(rule):
     return lambda w: {name: cached(file) for name, file in PLAN.of(rule, w).inputs.items()}
 
 
+# Snakemake redoes a job when a parameter changes, unless its function takes `output`. What an option
+# that decides no result says, e.g. where an archive lies, is no reason to do anything again.
 def options(rule):
     """What a study decides of a rule's command line."""
-    return lambda w: command_options(PLAN.of(rule, w).options)
+    return lambda w, output: command_options(PLAN.of(rule, w).options)
+
+
+def settings(rule):
+    """Those options that are part of the fingerprint: Snakemake's reason shows how they changed."""
+    return lambda w: command_options(PLAN.of(rule, w).settings)
 
 
 def fingerprint(rule):
@@ -39,21 +46,15 @@ def pretrained(file):
     return PLAN.weights("{dataset}", "{model}", "{seed}", f"{{data}}/{file}")
 
 
-def only_target():
-    """What Snakemake was asked for, if that is one thing by name; its rules are read before."""
-    try:
-        _, arguments = parse_args(sys.argv[1:])
-    except SystemExit:  # another program's command line
-        return None
-    return arguments.targets.pop() if len(arguments.targets) == 1 else None
-
-
 # `snakemake figures` beside a runs.csv draws from it alone: nothing is collected or trained.
-FROM_TABLES = only_target() == "figures" and os.path.exists(f"{ROOT}/runs.csv")
-SETTLED = not FROM_TABLES and PLAN.is_settled()
+ONLY_FIGURES = snakemake_internals.targets() == ["figures"]
+FROM_TABLES = ONLY_FIGURES and os.path.exists(f"{ROOT}/runs.csv")
 
 
 RESULTS = [file for file in PLAN.results() if not SETTINGS.partial or os.path.exists(file.path)]
+# Tables and what is made of them follow from these; a time stamp may say nothing of it.
+COLLECTED = PLAN.collected(file.path for file in RESULTS)
+SETTLED = not FROM_TABLES and PLAN.is_settled() and recorded(f"{ROOT}/about.json") == COLLECTED
 
 # Where the decisions of this look are kept; nothing follows a study's only look.
 LOOK = [] if FROM_TABLES or SETTINGS.partial or not STUDY.statistics.looks else [PLAN.look_now()]
@@ -64,22 +65,21 @@ if workflow.is_main_process and not FROM_TABLES:
 
 
 def settled(path):
-    """A table whose time stamp says nothing, while every result is there and today's."""
+    """A table whose time stamp says nothing, while it and every result are today's."""
     return ancient(path) if SETTLED else path
 
 
-# `run NAME` in a rule is workflow/scripts/NAME.py under the Python that runs Snakemake, or under
-# that of the rule's environment where Snakemake has activated one. A job that was told to stop has
-# saved itself and says so with status 75: it goes on, three times at most and while Snakemake is
-# there. Ctrl-C and a signal to all are for the shell too, which ends then.
-shell.prefix(
-    "set -euo pipefail; "
-    f'[ "${{{{CONDA_PREFIX-}}}}" != "{os.environ.get("CONDA_PREFIX", "")}" ]'
-    f' || PATH="{os.path.dirname(sys.executable)}:$PATH"; '
-    'run() {{ trap "exit 130" INT; local status try; for try in 1 2 3 4; do status=0;'
-    ' python -S -E workflow/scripts/warm.py "workflow/scripts/$1.py" "${{@:2}}" || status=$?;'
-    " [ $status = 75 ] && kill -0 $PPID 2>/dev/null || break; done; return $status; }}; "
-)
+# `run NAME` in a rule is workflow/scripts/NAME.py; see scripts/run.sh.
+SCRIPTS = os.path.join(os.path.dirname(str(workflow.current_basedir)), "scripts")
+PREFIX = {
+    "SCRIPTS": SCRIPTS,
+    "SNAKEMAKE_PYTHON": os.path.dirname(sys.executable),
+    "SNAKEMAKE_CONDA": os.environ.get("CONDA_PREFIX", ""),
+    "RESTRICTIONS": restricted(STUDY.arithmetic),
+}
+PREFIX = " ".join(f"{name}={quote(value)};" for name, value in PREFIX.items())
+PREFIX = f'set -euo pipefail; {PREFIX} . "$SCRIPTS/run.sh"; '
+shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))
 CONDA = "../../envs/environment.yaml"
 
 
@@ -88,8 +88,7 @@ def spare(files):
     return files if SETTINGS.keep_intermediate else temp(files)
 
 
-# Jobs inherit what says nothing of their results. The address is short because a socket's path
-# may have 107 characters at most.
+# Jobs inherit what says nothing of their results.
 Environment(
     device=SETTINGS.device,
     jobs_per_device=SETTINGS.jobs_per_device,
@@ -100,11 +99,11 @@ Environment(
     keep_intermediate=int(SETTINGS.keep_intermediate),
     tensorboard=int(STUDY.logging.tensorboard),
 ).hand_on()
-if SETTINGS.warm_processes:
-    os.environ.update(
-        JACKPOT_WARM=f"{tempfile.gettempdir()}/jackpot-{os.getuid()}-{os.getpid()}",
-        JACKPOT_WARM_OWNER=str(os.getpid()),
-    )
+if SETTINGS.warm_processes and sys.platform == "linux":
+    try:
+        os.environ.update(JACKPOT_WARM=warm_folder(), JACKPOT_WARM_OWNER=str(os.getpid()))
+    except JackpotError as error:
+        raise WorkflowError(str(error)) from None
 
 if not workflow.remote_exec and "slot" in workflow.global_resources:
     os.environ.update(JACKPOT_SLOTS=str(workflow.global_resources["slot"].value))
@@ -122,22 +121,14 @@ if workflow.remote_exec:
         prune_iteratively,
         retrain,
 
-    # The Slurm plugin says --jobs 1, that is one cell at a time; a job of several slots has asked
-    # for what several cells need.
-    workflow.register_resource("_nodes", int(os.environ.get("JACKPOT_SLOTS", "1")))
-
-    class Cells(JobScheduler):
-        """Goes on to a job's other cells when one has failed."""
-
-        def __init__(self, *args):
-            super().__init__(*args)
-            self.keepgoing = True
-            # Snakemake 9's limiter of submissions starts a timer for every finished job, and each
-            # timer re-runs the scheduler every second from then on, until that takes a whole core.
-            self.job_rate_limiter = None
-
-    # Neither keep-going nor a profile is handed on to a cluster job.
-    snakemake.workflow.JobScheduler = Cells
+    # A job of several slots has asked for what several cells need.
+    snakemake_internals.run_cells_here(workflow, int(os.environ.get("JACKPOT_SLOTS", "1")))
 
 
+shorten_messages()
 TABLE_KINDS = ("csv", "md", "tex")
+
+
+def any_of(names):
+    """A wildcard's pattern for one of these names."""
+    return "|".join(map(re.escape, names))

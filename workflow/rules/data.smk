@@ -17,10 +17,11 @@ rule download:
         CONDA
     params:
         options=options("download"),
+        settings=settings("download"),
     message:
         "download {wildcards.dataset}"
     shell:
-        "run download --out {output} {params.options} 2> {log}"
+        "run download --out {output:q} {params.options} 2> {log:q}"
 
 
 rule prepare:
@@ -39,8 +40,8 @@ rule prepare:
     message:
         "prepare {wildcards.dataset}"
     shell:
-        "run prepare --source {input.source} --out {output}"
-        " --fingerprint {params.fingerprint} 2> {log}"
+        "run prepare --source {input.source:q} --out {output:q}"
+        " --fingerprint {params.fingerprint} 2> {log:q}"
 
 
 rule corrupt:
@@ -51,16 +52,17 @@ rule corrupt:
     log:
         f"{ROOT}/logs/corrupt/{{dataset}}/{{data}}.log",
     wildcard_constraints:
-        data="(" + "|".join(n for n, c in CHECKS.items() if c.spoils == "data") + ")(-[a-z_]+)?",
+        data=f"({any_of(STUDY.data_versions)})(-[a-z_]+)?",
     conda:
         CONDA
     resources:
         **PLAN.request("corrupt"),
     params:
         options=options("corrupt"),
+        settings=settings("corrupt"),
         fingerprint=fingerprint("corrupt"),
     message:
         "corrupt {wildcards.dataset}: {wildcards.data}"
     shell:
-        "run corrupt --clean {input.clean} --out {output}"
-        " {params.options} --fingerprint {params.fingerprint} 2> {log}"
+        "run corrupt --clean {input.clean:q} --out {output:q}"
+        " {params.options} --fingerprint {params.fingerprint} 2> {log:q}"

@@ -17,7 +17,7 @@ rule prune:
     log:
         f"{ROOT}/logs/prune/{{dataset}}/{{model}}/{{pruner}}/{{data}}/seed{{seed}}.log",
     wildcard_constraints:
-        pruner="|".join(name for name in STUDY.all_pruners if name not in ITERATIVE),
+        pruner=any_of(name for name in STUDY.all_pruners if name not in ITERATIVE),
     conda:
         CONDA
     threads: SETTINGS.threads
@@ -26,14 +26,15 @@ rule prune:
     params:
         out=lambda w, output: os.path.dirname(output[0]),
         options=options("prune"),
+        settings=settings("prune"),
         fingerprint=fingerprint("prune"),
     message:
         "prune {wildcards.model} on {wildcards.dataset} ({wildcards.data}): {wildcards.pruner},"
         " seed {wildcards.seed}"
     shell:
-        "run prune --data {input.data} --weights {input.weights}"
-        " --out {params.out} {params.options} --threads {threads}"
-        " --fingerprint {params.fingerprint} 2> {log}"
+        "run prune --data {input.data:q} --weights {input.weights:q}"
+        " --out {params.out:q} {params.options} --threads {threads}"
+        " --fingerprint {params.fingerprint} 2> {log:q}"
 
 
 rule prune_iteratively:
@@ -45,7 +46,7 @@ rule prune_iteratively:
     log:
         f"{ROOT}/logs/prune/{{dataset}}/{{model}}/{{pruner}}/{{data}}/seed{{seed}}-{{sparsity}}.log",
     wildcard_constraints:
-        pruner="|".join(ITERATIVE),
+        pruner=any_of(ITERATIVE),
     conda:
         CONDA
     threads: SETTINGS.threads
@@ -55,12 +56,13 @@ rule prune_iteratively:
         out=lambda w, output: os.path.dirname(output[0]),
         resume=f"{ROOT}/.resume/prune/{{dataset}}/{{model}}/{{pruner}}/{{data}}/seed{{seed}}/sparsity{{sparsity}}.safetensors",
         options=options("prune_iteratively"),
+        settings=settings("prune_iteratively"),
         fingerprint=fingerprint("prune_iteratively"),
     message:
         "prune {wildcards.model} on {wildcards.dataset} ({wildcards.data}): {wildcards.pruner},"
         " sparsity {wildcards.sparsity}, seed {wildcards.seed}"
     shell:
-        "run prune_iteratively --clean {input.clean} --data {input.data}"
-        " --initial {input.initial} --weights {input.weights}"
-        " --out {params.out} {params.options} --threads {threads}"
-        " --resume-file {params.resume} --fingerprint {params.fingerprint} 2> {log}"
+        "run prune_iteratively --clean {input.clean:q} --data {input.data:q}"
+        " --initial {input.initial:q} --weights {input.weights:q}"
+        " --out {params.out:q} {params.options} --threads {threads}"
+        " --resume-file {params.resume:q} --fingerprint {params.fingerprint} 2> {log:q}"

@@ -1,6 +1,7 @@
 # From results to tables, figures, verdicts and the page.
 
 SOURCE_OF = {
+    "verdicts": "verdicts",
     "sanity_checks": "runs",
     "tickets": "runs",
     "layer_densities": "layers",
@@ -9,7 +10,8 @@ SOURCE_OF = {
 FIGURES = [
     figure
     for figure, table in SOURCE_OF.items()
-    if not FROM_TABLES or os.path.exists(f"{ROOT}/{table}.csv")
+    # Verdicts are made from the runs.
+    if not FROM_TABLES or table == "verdicts" or os.path.exists(f"{ROOT}/{table}.csv")
 ]
 TABLES = [f"{ROOT}/tables/{family}.{kind}" for family in STUDY.families() for kind in TABLE_KINDS]
 
@@ -38,12 +40,11 @@ if not FROM_TABLES:
         params:
             study=PLAN.study_options(),
             partial="--partial" if SETTINGS.partial else "",
-            fingerprint=PLAN.collected(),
+            of=COLLECTED,
         message:
-            "collect the results of {STUDY.name}"
+            f"collect the results of {STUDY.name}"
         shell:
-            "run collect {params.study} {params.partial} 2> {log}"
-
+            "run collect {params.study} {params.partial} 2> {log:q}"
 
     if LOOK:
 
@@ -63,7 +64,7 @@ if not FROM_TABLES:
             message:
                 f"look {PLAN.progress.look} of {PLAN.progress.looks} at {STUDY.name}"
             shell:
-                "run look --runs {input} --out {output} {params.study} 2> {log}"
+                "run look --runs {input:q} --out {output:q} {params.study} 2> {log:q}"
 
 
 rule verdicts:
@@ -72,7 +73,7 @@ rule verdicts:
     output:
         report(
             f"{ROOT}/verdicts.csv",
-            caption="../lib/jackpot/report/templates/verdicts.rst",
+            caption="../lib/jackpot/report/templates/verdict_table.rst",
             category="Verdicts",
             labels={"table": "verdict of every check"},
         ),
@@ -84,10 +85,11 @@ rule verdicts:
         study=PLAN.study_options(),
         design=DESIGN,
         code=code_of("jackpot.stages.verdicts"),
+        of=COLLECTED,
     message:
-        "verdicts of {STUDY.name}"
+        f"verdicts of {STUDY.name}"
     shell:
-        "run verdicts --runs {input} --out {output} {params.study} 2> {log}"
+        "run verdicts --runs {input:q} --out {output:q} {params.study}" " 2> {log:q}"
 
 
 # A rule for each figure, so that each has its own caption in Snakemake's report.
@@ -116,10 +118,11 @@ for FIGURE, TABLE in SOURCE_OF.items():
             figure=FIGURE,
             stem=lambda w, output: os.path.splitext(output[0])[0],
             code=code_of("jackpot.stages.draw"),
+            of=COLLECTED,
         message:
             "draw {params.figure}"
         shell:
-            "run draw --figure {params.figure} --table {input} --out {params.stem} 2> {log}"
+            "run draw --figure {params.figure} --table {input:q} --out {params.stem:q} 2> {log:q}"
 
 
 rule tables:
@@ -148,10 +151,11 @@ rule tables:
         study=PLAN.study_options(),
         design=DESIGN,
         code=code_of("jackpot.stages.tables"),
+        of=COLLECTED,
     message:
-        "tables of {STUDY.name}"
+        f"tables of {STUDY.name}"
     shell:
-        "run tables --runs {input.runs} --out {params.out} {params.study} 2> {log}"
+        "run tables --runs {input.runs:q} --out {params.out:q}" " {params.study} 2> {log:q}"
 
 
 rule figures:
@@ -159,7 +163,7 @@ rule figures:
         expand(f"{ROOT}/figures/{{figure}}.{{kind}}", figure=FIGURES, kind=("svg", "pdf", "png")),
         TABLES,
     message:
-        "figures and tables of {STUDY.name} are in {ROOT}"
+        f"figures and tables of {STUDY.name} are in {ROOT}"
 
 
 rule report:
@@ -187,9 +191,10 @@ rule report:
         study=PLAN.study_options(),
         design=DESIGN,
         code=code_of("jackpot.stages.report"),
+        of=COLLECTED,
     message:
-        "report of {STUDY.name}: {output}"
+        f"report of {STUDY.name}: {{output}}"
     shell:
-        "run report --runs {input.runs} --verdicts {input.verdicts}"
-        " --histories {input.histories} --layers {input.layers} --about {input.about}"
-        " --out {output} {params.study} 2> {log}"
+        "run report --runs {input.runs:q} --verdicts {input.verdicts:q}"
+        " --histories {input.histories:q} --layers {input.layers:q} --about {input.about:q}"
+        " --out {output:q} {params.study} 2> {log:q}"

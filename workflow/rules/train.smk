@@ -14,12 +14,13 @@ rule initialise:
         **PLAN.request("initialise"),
     params:
         options=options("initialise"),
+        settings=settings("initialise"),
         fingerprint=fingerprint("initialise"),
     message:
         "initialise {wildcards.model} for {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "run initialise --data {input.data} --out {output}"
-        " {params.options} --fingerprint {params.fingerprint} 2> {log}"
+        "run initialise --data {input.data:q} --out {output:q}"
+        " {params.options} --fingerprint {params.fingerprint} 2> {log:q}"
 
 
 PRETRAINED = [
@@ -46,14 +47,15 @@ rule pretrain:
         out=lambda w, output: os.path.dirname(output[0]),
         resume=f"{ROOT}/.resume/pretrain/{{dataset}}/{{model}}/seed{{seed}}/{{data}}.safetensors",
         options=options("pretrain"),
+        settings=settings("pretrain"),
         fingerprint=fingerprint("pretrain"),
     message:
         "pretrain {wildcards.model} on {wildcards.dataset} ({wildcards.data}), seed {wildcards.seed}"
     shell:
-        "run pretrain --clean {input.clean} --data {input.data}"
-        " --weights {input.weights} --out {params.out} {params.options}"
-        " --threads {threads} --resume-file {params.resume} --fingerprint {params.fingerprint}"
-        " 2> {log}"
+        "run pretrain --clean {input.clean:q} --data {input.data:q}"
+        " --weights {input.weights:q} --out {params.out:q} {params.options}"
+        " --threads {threads} --resume-file {params.resume:q} --fingerprint {params.fingerprint}"
+        " 2> {log:q}"
 
 
 RUN = PLAN.run("{dataset}", "{model}", "{ticket}", "{check}", "{sparsity}", "{seed}")
@@ -74,23 +76,27 @@ rule dense:
     log:
         f"{ROOT}/logs/dense/{{dataset}}/{{model}}/{{ticket}}-{{check}}-{{sparsity}}/seed{{seed}}.log",
     wildcard_constraints:
-        ticket="|".join(DENSE),
+        ticket=any_of(DENSE),
         check="none",
         sparsity="0",
     conda:
         CONDA
     params:
-        weights=(
-            "cp $from/trained.safetensors $to/weights.safetensors;"
-            if SETTINGS.keep_weights
-            else ""
-        ),
+        trained=lambda w, input: os.path.dirname(input.history),
+        run=lambda w, output: os.path.dirname(output.history),
+        # A file is whole or absent, and metrics.json, which says that all is there, comes last.
+        keep=SETTINGS.keep_weights,
+        files=lambda w, output: (["trained.safetensors"] if SETTINGS.keep_weights else [])
+        + ["history.csv", "metrics.json"],
     message:
         "dense {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "exec 2> {log}; from=$(dirname {input.history}) to=$(dirname {output.history});"
-        " rm -rf $to/tensorboard; [ ! -d $from/tensorboard ] || cp -r $from/tensorboard $to;"
-        " {params.weights} cp {input.history} {output.history}; cp {input.metrics} {output.metrics}"
+        "exec 2> {log:q}; from={params.trained:q} to={params.run:q};"
+        ' rm -rf "$to/tensorboard";'
+        ' [ ! -d "$from/tensorboard" ] || cp -r "$from/tensorboard" "$to";'
+        " for file in {params.files}; do"
+        " name=${{file/trained.safetensors/weights.safetensors}};"
+        ' cp "$from/$file" "$to/.$name.part"; mv "$to/.$name.part" "$to/$name"; done'
 
 
 rule retrain:
@@ -102,7 +108,7 @@ rule retrain:
     log:
         f"{ROOT}/logs/retrain/{{dataset}}/{{model}}/{{ticket}}/{{check}}/sparsity{{sparsity}}/seed{{seed}}.log",
     wildcard_constraints:
-        ticket="|".join(name for name in STUDY.all_tickets if name not in DENSE),
+        ticket=any_of(name for name in STUDY.all_tickets if name not in DENSE),
     conda:
         CONDA
     threads: SETTINGS.threads
@@ -112,12 +118,14 @@ rule retrain:
         out=RUN,
         resume=RUN.replace(ROOT, f"{ROOT}/.resume", 1) + ".safetensors",
         options=options("retrain"),
+        settings=settings("retrain"),
+        keep=SETTINGS.keep_weights,
         fingerprint=fingerprint("retrain"),
     message:
         "retrain {wildcards.ticket} ({wildcards.check}) at sparsity {wildcards.sparsity}:"
         " {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "run retrain --clean {input.clean} --weights {input.weights}"
-        " --mask {input.mask} --out {params.out} {params.options}"
-        " --threads {threads} --resume-file {params.resume} --fingerprint {params.fingerprint}"
-        " 2> {log}"
+        "run retrain --clean {input.clean:q} --weights {input.weights:q}"
+        " --mask {input.mask:q} --out {params.out:q} {params.options}"
+        " --threads {threads} --resume-file {params.resume:q} --fingerprint {params.fingerprint}"
+        " 2> {log:q}"

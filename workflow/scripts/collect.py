@@ -11,12 +11,12 @@ def run() -> None:
     args = parser.parse_args()
     plan = take_plan(args)
 
-    from jackpot.running.finished import forget_finished
+    from jackpot.running.links import forget_all_links
     from jackpot.stages.collect import collect
 
     collect(plan, partial=args.partial)
     if not args.partial:
-        forget_finished(plan.root)
+        forget_all_links(plan.root)
 
 
 main(run)

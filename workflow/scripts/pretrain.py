@@ -15,14 +15,14 @@ def run() -> None:
     args = parser.parse_args()
     settings = settings_from(args, Training)
 
-    from jackpot.running.finished import once
+    from jackpot.running.finished import train_or_restore
     from jackpot.running.lease import lease_device
     from jackpot.stages.pretrain import pretrain
     from jackpot.training.device import prepare_device
     from jackpot.training.results import cell_of, resume_file_of
 
     names = ["trained.safetensors", *(f"epoch{epoch}.safetensors" for epoch in args.snapshots)]
-    once(
+    train_or_restore(
         args,
         lambda: pretrain(
             args.out,
@@ -32,7 +32,7 @@ def run() -> None:
             initial=args.weights,
             settings=settings,
             snapshots=tuple(args.snapshots),
-            device=lease_device(prepare_device(args.device, args.threads)),
+            device=lease_device(prepare_device(args.device, args.threads, settings.precision)),
             resume=resume_file_of(args),
             fingerprint=args.fingerprint,
         ),

@@ -39,7 +39,7 @@ def run() -> None:
             training=training,
             sparsity=args.sparsity,
             seed=args.seed,
-            device=lease_device(prepare_device(args.device, args.threads)),
+            device=lease_device(prepare_device(args.device, args.threads, training.precision)),
             resume=resume_file_of(args),
             fingerprint=args.fingerprint,
         )

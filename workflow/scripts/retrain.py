@@ -2,7 +2,14 @@
 
 from argparse import BooleanOptionalAction
 
-from jackpot.cli import add_training, main, parser_of, settings_from
+from jackpot.cli import (
+    add_check,
+    add_training,
+    main,
+    options_of_check,
+    parser_of,
+    settings_from,
+)
 from jackpot.settings import Training
 
 
@@ -14,23 +21,23 @@ def run() -> None:
     parser.add_argument("--out", required=True, help="folder for metrics and history")
     parser.add_argument("--retrain-epochs", type=int, help="epochs to train (default: --epochs)")
     parser.add_argument("--first-epoch", type=int, default=0, help="where the schedule starts")
-    parser.add_argument("--scope", help="shuffled_weights: kept or layer")
     parser.add_argument(
         "--keep-weights", action=BooleanOptionalAction, help="write weights.safetensors"
     )
+    add_check(parser)
     add_training(parser)
     args = parser.parse_args()
     settings = settings_from(args, Training)
 
     from jackpot.files.tensors import load_mask
-    from jackpot.running.finished import once
+    from jackpot.running.finished import train_or_restore
     from jackpot.running.lease import lease_device
     from jackpot.stages.retrain import retrain
     from jackpot.training.device import prepare_device
     from jackpot.training.results import cell_of, resume_file_of
 
     names = ["weights.safetensors"] if args.keep_weights else []
-    once(
+    train_or_restore(
         args,
         lambda: retrain(
             args.out,
@@ -38,11 +45,12 @@ def run() -> None:
             clean=args.clean,
             weights=args.weights,
             mask=args.mask,
-            scope=args.scope,
+            own_checks=dict(args.own_checks),
+            check_options=options_of_check(args),
             settings=settings,
             epochs=args.retrain_epochs or settings.epochs,
             first_epoch=args.first_epoch,
-            device=lease_device(prepare_device(args.device, args.threads)),
+            device=lease_device(prepare_device(args.device, args.threads, settings.precision)),
             keep_weights=args.keep_weights,
             resume=resume_file_of(args),
             fingerprint=args.fingerprint,

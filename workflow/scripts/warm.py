@@ -18,6 +18,8 @@ import json
 import os
 import signal
 import socket
+import stat
+import struct
 import subprocess
 import sys
 import time
@@ -28,11 +30,15 @@ SLOW = (
     "jackpot.stages.pretrain",
     "jackpot.stages.retrain",
 )
+# What the scripts import is the workflow's own, whichever is installed.
+LIBRARY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib")
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 BROKEN = 70  # EX_SOFTWARE: the server died under the job
 
 
 def run_ordinarily(arguments: list[str]) -> None:
+    others = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [LIBRARY, others]))
     os.execv(sys.executable, [sys.executable, *arguments])
 
 
@@ -61,12 +67,15 @@ def client(arguments: list[str], folder: str) -> int:
 
 
 def connect(folder: str) -> socket.socket:
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    address = os.path.join(folder, "socket")
-    with open(os.path.join(folder, "lock"), "w") as lock:
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, mode=0o700)
+    refuse_strangers(folder)
+    # A lock that a stranger has made into a link must not be followed.
+    lock = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    with open(lock, "w"):
         fcntl.flock(lock, fcntl.LOCK_EX)
         with contextlib.suppress(OSError):
-            return connected(address)
+            return connected(folder)
         # In its own session: Ctrl-C reaches the jobs through their clients.
         with open(os.path.join(folder, "log"), "wb") as log:
             server = subprocess.Popen(
@@ -78,7 +87,7 @@ def connect(folder: str) -> socket.socket:
             )
         for _ in range(3000):
             with contextlib.suppress(OSError):
-                return connected(address)
+                return connected(folder)
             if server.poll() is not None:
                 break
             time.sleep(0.02)
@@ -88,14 +97,44 @@ def connect(folder: str) -> socket.socket:
     )
 
 
-def connected(address: str) -> socket.socket:
+def refuse_strangers(folder: str) -> None:
+    """Stop if the folder is not this user's alone (as jackpot.running.private_folder has it)."""
+    found = os.lstat(folder)
+    private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
+    if not private or found.st_uid != os.geteuid():
+        sys.exit(
+            f"error: {folder}: not used, because it is not this user's alone. Remove it, or set "
+            "warm_processes: false in config.yaml to do without."
+        )
+
+
+def connected(folder: str) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        connection.connect(address)
+        with short(folder) as address:
+            connection.connect(address)
+        if user_of(connection) != os.geteuid():
+            raise OSError("another user's server")
     except OSError:
         connection.close()
         raise
     return connection
+
+
+@contextlib.contextmanager
+def short(folder: str):
+    """The socket's path in at most the 107 characters that one may have."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        yield f"/proc/self/fd/{opened}/socket"
+    finally:
+        os.close(opened)
+
+
+def user_of(connection: socket.socket) -> int:
+    """The number of the user at the other end, as the kernel knows it."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 3 * 4)
+    return struct.unpack("3i", credentials)[1]
 
 
 # The server: forks a child for every connection and reports its exit status.
@@ -105,13 +144,15 @@ def serve(folder: str) -> None:
     import importlib
     import select
 
+    sys.path.insert(1, LIBRARY)
     for name in SLOW:
         importlib.import_module(name)
     address, owner = os.path.join(folder, "socket"), int(os.environ["JACKPOT_WARM_OWNER"])
     with contextlib.suppress(OSError):
         os.unlink(address)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(address)
+    with short(folder) as path:
+        listener.bind(path)
     listener.listen(128)
     wake, woken = os.pipe()
     os.set_blocking(woken, False)
@@ -157,6 +198,9 @@ def alive(process: int) -> bool:
 def start(listener: socket.socket, jobs: dict[int, socket.socket]) -> None:
     connection, _ = listener.accept()
     try:
+        # What arrives is run: from nobody else, root neither.
+        if user_of(connection) != os.geteuid():
+            raise OSError("another user's client")
         header, ancillary, _, _ = connection.recvmsg(8, socket.CMSG_SPACE(3 * 4))
         files = array.array("i")
         for _, _, data in ancillary:

@@ -1,33 +1,81 @@
-"""The names of the networks, without torch, so that a study can be checked quickly."""
+"""The networks by name, without torch, so that a study can be checked quickly."""
 
-import re
+import ast
+from functools import cache
+from pathlib import Path
 
-from jackpot.errors import JackpotError
+from jackpot.registry import Registry, is_own, literal, parsed
 
-# Channels as multiples of the width (64 in the papers); M halves height and width.
-VGG_LAYOUTS: dict[int, tuple[int | str, ...]] = {
-    5: (1, "M", 2, "M", 4, 4),
-    7: (1, 1, "M", 2, 2, "M", 4, 4),
-    11: (1, "M", 2, "M", 4, 4, "M", 8, 8, "M", 8, 8),
-    13: (1, 1, "M", 2, 2, "M", 4, 4, "M", 8, 8, "M", 8, 8),
-    16: (1, 1, "M", 2, 2, "M", 4, 4, 4, "M", 8, 8, 8, "M", 8, 8, 8),
-    19: (1, 1, "M", 2, 2, "M", 4, 4, 4, 4, "M", 8, 8, 8, 8, "M", 8, 8, 8, 8),
-}
-RESNET_DEPTHS = (8, 14, 20, 32, 44, 56, 110)
-# Options that only one family has.
-FAMILY_OPTIONS = {"vgg": ("affine", "bias"), "resnet": ("bottleneck",)}
+_FOLDER = Path(__file__).parent / "models"
+
+
+class _Models(Registry):
+    """Files of ``models/`` that define a class or function of the file's name, in any case.
+
+    One that has ``DEPTHS`` is a family: ``vgg.py`` gives ``vgg5`` to ``vgg19``, and its class
+    takes the ``depth``.
+    """
+
+    def names(self) -> list[str]:
+        """Every built-in network."""
+        return [name for file in _networks() for name in _members(file)]
+
+    def source(self, name: str) -> tuple[Path, str]:
+        """The file and the class or function behind a name."""
+        if ":" in name:
+            return super().source(name)
+        if name not in self.names():
+            raise ValueError(f"{self._what(name)} does not exist. {self._allowed(name)}")
+        file = _file_of(name)
+        return self._folder / f"{file}.py", _networks()[file][0]
+
+    def depth(self, name: str) -> dict[str, int]:
+        """``vgg19`` -> ``{"depth": 19}``; nothing for a network that is no family's."""
+        if ":" in name:
+            return {}
+        depth = name.removeprefix(_file_of(name))
+        return {"depth": int(depth)} if depth else {}
+
+
+@cache
+def _networks() -> dict[str, tuple[str, tuple[int, ...]]]:
+    """File -> the class or function in it, and its depths."""
+    found = {}
+    for path in sorted(_FOLDER.glob("*.py")):
+        tree = parsed(path, path.stat().st_mtime_ns, "model")
+        for node in tree.body:
+            if (
+                isinstance(node, ast.FunctionDef | ast.ClassDef)
+                and node.name.lower() == path.stem.lower()
+            ):
+                found[path.stem] = (node.name, tuple(literal(tree, "DEPTHS", ())))
+    return found
+
+
+def _members(file: str) -> list[str]:
+    _, depths = _networks()[file]
+    return [f"{file}{depth}" for depth in depths] or [file]
+
+
+def _file_of(name: str) -> str:
+    return next(file for file in _networks() if name in _members(file))
+
+
+MODELS = _Models(
+    "jackpot.models",
+    _FOLDER,
+    "architecture",
+    takes=("num_classes", "in_channels", "image_size"),
+    offered=("depth",),
+    page="docs/extending/model.md",
+)
+
+
+def initial_by_default(name: str) -> str:
+    """How a network's initial weights are drawn where nothing says how."""
+    return "own" if is_own(name) else "fan_out"
 
 
 def architecture_names() -> list[str]:
     """Every name that ``build_model`` takes."""
-    return [*(f"vgg{depth}" for depth in VGG_LAYOUTS), *(f"resnet{d}" for d in RESNET_DEPTHS)]
-
-
-def split_name(name: str) -> tuple[str, int]:
-    """``"vgg19"`` -> ``("vgg", 19)``."""
-    if name not in architecture_names():
-        raise JackpotError(
-            f"architecture {name!r} does not exist. Allowed: {', '.join(architecture_names())}"
-        )
-    family, depth = re.fullmatch(r"([a-z]+)(\d+)", name).groups()
-    return family, int(depth)
+    return MODELS.names()

@@ -1,6 +1,7 @@
 """What the scripts share: options made from settings, and errors shown as messages."""
 
 import argparse
+import json
 import shlex
 import sys
 import types
@@ -12,14 +13,19 @@ from pydantic import ValidationError
 from jackpot.checks import CHECKS
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
-from jackpot.settings import Settings, Training
+from jackpot.machine import restrict
+from jackpot.pruning.allocation import allocation_names
+from jackpot.pruning.scores import SCORES
+from jackpot.registry import own_traceback
+from jackpot.settings import Arithmetic, Settings, Training
 
 
 def add_settings(
     parser: argparse.ArgumentParser, settings: type[Settings], without: tuple[str, ...] = ()
 ) -> None:
     """One ``--option`` for every field, with its type, default, allowed values and help."""
-    group = parser.add_argument_group(settings.__name__, settings.__doc__.split("\n")[0])
+    # PYTHONOPTIMIZE=2 leaves no docstrings.
+    group = parser.add_argument_group(settings.__name__, (settings.__doc__ or "").split("\n")[0])
     for name, field in settings.model_fields.items():
         if name in without:
             continue
@@ -35,13 +41,19 @@ def add_settings(
         else:
             options |= {"type": _key_value, "metavar": "KEY=VALUE"}
             many = True
+        if name in NAMES:
+            options["help"] = f"{field.description}: {', '.join(NAMES[name]())}"
         if many:
             options["nargs"] = "*"
         if field.is_required():
             options["required"] = True
         elif field.default is not None and field.default not in ({}, ()):
-            options["help"] = f"{field.description} (default: {field.default})"
+            options["help"] = f"{options['help']} (default: {field.default})"
         group.add_argument(f"--{name.replace('_', '-')}", **options)
+
+
+# Options of scripts that name a method: what is built in stands in their help.
+NAMES = {"score": SCORES.names, "allocation": allocation_names}
 
 
 def settings_from(
@@ -82,11 +94,30 @@ def parser_of(description: str) -> argparse.ArgumentParser:
     )
 
 
+class _Restrict(argparse.Action):
+    """Acts when it is read, before anything imports torch; there is nothing to keep."""
+
+    def __call__(self, parser, namespace, value, option=None):
+        restrict(value)
+
+
+def add_arithmetic(parser: argparse.ArgumentParser) -> None:
+    """Which instructions may be used."""
+    parser.add_argument(
+        "--arithmetic",
+        choices=get_args(Arithmetic),
+        action=_Restrict,
+        dest=argparse.SUPPRESS,
+        help="portable: the same bits on every x86-64 processor with AVX2 (default: native)",
+    )
+
+
 def add_machine(parser: argparse.ArgumentParser) -> None:
     """Where to compute, and what today's settings and code would make."""
     device = Environment.read().device
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default=device)
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    add_arithmetic(parser)
     parser.add_argument("--fingerprint", default="", help="given by Snakemake, stored in outputs")
 
 
@@ -95,7 +126,7 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     cell = parser.add_argument_group("cell", "which run this is, for its metrics.json")
     for name, default in (("study", "by-hand"), ("dataset", ""), ("model", ""), ("ticket", "")):
         cell.add_argument(f"--{name}", default=default)
-    cell.add_argument("--check", choices=tuple(CHECKS), default="none")
+    cell.add_argument("--check", default="none", help=f"{', '.join(CHECKS)}, or several: a+b")
     cell.add_argument("--sparsity", type=float, help="(default: that of the mask, or 0)")
     cell.add_argument("--seed", type=int, default=0)
     add_settings(parser, Training)
@@ -107,6 +138,28 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         default=bool(Environment.read().tensorboard),
         help="write event files to <out>/tensorboard",
     )
+
+
+def add_mapping(parser, option: str, meaning: str) -> None:
+    """An option that takes ``KEY=VALUE`` words, of which ``dict`` makes a mapping."""
+    parser.add_argument(
+        option, nargs="*", type=_key_value, metavar="KEY=VALUE", default=(), help=meaning
+    )
+
+
+def add_check(parser: argparse.ArgumentParser) -> None:
+    """Where a check is that is not built in, and its options."""
+    group = parser.add_argument_group("check", "what the check is and how it edits")
+    add_mapping(group, "--own-checks", "checks of your own in --check, as NAME=FILE.py:FUNCTION")
+    scopes = {scope: None for check in CHECKS.values() for scope in check.scopes}
+    group.add_argument("--scope", help=f"the check's variant: {', '.join(scopes)}")
+    add_mapping(group, "--check-options", "further options of the check")
+
+
+def options_of_check(args: argparse.Namespace) -> dict[str, Any]:
+    """The check's options that a command line gives."""
+    scope = {} if args.scope is None else {"scope": args.scope}
+    return {**dict(args.check_options), **scope}
 
 
 def add_resume(parser: argparse.ArgumentParser) -> None:
@@ -143,7 +196,7 @@ def command_options(values: dict[str, Any]) -> str:
             words.append(f"--{option}" if value else f"--no-{option}")
         elif isinstance(value, dict):
             if value:
-                words += [f"--{option}", *(f"{k}={v}" for k, v in value.items())]
+                words += [f"--{option}", *(f"{k}={_word(v)}" for k, v in value.items())]
         elif isinstance(value, str) or not isinstance(value, Iterable):
             words += [f"--{option}", str(value)]
         else:
@@ -159,6 +212,10 @@ def main(function: Callable[[], None]) -> None:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("stopped by Ctrl-C")
+    except Exception as error:
+        if told := own_traceback(error):
+            sys.exit(f"error: your own code failed: {type(error).__name__}: {error}\n{told}")
+        raise
 
 
 def _plain(annotation: Any) -> tuple[Any, bool]:
@@ -174,9 +231,27 @@ def _plain(annotation: Any) -> tuple[Any, bool]:
 
 
 def _key_value(text: str) -> tuple[str, Any]:
-    import yaml
-
     key, separator, value = text.partition("=")
     if not separator:
         raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
-    return key, yaml.safe_load(value)
+    return key, _value(value)
+
+
+def _value(text: str) -> Any:
+    """As JSON, which knows 1e-05 for a number, or else as YAML, which needs no quotes."""
+    import yaml
+
+    try:
+        return json.loads(text)
+    except ValueError:
+        return yaml.safe_load(text)
+
+
+def _word(value: Any) -> str:
+    """A value as ``_value`` reads it."""
+    text = str(value)
+    try:
+        plain = _value(text)
+    except Exception:
+        plain = None
+    return text if plain == value and type(plain) is type(value) else json.dumps(value)

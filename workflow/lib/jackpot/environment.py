@@ -2,7 +2,8 @@
 
 These say how a job is run and nothing of its result; as options they would be parameters, and
 Snakemake would run every job again when one changes. ``warm.py`` reads its own two, JACKPOT_WARM
-and JACKPOT_WARM_OWNER, because it must not wait for an import.
+and JACKPOT_WARM_OWNER, because it must not wait for an import; JACKPOT_STUDY_LOCK is between one
+Snakemake call and the next (``running/results_folder.py``).
 """
 
 import os

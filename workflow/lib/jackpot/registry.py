@@ -1,17 +1,22 @@
-"""One registry for scores, allocations and checks: a folder of methods, one file each.
+"""One registry for scores, allocations, kinds of dataset, models and checks: one file each.
 
 A built-in method is a file in its folder, a user's is ``file.py:function`` (or
 ``package.module:function``) in a study; no other file changes. Laying out a study parses these
-files and never imports them, so that it need not wait for torch: whether a method exists, what it
-says of itself in literals (``USES_DATA = False``), and the fingerprint of its code.
+files and never imports them, so that it need not wait for torch: whether a method exists, what
+arguments and options it has, what it says of itself in literals (``USES_DATA = False``) and in its
+docstring, and the fingerprint of its code.
 """
 
 import ast
+import difflib
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import traceback
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +26,56 @@ from jackpot.errors import JackpotError
 from jackpot.fingerprints import code_of, code_of_file
 
 
+@dataclass(frozen=True)
+class Signature:
+    """A function's parameters, as they are written.
+
+    Attributes:
+        positional: names of those that can be given by position.
+        keywords: names of those that are keywords only.
+        required: names of all that have no default.
+        any_positional, any_keyword: whether it has ``*args`` and ``**kwargs``.
+        defaults: name -> default, of those whose default is a constant.
+    """
+
+    positional: tuple[str, ...]
+    keywords: tuple[str, ...]
+    required: tuple[str, ...]
+    any_positional: bool
+    any_keyword: bool
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, node: ast.FunctionDef, bound: int = 0) -> "Signature":
+        """Of a parsed function, less its ``bound`` first parameters."""
+        a = node.args
+        positional = [arg.arg for arg in (*a.posonlyargs, *a.args)]
+        required = positional[: len(positional) - len(a.defaults)]
+        keywords = [arg.arg for arg in a.kwonlyargs]
+        last = positional[len(required) :]
+        written = dict(zip(last, a.defaults, strict=True))
+        written |= dict(zip(keywords, a.kw_defaults, strict=True))
+        required = required[bound:] + [
+            name for name, default in zip(keywords, a.kw_defaults, strict=True) if default is None
+        ]
+        return cls(
+            tuple(positional[bound:]),
+            tuple(keywords),
+            tuple(required),
+            a.vararg is not None,
+            a.kwarg is not None,
+            {name: node.value for name, node in written.items() if isinstance(node, ast.Constant)},
+        )
+
+    def options(self, takes: int) -> tuple[str, ...]:
+        """Names of what is left to choose once ``takes`` arguments are given by position."""
+        return (*self.positional[takes:], *self.keywords)
+
+    def accepts(self, name: str, takes: int) -> bool:
+        """Whether ``name`` can be given as a keyword beside ``takes`` arguments."""
+        return self.any_keyword or name in self.options(takes)
+
+
 class Registry(Mapping[str, Any]):
     """Name -> function of that name, in the file of that name, imported when first used.
 
@@ -28,26 +83,43 @@ class Registry(Mapping[str, Any]):
         package: where the built-in methods are.
         folder: that package's folder; files that start with ``_`` are helpers.
         kind: what a method is called in messages.
+        takes: the arguments that every method is given by position.
+        offered: keywords that it is given if it has them, which are no options.
+        defaults: keywords that it is given if it has them and no option of this name is.
+        function: what the function is called in built-in files; by default as the file.
         without_file: names that are allowed where a method is named, and have no file.
+        page: the page of the documentation that shows one.
 
     Raises:
         JackpotError: no such name, file, module or function.
     """
 
-    def __init__(self, package: str, folder: Path, kind: str, without_file: tuple = ()):
+    def __init__(
+        self,
+        package: str,
+        folder: Path,
+        kind: str,
+        *,
+        takes: tuple[str, ...],
+        offered: tuple[str, ...] = (),
+        defaults: tuple[str, ...] = (),
+        function: str | None = None,
+        without_file: tuple[str, ...] = (),
+        page: str,
+    ):
         self._package, self._folder, self._kind = package, folder, kind
-        self._without_file = without_file
+        self._takes, self._offered, self._defaults = takes, offered, defaults
+        self._function = function
+        self._without_file, self._page = without_file, page
 
     def __getitem__(self, name: str) -> Callable:
         try:
-            _, function = self.source(name)
+            path, function = self.source(name)
         except ValueError as error:
             raise JackpotError(str(error)) from None
-        where, own, _ = name.rpartition(":")
-        module = self._import(where) if own else importlib.import_module(f"{self._package}.{name}")
-        found = getattr(module, function, None)
+        found = getattr(self._module(name), function, None)
         if not callable(found):
-            raise JackpotError(f"{self._kind} {name!r}: {where} has no function {function!r}")
+            raise JackpotError(f"{self._what(name)}: {path} has no function {function!r}")
         return found
 
     def __contains__(self, name: object) -> bool:
@@ -71,82 +143,219 @@ class Registry(Mapping[str, Any]):
         """
         if ":" not in name:
             if name not in self.names():
-                allowed = [*self._without_file, *self.names()]
-                raise ValueError(
-                    f"{self._kind} {name!r} does not exist. Allowed: {', '.join(allowed)}, "
-                    'or your own function as "path/to/file.py:function"'
-                )
-            return self._folder / f"{name}.py", name
+                raise ValueError(f"{self._what(name)} does not exist. {self._allowed(name)}")
+            return self._folder / f"{name}.py", self._function or name
         # From the right: a Windows path has a colon of its own.
         where, _, function = name.rpartition(":")
+        return self._file(name, where), function
+
+    def signature(self, name: str) -> Signature | None:
+        """What a method's function takes; None where only an import could tell.
+
+        Raises:
+            ValueError: its file, or the function in it, does not exist.
+        """
+        path, function = self.source(name)
+        node = _definition(self._parsed(name), function)
+        if node is None:
+            raise ValueError(f"{self._what(name)}: {path} defines no function {function!r}")
+        if isinstance(node, ast.FunctionDef):
+            return Signature.of(node)
+        if isinstance(node, ast.ClassDef):
+            init = _definition(node, "__init__")
+            return Signature.of(init, bound=1) if isinstance(init, ast.FunctionDef) else None
+        return None
+
+    def check(self, name: str, options: Collection[str] = ()) -> None:
+        """Refuse a name, or options of it, before anything runs.
+
+        Args:
+            options: names, or a mapping of names to values, which are then looked at as well.
+
+        Raises:
+            ValueError: says what is missing or wrong, and what is allowed.
+        """
+        signature = self.signature(name)
+        if signature is None:
+            return
+        takes, what = len(self._takes), self._what(name)
+        form = f"{name.rpartition(':')[2]}({', '.join(self._takes)}, ...)"
+        if len(signature.positional) < takes and not signature.any_positional:
+            raise ValueError(
+                f"{what} takes {len(signature.positional)} arguments by position, and is called as "
+                f"{form}; see {self._page}"
+            )
+        for option in options:
+            if option in self._offered or not signature.accepts(option, takes):
+                known = self.options(name)
+                raise ValueError(
+                    f"{what} has no option {option}{_meant(option, known)}; "
+                    f"it has: {', '.join(known) or 'none'}"
+                )
+        for option, value in options.items() if isinstance(options, Mapping) else ():
+            # A function of a user's may take more than its default shows.
+            switch = isinstance(signature.defaults.get(option), bool) and not is_own(name)
+            if switch and not isinstance(value, bool):
+                raise ValueError(f"{what}: {option} is true or false, not {value!r}")
+        given = {*signature.positional[:takes], *self._offered, *self._defaults, *options}
+        if lacking := [option for option in signature.required if option not in given]:
+            raise ValueError(f"{what} needs the option {', '.join(lacking)}, which has no default")
+
+    def options(self, name: str) -> list[str]:
+        """Names of a method's options, in the order of its signature."""
+        signature = self.signature(name)
+        found = signature.options(len(self._takes)) if signature else ()
+        return [option for option in found if option not in self._offered]
+
+    def defaults(self, name: str) -> Mapping[str, Any]:
+        """Defaults of a method's options that are written as constants."""
+        signature = self.signature(name)
+        return signature.defaults if signature else {}
+
+    def offered(self, name: str, **values: Any) -> dict[str, Any]:
+        """Those of the keywords that a method has; imports it where only that can tell."""
+        signature = self.signature(name)
+        if signature is None:
+            parameters = inspect.signature(self[name]).parameters.values()
+            if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+                return values
+            known = [parameter.name for parameter in parameters]
+            return {key: value for key, value in values.items() if key in known}
+        takes = len(self._takes)
+        return {key: value for key, value in values.items() if signature.accepts(key, takes)}
+
+    def says(self, name: str, key: str, default: Any) -> Any:
+        """The value of a literal ``KEY = ...`` in a method's file; ``default`` without one."""
+        return literal(self._parsed(name), key, default)
+
+    def summary(self, name: str) -> str:
+        """What a method's file, and then its function, say of themselves in their first lines."""
+        tree, (_, function) = self._parsed(name), self.source(name)
+        lines = [first_line(tree), first_line(_definition(tree, function))]
+        return " ".join(line for line in lines if line)
+
+    def code(self, name: str) -> str:
+        """Fingerprint of a method: its file, and what that imports of jackpot or beside itself."""
+        path, function = self.source(name)
+        if is_own(name):
+            return f"{function} {code_of_file(str(path))}"
+        return code_of(f"{self._package}.{path.stem}")
+
+    def _what(self, name: str) -> str:
+        return f"{self._kind} {name!r}"
+
+    def _allowed(self, name: str) -> str:
+        allowed = [*self._without_file, *self.names()]
+        return (
+            f"Allowed: {', '.join(allowed)}, "
+            f'or your own function as "path/to/file.py:function" ({self._page})'
+        )
+
+    def _file(self, name: str, where: str) -> Path:
         if where.endswith(".py"):
             if not Path(where).is_file():
                 raise ValueError(
-                    f"{self._kind} {name!r}: there is no file {where} (looked from {Path.cwd()}). "
+                    f"{self._what(name)}: there is no file {where} (looked from {Path.cwd()}). "
                     "Give a path relative to the directory that Snakemake runs in."
                 )
-            return Path(where), function
+            return Path(where)
         try:
             spec = importlib.util.find_spec(where)
         except (ImportError, ValueError):
             spec = None
         if spec is None or spec.origin is None:
-            raise ValueError(f"{self._kind} {name!r}: there is no module {where!r} to import")
-        return Path(spec.origin), function
+            raise ValueError(f"{self._what(name)}: there is no module {where!r} to import")
+        return Path(spec.origin)
 
-    def check(self, name: str) -> None:
-        """Refuse a name whose file, or function in it, does not exist.
-
-        Raises:
-            ValueError: says what is missing, and what is allowed.
-        """
-        path, function = self.source(name)
-        if ":" in name and not any(
-            isinstance(node, ast.FunctionDef) and node.name == function
-            for node in _parsed(path, f"{self._kind} {name!r}").body
-        ):
-            raise ValueError(f"{self._kind} {name!r}: {path} defines no function {function!r}")
-
-    def says(self, name: str, key: str, default: Any) -> Any:
-        """The value of a literal ``KEY = ...`` in a method's file; ``default`` without one."""
+    def _parsed(self, name: str) -> ast.Module:
         path, _ = self.source(name)
-        return literal(_parsed(path, f"{self._kind} {name!r}"), key, default)
+        return parsed(path, path.stat().st_mtime_ns, self._what(name))
 
-    def code(self, name: str) -> str:
-        """Fingerprint of a method: its file, and what that imports of jackpot or beside itself."""
-        path, function = self.source(name)
-        if ":" not in name:
-            return code_of(f"{self._package}.{name}")
-        return f"{function} {code_of_file(str(path))}"
-
-    def _import(self, where: str) -> ModuleType:
+    def _module(self, name: str) -> ModuleType:
+        path, _ = self.source(name)
+        if not is_own(name):
+            return importlib.import_module(f"{self._package}.{path.stem}")
+        where = name.rpartition(":")[0] or name
         if where.endswith(".py"):
-            return _import_file(Path(where), self._kind)
+            return _import_file(path, self._kind)
         try:
-            return importlib.import_module(where)
+            module = importlib.import_module(where)
         except ImportError as error:
             raise JackpotError(
                 f"{self._kind}: module {where!r} could not be imported ({error}). "
                 "Install it, or give the path of its .py file."
             ) from error
+        _OWN_FILES.add(module.__file__)
+        return module
+
+
+def is_own(name: str) -> bool:
+    """Whether a name is that of a user's file or function, not of a built-in one."""
+    return ":" in name or name.endswith(".py")
 
 
 @cache
-def _parsed(path: Path, what: str) -> ast.Module:
+def parsed(path: Path, changed: int, what: str) -> ast.Module:
+    """A file's syntax tree; ``changed``, its time stamp, tells it from an older version.
+
+    Raises:
+        ValueError: it cannot be read, or is no Python.
+    """
     try:
         return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{what}: {path} cannot be read: {error}") from None
 
 
-def literal(tree: ast.Module, key: str, default: Any) -> Any:
-    """The value of ``KEY = <literal>`` at the top of a parsed file."""
+def literal(tree: ast.Module | ast.ClassDef, key: str, default: Any) -> Any:
+    """The value of ``KEY = <literal>`` at the top of a parsed file or class."""
     for node in tree.body:
         if isinstance(node, ast.Assign) and any(
             isinstance(target, ast.Name) and target.id == key for target in node.targets
         ):
             return ast.literal_eval(node.value)
     return default
+
+
+def first_line(node: ast.AST | None) -> str:
+    """The first line of a docstring."""
+    has_docstring = isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
+    text = ast.get_docstring(node) if has_docstring else None
+    return (text or "").partition("\n")[0]
+
+
+def _definition(tree: ast.Module | ast.ClassDef, name: str) -> ast.AST | None:
+    """What binds ``name`` at the top of a parsed file or class, the last such statement."""
+    return next((node for node in reversed(tree.body) if name in _bound(node)), None)
+
+
+def _bound(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.Assign):
+        return [target.id for target in node.targets if isinstance(target, ast.Name)]
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return [alias.asname or alias.name for alias in node.names]
+    return []
+
+
+def _meant(option: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(option, known, 1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+# Files of users' functions and what these import from beside themselves.
+_OWN_FILES: set[str] = set()
+
+
+def own_traceback(error: BaseException) -> str | None:
+    """What a user's code raised, told from its own first line on; None if it was not theirs."""
+    at = error.__traceback__
+    while at is not None and at.tb_frame.f_code.co_filename not in _OWN_FILES:
+        at = at.tb_next
+    if at is None:
+        return None
+    return "".join(traceback.format_exception(type(error), error, at, chain=False)).rstrip()
 
 
 def _import_file(path: Path, kind: str) -> ModuleType:
@@ -157,6 +366,7 @@ def _import_file(path: Path, kind: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     # Dataclasses look their module up by name while they are being made.
     sys.modules[spec.name] = module
+    _OWN_FILES.add(spec.origin)
     before = set(sys.modules)
     sys.path.insert(0, str(folder))
     try:
@@ -172,5 +382,6 @@ def _import_file(path: Path, kind: str) -> ModuleType:
         for name in set(sys.modules) - before:
             beside = getattr(sys.modules[name], "__file__", None)
             if beside and Path(beside).resolve().is_relative_to(folder):
+                _OWN_FILES.add(beside)
                 del sys.modules[name]
     return module

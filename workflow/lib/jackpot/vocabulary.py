@@ -1,35 +1,78 @@
-"""What tickets and checks are called in tables, figures and pages, and how they are grouped.
+"""What tickets, checks and verdicts are called, in which order, and how they look, everywhere.
 
-A name that is not here is shown as it is written, after those that are.
+A name that is not here is shown as it is written, after those that are, in a style of its own.
+Colours are Okabe and Ito's palette (Color Universal Design, 2008) and a few beside it, which stay
+apart under every common colour blindness. Marker and dash differ as well, so that a copy in grey
+can be read.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+BLUE, VERMILION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#767676"
+BROWN, OLIVE = "#6B3E13", "#8A8A00"
+
+
+@dataclass(frozen=True)
+class Style:
+    """The label of a ticket, check or verdict, and how figures draw it.
+
+    ``marker`` and ``dash`` are Matplotlib's; ``symbol`` is the marker as a character, for text.
+    """
+
+    label: str
+    colour: str
+    marker: str | tuple = "o"
+    dash: str | tuple = "-"
+    symbol: str = ""
+
+
+_DOTS, _DASHES, _LONG = (0, (1, 1.4)), (0, (4, 1.6)), (0, (7, 2))
+_DASHDOT, _DASHDOTDOT = (0, (5, 1.5, 1, 1.5)), (0, (5, 1.5, 1, 1.5, 1, 1.5))
 
 TICKETS = {
-    "dense": "dense",
-    "snip": "SNIP",
-    "grasp": "GraSP",
-    "synflow": "SynFlow",
-    "lottery": "lottery",
-    "random": "random",
-    "random_uniform": "random uniform",
-    "weight_rewinding": "weight rewinding",
-    "lr_rewinding": "lr rewinding",
-    "hybrid": "hybrid",
+    "dense": Style("dense", GREY, "", "--"),
+    "snip": Style("SNIP", ORANGE, "^", _DASHES),
+    "grasp": Style("GraSP", SKY, "v", _DASHES),
+    "synflow": Style("SynFlow", GREEN, "X", _DASHDOTDOT),
+    "lottery": Style("lottery", PURPLE, "P", _DOTS),
+    "random": Style("random", BLACK, "o"),
+    "random_uniform": Style("random uniform", GREY, "d", _DOTS),
+    "weight_rewinding": Style("weight rewinding", BLUE, "D", _LONG),
+    "lr_rewinding": Style("lr rewinding", VERMILION, "s", _DASHDOT),
+    "hybrid": Style("hybrid", BROWN, "*", "-"),
 }
 CHECKS = {
-    "none": "no check",
-    "random_labels": "random labels",
-    "random_pixels": "random pixels",
-    "corrupted_data": "corrupted data",
-    "half_dataset": "half dataset",
-    "rearranged": "rearranged",
-    "shuffled_weights": "shuffled weights",
-    "reinitialized": "reinitialized",
+    "none": Style("no check", BLACK, "o"),
+    "random_labels": Style("random labels", ORANGE, "^", _DASHES),
+    "random_pixels": Style("random pixels", SKY, "v", _DASHES),
+    "corrupted_data": Style("corrupted data", VERMILION, "s", _DASHDOT),
+    "half_dataset": Style("half dataset", PURPLE, "P", _DOTS),
+    "rearranged": Style("rearranged", BLUE, "D", _LONG),
+    "shuffled_weights": Style("shuffled weights", GREEN, "X", _DASHDOTDOT),
+    "reinitialized": Style("reinitialized", BROWN, "*", _DOTS),
+}
+VERDICTS = {
+    "unaffected": Style("unaffected", VERMILION, "s", symbol="≈"),
+    "degraded": Style("degraded", BLUE, "v", symbol="▼"),
+    "improved": Style("improved", GREEN, "^", symbol="▲"),
+    "undecided": Style("undecided", GREY, "o", symbol="?"),
+    "too_few_seeds": Style("too few seeds", GREY, "X", symbol="…"),
 }
 
-# The tables of the papers, and who is in each.
+# For names that are in none of these. The two lists go round at their own lengths, so that thirty
+# names differ.
+_SPARE_MARKERS = ("<", ">", "p", (4, 1, 0), (6, 1, 0), "h")
+_SPARE_LINES = (
+    (OLIVE, _LONG),
+    ("#882255", _DASHES),
+    ("#332288", _DOTS),
+    ("#117733", _DASHDOT),
+    ("#AA4499", _DASHDOTDOT),
+)
 
+# The tables of the papers, and who is in each.
 FAMILIES: dict[str, tuple[str, ...]] = {
     "initial": ("snip", "grasp", "synflow", "lottery", "lottery_iterative"),
     "random": ("random",),
@@ -55,11 +98,29 @@ def families(tickets: Iterable[str]) -> list[str]:
 
 
 def words(name: str) -> str:
-    """A ticket or check in words: the field's spelling where there is one."""
-    return TICKETS.get(name) or CHECKS.get(name) or str(name).replace("_", " ")
+    """A ticket, check or verdict in words: the field's spelling where there is one."""
+    if "+" in str(name):
+        return " + ".join(map(words, name.split("+")))
+    style = TICKETS.get(name) or CHECKS.get(name) or VERDICTS.get(name)
+    return style.label if style else str(name).replace("_", " ")
 
 
 def in_order(names: Iterable[str], known: Mapping[str, object]) -> list[str]:
     """The distinct ``names``: known ones in their fixed order, then the others by name."""
     present = set(names)
     return [name for name in known if name in present] + sorted(present - set(known))
+
+
+def styles(names: Iterable[str], known: Mapping[str, Style]) -> dict[str, Style]:
+    """A style for every name, in order: the fixed one where there is one, else a spare one."""
+    ordered = in_order(names, known)
+    spare = {
+        name: Style(
+            words(name),
+            _SPARE_LINES[i % len(_SPARE_LINES)][0],
+            _SPARE_MARKERS[i % len(_SPARE_MARKERS)],
+            _SPARE_LINES[i % len(_SPARE_LINES)][1],
+        )
+        for i, name in enumerate(name for name in ordered if name not in known)
+    }
+    return {name: known.get(name) or spare[name] for name in ordered}

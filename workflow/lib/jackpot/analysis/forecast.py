@@ -4,9 +4,10 @@ import bisect
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import chi2
 from statsmodels.stats.power import TTestPower
 
-from jackpot.analysis.sequential import FINEST
+from jackpot.analysis.sequential import FINEST, holm_array, p_values
 
 MAX_SEEDS = 1000
 
@@ -58,6 +59,42 @@ def seeds_to_decide(
     def decides(n: int) -> bool:
         lower, upper = (chance(margin + sign * mean, n, alpha) for sign in (1, -1))
         return max(chance(abs(mean), n, alpha / 2), lower + upper - 1) >= power
+
+    found = bisect.bisect_left(range(2, MAX_SEEDS + 1), True, key=decides) + 2
+    return found if found <= MAX_SEEDS else None
+
+
+def fixed_seeds(
+    means: Sequence[float],
+    sds: Sequence[float],
+    decided: float,
+    margin: float = 0.5,
+    alpha: float = 0.05,
+    studies: int = 400,
+) -> int | None:
+    """How many seeds in every cell of a study of one look would decide as many cells.
+
+    Studies are simulated whose differences are normal with these means and standard deviations
+    (one a cell; a cell with one that is not finite is never decided), judged by the tests of
+    ``verdicts`` with all of ``alpha`` spent on one look and Holm over all cells. Means measured
+    where a cell stopped are a little too large, so the number is a little too small.
+
+    Returns:
+        The smallest number at which, on average, at least ``decided`` cells have a verdict; None
+        if it is above ``MAX_SEEDS``.
+    """
+    means, sds = np.asarray(means, dtype=float), np.asarray(sds, dtype=float)
+    rng = np.random.default_rng(0)
+    shape = (studies, len(means))
+    noise, uniform = rng.normal(size=shape), rng.uniform(size=shape)
+
+    def decides(n: int) -> bool:
+        spread = sds * np.sqrt(chi2.ppf(uniform, n - 1) / (n - 1))
+        se = np.maximum(spread, FINEST / 2) / np.sqrt(n)
+        p = p_values(means + noise * sds / np.sqrt(n), se, n - 1, margin)
+        there = np.isfinite(means) & np.isfinite(sds)
+        holm = [holm_array(np.where(there, p[q], 1.0)) for q in ("difference", "equivalence")]
+        return (np.minimum(*holm) <= alpha).sum(-1).mean() >= decided
 
     found = bisect.bisect_left(range(2, MAX_SEEDS + 1), True, key=decides) + 2
     return found if found <= MAX_SEEDS else None

@@ -22,10 +22,20 @@ _NUMBERS = [
     "images_per_second",
 ]
 
-# What each check spoils; a user's own check is named under "another part".
-INGREDIENTS = {
-    name: check.spoils for name, check in checks.CHECKS.items() if check.spoils != "nothing"
-}
+
+class _Ingredients(dict[str, str]):
+    """Check -> what it spoils, combinations of checks included."""
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """``mask``, or ``data and weights`` for a combination; ``default`` for an unknown check."""
+        parts = [super(_Ingredients, self).get(part) for part in name.split(checks.JOIN)]
+        return default if None in parts else " and ".join(parts)
+
+
+# What each check spoils; the page adds a study's own checks, which it knows from about.json.
+INGREDIENTS = _Ingredients(
+    {name: check.spoils for name, check in checks.CHECKS.items() if check.edits}
+)
 
 
 def percent(share: float) -> str:

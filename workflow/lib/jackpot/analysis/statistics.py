@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from jackpot.analysis.design import Design
-from jackpot.analysis.forecast import hidden_rate, seeds_to_decide, smallest_p
+from jackpot.analysis.forecast import seeds_to_decide, smallest_p
 from jackpot.analysis.frames import CELL, prepare_runs
 from jackpot.analysis.sequential import FINEST, QUESTIONS, holm, sequential_tests, words_of
 
@@ -148,46 +148,6 @@ def details(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
     columns += ["collapsed", "collapsed_none", "smallest_p", "seeds_to_decide", "likely_look"]
     frame = pd.DataFrame(rows, columns=columns)
     return frame.astype({"seeds_to_decide": "Int64", "likely_look": "Int64"})
-
-
-def explain(row: Mapping[str, object]) -> str:
-    """One sentence for a row of ``verdicts`` or ``compare``, with the numbers behind the word.
-
-    A row of several looks that also has ``likely_look`` (from ``details``) says at which look a
-    verdict is likely. It promises no number of seeds: who then looks again spends alpha twice.
-    """
-    n, verdict = int(row["n"]), str(row["verdict"])
-    word = verdict.replace("_", " ").capitalize()
-    if verdict == "too_few_seeds":
-        return f"{word}: {n} pair{'s' * (n != 1)} of runs, from which no p-value can be formed."
-    numbers = (
-        f"{row['mean_difference']:+.2f} points, 95 % interval "
-        f"{row['ci95_low']:+.2f} to {row['ci95_high']:+.2f}, n = {n}"
-    )
-    if verdict == "unaffected":
-        reason = (
-            f"within ±{row['margin']:g} points, p = {row['p_equivalence_holm']:.2g} after Holm; "
-            f"collapses in fewer than {100 * hidden_rate(n):.0f} % of runs could still be hidden"
-        )
-    elif verdict == "undecided":
-        reason = f"these seeds cannot tell{_forecast(row)}"
-    else:
-        reason = f"different from zero, p = {row['p_difference_holm']:.2g} after Holm"
-    return f"{word}: {numbers}; {reason}."
-
-
-def _forecast(row: Mapping[str, object]) -> str:
-    look, looks = int(row.get("look", 1)), int(row.get("looks", 1))
-    if looks < 2:
-        return ""
-    if look >= looks:
-        return ", and this was the last look"
-    if "likely_look" not in row:
-        return f" at look {look} of {looks}"
-    likely = row["likely_look"]
-    if pd.isna(likely):
-        return f" at look {look} of {looks}, and perhaps not by the last one"
-    return f" at look {look} of {looks}; look {max(int(likely), look + 1)} is likely to"
 
 
 def pair_with_none(runs: pd.DataFrame) -> pd.DataFrame:

@@ -1,31 +1,34 @@
-"""Sanity checks: each spoils exactly one ingredient of a ticket and leaves the rest alone.
+"""Sanity checks: each spoils one ingredient of a ticket, or several, and leaves the rest alone.
 
 If accuracy survives, the method never used that ingredient (su2020, section 3). A check is a file
 of this folder with a ``QUESTION`` and one or more of three pure functions; one that is not there
 is the identity:
 
-- ``data(images, labels, generator, *, classes[, scope])``: the ``(images, labels)`` that the
+- ``data(images, labels, generator, *, classes, **options)``: the ``(images, labels)`` that the
   pruner sees, ``images`` (N, C, H, W) of any dtype and ``labels`` (N,);
-- ``mask(mask, generator)``: the mask of the ticket, name -> bool, True = kept;
-- ``weights(weights, mask, generator[, *, scope, initial])``: its starting weights, a whole
-  ``state_dict``, not yet masked; ``initial`` is how the network's initial weights are drawn.
+- ``mask(mask, generator, **options)``: the mask of the ticket, name -> bool, True = kept;
+- ``weights(weights, mask, generator, *, fresh, **options)``: its starting weights, a whole
+  ``state_dict``, not yet masked; ``fresh(generator)`` draws initial weights of the model.
 
-``SCOPES``, if there are variants, names them, the default first. Listing the checks imports none
-of them, nor torch.
+``classes`` and ``fresh`` are given to an edit that has them. Any other keyword is an option;
+``SCOPES``, if there are variants, names the values of ``scope``, the default first.
+
+A study's own check is such a file (``mine.py``), or in a file (``mine.py:flipped``) a class that
+holds them or one function, whose first parameter says what it edits: ``images``, ``mask`` or
+``weights``. Two checks of different ingredients make one, ``half_dataset+shuffled_weights``.
+Listing the checks imports none of them, nor torch.
 """
 
 from __future__ import annotations
 
 import ast
-import importlib
-import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jackpot.errors import JackpotError
-from jackpot.registry import Registry, literal
+from jackpot.registry import Registry, Signature, first_line, is_own, literal
 
 if TYPE_CHECKING:
     import torch
@@ -33,8 +36,14 @@ if TYPE_CHECKING:
     Data = tuple[torch.Tensor, torch.Tensor]
     Mask = dict[str, torch.Tensor]
     Weights = dict[str, torch.Tensor]
+    Fresh = Callable[[torch.Generator], Weights]
 
 EDITS = ("data", "mask", "weights")
+# What an edit is called with by position, and what it is given if it has it.
+_ARGUMENTS = {"data": 3, "mask": 2, "weights": 3}
+_GIVEN = ("classes", "fresh")
+_FIRST = {"images": "data", "mask": "mask", "weights": "weights"}
+JOIN = "+"
 
 
 @dataclass(frozen=True)
@@ -54,17 +63,37 @@ class Check:
         question: what the check asks, in plain words.
         edits: which of ``EDITS`` it is not the identity for.
         scopes: variants of the edit, the default first; empty where there is one only.
+        options: names of all its options.
+        pretraining_only: it does not apply to a ticket that only shows its score a batch.
+        source: the built-in file's name, or a user's ``file.py:function``.
     """
 
     name: str
     question: str
     edits: tuple[str, ...]
     scopes: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    pretraining_only: bool = False
+    source: str = ""
 
     @property
     def spoils(self) -> str:
-        """``data``, ``mask``, ``weights``, or ``nothing``."""
-        return self.edits[0] if self.edits else "nothing"
+        """``data``, ``mask``, ``weights``, several of them, or ``nothing``."""
+        return " and ".join(self.edits) or "nothing"
+
+    @property
+    def parts(self) -> tuple[Check, ...]:
+        """The checks that it is made of; itself, if it is not a combination."""
+        return (self,)
+
+    def editor(self, part: str) -> Check | None:
+        """The check that edits ``part``; None where nothing does."""
+        return next((check for check in self.parts if part in check.edits), None)
+
+    @property
+    def code(self) -> str:
+        """Fingerprint of its code."""
+        return CHECKS.code(self.source or self.name)
 
     def data(
         self,
@@ -72,21 +101,21 @@ class Check:
         generator: torch.Generator,
         *,
         classes: int | None = None,
-        scope: str | None = None,
+        **options: Any,
     ) -> Data:
         """The ``(images (N, C, H, W) of any dtype, labels (N,))`` that the pruner sees.
 
         Args:
             classes: number of classes; by default the largest label plus one.
-            scope: one of ``scopes``.
+            options: the check's own, e.g. ``scope``, one of ``scopes``.
         """
         images, labels = data
         classes = int(labels.max()) + 1 if classes is None else classes
-        return self._edited("data", data, (images, labels, generator), scope, classes=classes)
+        return self._edited("data", data, (images, labels, generator), options, classes=classes)
 
-    def mask(self, mask: Mask, generator: torch.Generator) -> Mask:
+    def mask(self, mask: Mask, generator: torch.Generator, **options: Any) -> Mask:
         """The mask of the ticket: name -> bool, True = kept."""
-        return self._edited("mask", mask, (mask, generator), None)
+        return self._edited("mask", mask, (mask, generator), options)
 
     def weights(
         self,
@@ -94,18 +123,18 @@ class Check:
         mask: Mask,
         generator: torch.Generator,
         *,
-        scope: str | None = None,
-        initial: str = "fan_out",
+        fresh: Fresh | None = None,
+        **options: Any,
     ) -> Weights:
         """The starting weights of the ticket, a whole ``state_dict``, not yet masked.
 
         Args:
             mask: names of the layers it prunes, True = kept.
-            scope: one of ``scopes``.
-            initial: how fresh weights are drawn (``jackpot.models.initial.initial_state``).
+            fresh: draws initial weights of the model; by default ``initial_state``.
+            options: the check's own, e.g. ``scope``, one of ``scopes``.
         """
         arguments = (weights, mask, generator)
-        return self._edited("weights", weights, arguments, scope, initial=initial)
+        return self._edited("weights", weights, arguments, options, fresh=fresh)
 
     def ticket(
         self,
@@ -113,56 +142,233 @@ class Check:
         mask_draws: torch.Generator,
         weights_draws: torch.Generator,
         *,
-        scope: str | None = None,
-        initial: str = "fan_out",
+        fresh: Fresh | None = None,
+        **options: Any,
     ) -> Ticket:
         """The ticket with its mask edited, and then its weights under that mask."""
-        mask = self.mask(ticket.mask, mask_draws)
-        weights = self.weights(ticket.weights, mask, weights_draws, scope=scope, initial=initial)
+        mask = self.mask(ticket.mask, mask_draws, **options)
+        weights = self.weights(ticket.weights, mask, weights_draws, fresh=fresh, **options)
         return Ticket(mask, weights)
 
-    def _edited(self, part: str, unchanged, arguments: tuple, scope: str | None, **more):
+    def _edited(self, part: str, unchanged, arguments: tuple, options: Mapping, **given):
         if part not in self.edits:
             return unchanged
-        if scope is not None and scope not in self.scopes:
-            known = ", ".join(self.scopes) or "none"
-            raise JackpotError(f"check {self.name} has no scope {scope!r}; known: {known}")
+        check_options(self, options)
+        edit, signature = CHECKS.edit(self.source or self.name, part)
         if self.scopes:
-            more["scope"] = scope or self.scopes[0]
-        edit = getattr(importlib.import_module(f"{__name__}.{self.name}"), part)
-        # An edit is given what its signature names.
-        named = inspect.signature(edit).parameters
-        return edit(*arguments, **{name: value for name, value in more.items() if name in named})
+            options = {"scope": self.scopes[0], **options}
+        chosen = {**given, **options}
+        known = signature.options(_ARGUMENTS[part])
+        edited = edit(*arguments, **{key: chosen[key] for key in chosen if key in known})
+        if is_own(self.source):
+            _require_alike(self, part, unchanged, edited)
+        return edited
+
+
+@dataclass(frozen=True)
+class Combination(Check):
+    """Several checks of different ingredients as one, in the order of ``EDITS``."""
+
+    members: tuple[Check, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Check, ...]:
+        """The checks that it is made of."""
+        return self.members
+
+    @property
+    def code(self) -> str:
+        """Fingerprint of the code of all of them."""
+        return " ".join(check.code for check in self.members)
+
+    def _edited(self, part: str, unchanged, arguments: tuple, options: Mapping, **given):
+        check = self.editor(part)
+        if check is None:
+            return unchanged
+        own = {key: value for key, value in options.items() if key in check.options}
+        return check._edited(part, unchanged, arguments, own, **given)
+
+
+def check_options(check: Check, options: Mapping[str, Any]) -> None:
+    """Refuse options that a check does not have, and scopes that do not exist."""
+    if unknown := sorted(set(options) - set(check.options)):
+        if unknown == ["scope"] and not check.scopes:
+            raise JackpotError(f"check {check.name} has no scope {options['scope']!r}; known: none")
+        known = ", ".join(check.options) or "none"
+        raise JackpotError(f"check {check.name} has no option {', '.join(unknown)}; known: {known}")
+    if check.scopes and options.get("scope", check.scopes[0]) not in check.scopes:
+        known = ", ".join(check.scopes)
+        raise JackpotError(f"check {check.name} has no scope {options['scope']!r}; known: {known}")
+
+
+def find_check(name: str | Sequence[str], own: Mapping[str, str] | None = None) -> Check:
+    """The check of a name, or the combination of several.
+
+    Args:
+        name: ``rearranged``, ``half_dataset+shuffled_weights``, or a list of names.
+        own: a study's own checks: name -> ``file.py:function``.
+
+    Raises:
+        ValueError: there is none of this name, a user's file is not a check, or two of the
+            checks edit one ingredient.
+    """
+    own = own or {}
+    names = name.split(JOIN) if isinstance(name, str) else list(name)
+    for each in names:
+        if each not in CHECKS and each not in own:
+            allowed = ", ".join([*CHECKS, *own])
+            raise ValueError(f"check {each!r} does not exist. Allowed: {allowed}")
+    found = [CHECKS.read(own[each], each) if each in own else CHECKS[each] for each in names]
+    if len(found) == 1:
+        return found[0]
+    for part in EDITS:
+        editors = [check.name for check in found if part in check.edits]
+        if len(editors) > 1:
+            raise ValueError(
+                f"{' and '.join(editors)} both edit the {part}, so the second would spoil what the "
+                "first has made, and a difference could not be told of either. Combine checks of "
+                "different ingredients: data, mask, weights."
+            )
+    if len(found) != len([check for check in found if check.edits]):
+        raise ValueError("`none` leaves the ticket alone; it cannot be combined with other checks")
+    found.sort(key=lambda check: EDITS.index(check.edits[0]))
+    return Combination(
+        JOIN.join(check.name for check in found),
+        " ".join(check.question for check in found),
+        tuple(part for part in EDITS if any(part in check.edits for check in found)),
+        (),
+        pretraining_only=any(check.pretraining_only for check in found),
+        members=tuple(found),
+    )
 
 
 class _Checks(Registry):
     def names(self) -> list[str]:
         """By what they spoil, then by name."""
         order = ("nothing", *EDITS)
-        return sorted(super().names(), key=lambda name: (order.index(self[name].spoils), name))
+        found = {name: self.read(name) for name in super().names()}
+        return sorted(
+            found, key=lambda name: (order.index((found[name].edits or ("nothing",))[0]), name)
+        )
+
+    def __contains__(self, name: object) -> bool:
+        return name in super().names()
 
     def __getitem__(self, name: str) -> Check:
-        path = self._folder / f"{name}.py"
-        if name not in super().names():
+        if name not in self:
             raise JackpotError(f"check {name!r} does not exist. Allowed: {', '.join(self)}")
-        return _read(path)
+        return self.read(name)
+
+    def source(self, name: str) -> tuple[Path, str]:
+        """The file and, in a user's, the class or function behind a name; none for a whole file."""
+        if not is_own(name):
+            return self._folder / f"{name}.py", ""
+        if name.endswith(".py"):
+            return self._file(name, name), ""
+        return super().source(name)
+
+    def read(self, source: str, name: str = "") -> Check:
+        """A built-in check, or a user's ``file.py:function`` under a name.
+
+        Raises:
+            ValueError: there is no such file, or nothing in it edits an ingredient.
+        """
+        edits = {part: Signature.of(node) for part, node in self._edits(source).items()}
+        if not edits and is_own(source):
+            raise ValueError(
+                f"{self._what(source)} edits nothing: it needs a function data, mask or weights, "
+                f"or one whose first parameter is images, mask or weights; see {self._page}"
+            )
+        for part, signature in edits.items():
+            takes = _ARGUMENTS[part]
+            if len(signature.positional) < takes and not signature.any_positional:
+                raise ValueError(
+                    f"{self._what(source)}: its edit of the {part} takes "
+                    f"{len(signature.positional)} arguments by position, and is given {takes}; "
+                    f"see {self._page}"
+                )
+        options = [
+            option
+            for part, signature in edits.items()
+            for option in signature.options(_ARGUMENTS[part])
+            if option not in _GIVEN
+        ]
+        place, tree = self._place(source), self._parsed(source)
+        question = literal(place, "QUESTION", "") if _holds(place) else first_line(place)
+        scopes = tuple(literal(place, "SCOPES", ()) if _holds(place) else ())
+        return Check(
+            name or source,
+            question or literal(tree, "QUESTION", "") or first_line(place),
+            tuple(part for part in EDITS if part in edits),
+            scopes,
+            tuple(dict.fromkeys(options)),
+            bool(_holds(place) and literal(place, "PRETRAINING_ONLY", False)),
+            source,
+        )
+
+    def edit(self, source: str, part: str) -> tuple[Callable, Signature]:
+        """A check's function for one ingredient, and its signature."""
+        node = self._edits(source)[part]
+        place, module = self._place(source), self._module(source)
+        if isinstance(place, ast.ClassDef):
+            module = getattr(module, place.name)
+        return getattr(module, node.name), Signature.of(node)
+
+    def _place(self, source: str) -> ast.Module | ast.ClassDef | ast.FunctionDef:
+        """What holds the edits of a check: a whole file, a class, or the one function."""
+        path, name = self.source(source)
+        tree = self._parsed(source)
+        if not name:
+            return tree
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
+                return node
+        raise ValueError(f"{self._what(source)}: {path} defines no function {name!r}")
+
+    def _edits(self, source: str) -> dict[str, ast.FunctionDef]:
+        place = self._place(source)
+        if isinstance(place, ast.FunctionDef):
+            first = next(iter(Signature.of(place).positional), "")
+            return {_FIRST[first]: place} if first in _FIRST else {}
+        found = {node.name: node for node in place.body if isinstance(node, ast.FunctionDef)}
+        return {part: found[part] for part in EDITS if part in found}
 
 
-@cache
-def _read(path: Path) -> Check:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    return Check(
-        path.stem,
-        literal(tree, "QUESTION", ""),
-        tuple(part for part in EDITS if part in defined),
-        literal(tree, "SCOPES", ()),
-    )
+def _holds(place: ast.AST) -> bool:
+    return isinstance(place, ast.Module | ast.ClassDef)
 
 
-CHECKS = _Checks(__name__, Path(__file__).parent, "check")
+CHECKS = _Checks(__name__, Path(__file__).parent, "check", takes=(), page="docs/extending/check.md")
 
 
-def version_of_data(check: str) -> str:
-    """The name of the data that a pruner sees under a check: the check's own, or ``clean``."""
-    return check if CHECKS[check].spoils == "data" else "clean"
+def version_of_data(check: str | Check) -> str:
+    """The name of the data that a pruner sees under a check: its data check's, or ``clean``."""
+    editor = (find_check(check) if isinstance(check, str) else check).editor("data")
+    return editor.name if editor else "clean"
+
+
+def _require_alike(check: Check, part: str, before: Any, after: Any) -> None:
+    """Refuse what a user's edit returned, if it is not of the form of what it was given."""
+    import torch
+
+    what, told = f"check {check.name}: its edit of the {part} must return", type(after).__name__
+    told = "None" if after is None else f"a {told}"
+    if part == "data":
+        if not isinstance(after, tuple | list) or len(after) != 2:
+            raise JackpotError(f"{what} (images, labels), and returned {told}")
+        images, labels = after
+        if not all(isinstance(value, torch.Tensor) for value in after) or (
+            (images.dtype, images.shape[1:]) != (before[0].dtype, before[0].shape[1:])
+            or (labels.dtype, len(labels)) != (before[1].dtype, len(images))
+        ):
+            raise JackpotError(f"{what} images and labels of the types and shapes it was given")
+        return
+    if not isinstance(after, Mapping):
+        raise JackpotError(f"{what} a dictionary, and returned {told}")
+    if list(after) != list(before):
+        raise JackpotError(f"{what} the names that it was given, in their order")
+    for name, value in after.items():
+        if not isinstance(value, torch.Tensor) or (
+            (value.shape, value.dtype) != (before[name].shape, before[name].dtype)
+        ):
+            raise JackpotError(f"{what} tensors as it was given; {name} is another")

@@ -6,19 +6,21 @@ the network. ``prepare`` reads what ``source.json`` names, offline.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from jackpot.data import digests
+from jackpot.data.arrays import image_data
 from jackpot.data.description import read_description
 from jackpot.data.download import download
-from jackpot.data.files import save_data
-from jackpot.data.kinds import check_options, load_kind
+from jackpot.data.files import ImageData, save_data
+from jackpot.data.folders import changed, listing
+from jackpot.data.kinds import KINDS, check_options, needs_source, published
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import damaged, write_json
+from jackpot.registry import is_own
 
-_PLACES = ("kind", "path", "url", "sha256", "md5")
+_PLACES = ("kind", "path", "url", "sha256", "md5", "verify", "version", "options")
 
 
 def fetch(
@@ -33,32 +35,34 @@ def fetch(
     Args:
         name: the dataset's name in the study.
         definition: ``kind``; optionally ``path`` (an archive or directory, used where it lies),
-            ``url`` (one or several), ``sha256`` or ``md5``; and the kind's own options. None
-            stands for "not given". A kind that is published needs none of them.
+            ``url`` (one or several), ``sha256`` or ``md5``; ``verify: false``, which takes a
+            local copy whatever its digest; and the kind's own options, by themselves or in
+            ``options``. None stands for "not given". A kind that is published needs none.
         out: the record to write, e.g. ``source.json``; downloads go to its folder.
         mirrors: folders on other servers (``https://host/folder/``), tried before the home server
             for the same file name.
 
     Returns:
-        What was written: ``dataset, kind, path, digest, bytes, options``. ``path`` is absolute
-        for a local source, relative to ``source.json`` for a download, None for a bundled one;
-        ``digest`` is ``sha256:<hex>``, None for a bundled one.
+        What was written: ``dataset, kind, path, digest, bytes, files, options``. ``path`` is
+        absolute for a local source, relative to ``source.json`` for a download, None without
+        one; ``digest`` is ``sha256:<hex>`` of the source, and ``files`` of a folder's listing.
 
     Raises:
         JackpotError: the definition makes no sense, or nothing with its digest could be had.
     """
     kind = definition["kind"]
     options = {k: v for k, v in definition.items() if k not in _PLACES and v is not None}
+    options |= definition.get("options") or {}
     check_options(kind, options)
-    module = load_kind(kind)
     folder = Path(out).parent
-    path, digest, size = None, None, 0
-    if getattr(module, "BUNDLED", False):
-        if definition.get("path") or definition.get("url"):
-            raise JackpotError(f"dataset {name}: kind {kind} takes no path and no url.")
-    else:
-        found = _find(name, definition, module, folder, mirrors)
+    path, digest, size, files = None, None, 0, None
+    placed = bool(definition.get("path") or definition.get("url"))
+    if placed and not needs_source(kind, placed):
+        raise JackpotError(f"dataset {name}: kind {kind} takes no path and no url.")
+    if needs_source(kind, placed):
+        found = _find(name, definition, kind, folder, mirrors)
         digest, size = digests.of_path(found)
+        files = listing(found)
         path = found.name if found.parent == folder else str(found.resolve())
     record = {
         "dataset": name,
@@ -66,6 +70,7 @@ def fetch(
         "path": path,
         "digest": digest,
         "bytes": size,
+        "files": files,
         "options": options,
     }
     write_json(Path(out), record)
@@ -75,15 +80,16 @@ def fetch(
 def _find(
     name: str,
     definition: Mapping[str, Any],
-    module: ModuleType,
+    kind: str,
     folder: Path,
     mirrors: Sequence[str],
 ) -> Path:
-    urls, digest = _urls_and_digest(definition, module)
+    urls, digest = _urls_and_digest(definition, kind)
     if definition.get("path"):
         path = Path(definition["path"]).expanduser()
         # What is published is an archive's digest, which its unpacked folder cannot have.
-        expected = _given_digest(definition) if path.is_dir() else digest
+        unpublished = path.is_dir() or definition.get("verify") is False
+        expected = _given_digest(definition) if unpublished else digest
         return _local(name, path, expected)
     if not urls:
         raise JackpotError(
@@ -108,9 +114,7 @@ def _given_digest(definition: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _urls_and_digest(
-    definition: Mapping[str, Any], module: ModuleType
-) -> tuple[list[str], str | None]:
+def _urls_and_digest(definition: Mapping[str, Any], kind: str) -> tuple[list[str], str | None]:
     """Where to look and which digest to expect: what the definition says, else what is published.
 
     A published digest holds for a local archive too; a user who has repacked it gives the new one.
@@ -118,10 +122,10 @@ def _urls_and_digest(
     url = definition.get("url") or []
     urls = [url] if isinstance(url, str) else list(url)
     digest = _given_digest(definition)
-    if hasattr(module, "published") and not (urls and digest):
-        published = module.published()
-        urls = urls or list(published.urls)
-        digest = digest or published.digest
+    archive = published(kind)
+    if archive and not (urls and digest):
+        urls = urls or list(archive.urls)
+        digest = digest or archive.digest
     return urls, digest
 
 
@@ -133,7 +137,8 @@ def _local(name: str, path: Path, digest: str | None) -> Path:
         if found != digest:
             raise JackpotError(
                 f"dataset {name}: {path} is not the file expected: its digest is {found}, and "
-                f"should be {digest}. Fetch it again, or give the digest of what you mean."
+                f"should be {digest}. Fetch it again, or give the digest of what you mean; if it "
+                "is a copy of your own packing, set `verify: false`."
             )
     return path
 
@@ -151,19 +156,15 @@ def prepare(source_json: str | Path, out_path: str | Path, *, fingerprint: str =
     record = read_description(source_json)
     kind, options, digest = record["kind"], record["options"], record["digest"]
     try:
-        module = load_kind(kind)
         check_options(kind, options)
     except JackpotError as error:
         raise damaged(source_json, str(error).rstrip(".")) from error
-    if (record["path"] is None) != getattr(module, "BUNDLED", False):
+    if needs_source(kind, record["path"] is not None) != (record["path"] is not None):
         raise damaged(source_json, f"kind {kind} does not go with the path {record['path']!r}")
     source = None if record["path"] is None else source_json.parent / record["path"]
     if source is not None and digests.of_path(source) != (digest, record["bytes"]):
-        raise JackpotError(
-            f"{source}: has changed since {source_json} described it. Delete {source_json} and "
-            "start Snakemake again."
-        )
-    data = module.read(source, **options)
+        raise JackpotError(changed(record["dataset"], source))
+    data = _read(kind, source, options)
     metadata = {
         "dataset": record["dataset"],
         "kind": kind,
@@ -172,3 +173,8 @@ def prepare(source_json: str | Path, out_path: str | Path, *, fingerprint: str =
         "fingerprint": fingerprint,
     }
     save_data(out_path, data, metadata)
+
+
+def _read(kind: str, source: Path | None, options: Mapping[str, Any]) -> ImageData:
+    returned = KINDS[kind](source, **options)
+    return image_data(kind, returned) if is_own(kind) else returned

@@ -19,6 +19,8 @@ def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_parts(path)
+        # One that is there under this process's number is not ours, and may be a link.
+        temporary.unlink(missing_ok=True)
         write(temporary)
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
@@ -26,7 +28,7 @@ def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
     except OSError as error:
         raise JackpotError(
             f"{path}: could not be written ({_reason(error)}). "
-            "Free space or mend the permissions, then start again; nothing finished is lost."
+            "Free space or fix the permissions, then start again; nothing finished is lost."
         ) from error
     finally:
         with contextlib.suppress(OSError):

@@ -1,51 +1,106 @@
-"""The networks: VGG with BatchNorm and CIFAR-style ResNets.
+"""The networks: VGG with BatchNorm, CIFAR-style ResNets, and users' own.
 
 ``build_model`` is the one way to make a model. Its weights are then drawn by
-``jackpot.models.initial.initialise``, from a keyed generator, never by PyTorch's global one.
+``jackpot.models.initial``, from a keyed generator, never by PyTorch's global one.
 """
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from jackpot.architectures import split_name
+from jackpot.architectures import MODELS
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import damaged
 from jackpot.files.tensors import Tensors, load_tensors
 from jackpot.models.convolution import protect
-from jackpot.models.resnet import ResNet
-from jackpot.models.vgg import VGG
+from jackpot.registry import is_own
+
+# The height and width of images; one number where they are equal.
+ImageSize = int | tuple[int, int] | None
 
 
 def build_model(
-    name: str, num_classes: int = 10, in_channels: int = 3, initial: str = "fan_out", **options
+    name: str,
+    num_classes: int = 10,
+    in_channels: int = 3,
+    image_size: ImageSize = None,
+    *,
+    initial: str | None = None,
+    **options,
 ) -> nn.Module:
-    """Build a network by name, e.g. ``vgg19`` or ``resnet32``.
+    """Build a network by name, e.g. ``vgg19``, ``resnet32`` or ``net.py:mixer``.
 
     Args:
-        name: ``vgg<depth>`` or ``resnet<depth>``; ``jackpot.architectures`` lists them.
+        name: ``vgg<depth>``, ``resnet<depth>``, or a user's ``file.py:function``, which is called
+            as ``function(num_classes, in_channels, image_size, **options)`` and returns an
+            ``nn.Module`` from float (N, C, H, W) to logits (N, num_classes).
         num_classes: outputs of the one linear classifier.
         in_channels: channels of the input images.
-        initial: how ``initial_state`` is to draw its convolutions; kept as ``model.initial``.
-        **options: ``width``, the channels of the first stage (VGG 64, ResNet 16), and those of
-            ``VGG`` and ``ResNet``. VGG averages whatever map is left before the classifier: 2x2
-            of CIFAR's images, 4x4 of Tiny-ImageNet's, as the released codes do.
+        image_size: side of the images, or (height, width); None where a network takes any.
+        initial: how ``jackpot.models.initial`` draws its weights; nothing here depends on it.
+        **options: those of ``VGG``, ``ResNet`` or the function, e.g. ``width``. VGG averages
+            whatever map is left before the classifier: 2x2 of CIFAR's images, 4x4 of
+            Tiny-ImageNet's, as the released codes do.
+
+    Returns:
+        The network. What the constructor of a user's draws at random is always the same, and
+        PyTorch's global generator is left as it was; it has an attribute ``image_shape``,
+        (C, H, W), which tells it from the built-in ones.
 
     Raises:
-        JackpotError: unknown name or option.
+        JackpotError: unknown name or option, or a function that returns no usable module.
     """
-    family, depth = split_name(name)
     try:
-        if family == "vgg":
-            model: nn.Module = VGG(depth, num_classes, in_channels, **options)
-        else:
-            model = ResNet(depth, num_classes, in_channels, **options)
-    except TypeError as error:
-        raise JackpotError(f"model {name}: {error}") from error
-    model.initial = initial
+        MODELS.check(name, options)
+    except ValueError as error:
+        raise JackpotError(str(error)) from None
+    options |= MODELS.depth(name)
+    if not is_own(name):
+        return protect(MODELS[name](num_classes, in_channels, image_size, **options))
+    with seeded(0):
+        model = construct_own(name, num_classes, in_channels, image_size, **options)
+    size = image_size if isinstance(image_size, tuple | list) else (image_size, image_size)
+    model.image_shape = (in_channels, *size)
+    return model
+
+
+def construct_own(
+    name: str, num_classes: int, in_channels: int, image_size: ImageSize, **options
+) -> nn.Module:
+    """A user's network as its function makes it, drawing from PyTorch's global generator.
+
+    Raises:
+        JackpotError: it is no ``nn.Module``, has no prunable weights, weights that are not there
+            yet, or a layer that cannot be made safe.
+    """
+    model = MODELS[name](num_classes, in_channels, image_size, **options)
+    if not isinstance(model, nn.Module):
+        raise JackpotError(f"model {name} must return an nn.Module, not {type(model).__name__}")
+    for parameter, value in model.named_parameters():
+        if isinstance(value, nn.parameter.UninitializedParameter):
+            raise JackpotError(
+                f"model {name}: {parameter} is of a lazy layer; give the layer its sizes"
+            )
+    if not prunable(model):
+        raise JackpotError(
+            f"model {name} has nothing to prune: weights of Conv2d and Linear layers are pruned"
+        )
     return protect(model)
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """PyTorch's global generators with this seed, and the CPU's as it was afterwards.
+
+    For what draws without being handed a generator: a module's own initialisation, dropout.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -62,10 +117,12 @@ def model_with_state(description: dict[str, Any], state: Tensors) -> nn.Module:
     Args:
         description: keyword arguments of ``build_model``, as stored beside weights.
     """
-    with torch.device("meta"):
+    own = is_own(description["name"])
+    # A user's network may have tensors that are no part of its state, so it is built in earnest.
+    with contextlib.nullcontext() if own else torch.device("meta"):
         model = build_model(**description)
     try:
-        model.load_state_dict(state, assign=True)
+        model.load_state_dict(state, assign=not own)
     except RuntimeError as error:
         raise JackpotError(f"the weights do not fit {description['name']}: {error}") from None
     return model

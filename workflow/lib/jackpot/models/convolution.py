@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from jackpot.errors import JackpotError
+
 
 class Conv2d(nn.Conv2d):
     """``nn.Conv2d``; on the CPU the same sums in another order for small images.
@@ -57,27 +59,47 @@ class SparsePixels(nn.Conv2d):
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W) -> (N, O, ceil(H / stride), ceil(W / stride))."""
+        """(N, C, H, W) -> (N, O, ceil(H / stride), ceil(W / stride)), of the padded image."""
         if x.device.type != "cpu":
             return super().forward(x)
+        if any(self._reversed_padding_repeated_twice):
+            mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
+            x = F.pad(x, self._reversed_padding_repeated_twice, mode)
         rows, columns = self.stride
         x = x[..., ::rows, ::columns]
         return F.conv2d(x, self.weight, self.bias, groups=self.groups)
 
 
+# Input channels from which on oneDNN's strided 1x1 convolution was never seen to fail.
+SAFE_CHANNELS = 8
+
+
 def protect(model: nn.Module) -> nn.Module:
     """``model`` itself, whose strided 1x1 convolutions are now ``SparsePixels``.
 
-    Names, weights and hooks stay. A subclass of ``nn.Conv2d`` keeps its own forward.
+    Names, weights and hooks stay.
+
+    Raises:
+        JackpotError: one is of a subclass of ``nn.Conv2d``, whose forward we do not know, and has
+            so few channels that oneDNN may fail.
     """
-    for layer in model.modules():
+    for name, layer in model.named_modules():
         if (
-            type(layer) is nn.Conv2d
-            and layer.kernel_size == (1, 1)
-            and layer.stride != (1, 1)
-            and layer.padding in ((0, 0), "valid")
+            not isinstance(layer, nn.Conv2d)
+            or isinstance(layer, SparsePixels)
+            or layer.kernel_size != (1, 1)
+            or layer.stride == (1, 1)
         ):
+            continue
+        if type(layer) in (nn.Conv2d, Conv2d):
             layer.__class__ = SparsePixels
+        elif layer.in_channels // layer.groups < SAFE_CHANNELS:
+            raise JackpotError(
+                f"{name or 'the network'} is a strided 1x1 convolution of class "
+                f"{type(layer).__name__}, with {layer.in_channels // layer.groups} input channels: "
+                "PyTorch's may crash or give wrong gradients on some processors. Use nn.Conv2d, "
+                "which is replaced by a safe one, or take every n-th pixel before a stride of 1."
+            )
     return model
 
 

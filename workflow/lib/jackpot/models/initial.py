@@ -1,11 +1,16 @@
 """Initial weights, drawn from a keyed generator and written over a model's state."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
+from jackpot.architectures import initial_by_default
 from jackpot.errors import JackpotError
 from jackpot.files.tensors import Tensors
+from jackpot.models import build_model, construct_own, seeded
+from jackpot.registry import is_own
 
 INITIAL = ("fan_out", "fan_in")
 
@@ -38,3 +43,27 @@ def initial_state(state: Tensors, draws: torch.Generator, initial: str = "fan_ou
             value = torch.zeros(tensor.shape)
         fresh[name] = value.to(tensor.dtype)
     return fresh
+
+
+def initial_weights(description: Mapping[str, Any], draws: torch.Generator) -> Tensors:
+    """Fresh initial weights, a whole ``state_dict``, of the model that ``description`` builds.
+
+    ``initial`` says how: ``fan_out`` or ``fan_in`` as in ``initial_state``, or ``own``, the
+    module's own initialisation: what its constructor and its layers' ``reset_parameters`` draw,
+    with PyTorch's global generator seeded from ``draws``. A user's model has its own by default.
+
+    Args:
+        description: keyword arguments of ``build_model``, as stored beside weights.
+    """
+    own = is_own(description["name"])
+    initial = description.get("initial") or initial_by_default(description["name"])
+    if initial != "own":
+        with torch.device("cpu" if own else "meta"):
+            shapes = build_model(**description).state_dict()
+        return initial_state(shapes, draws, initial)
+    if not own:
+        raise JackpotError(f"{description['name']}: initial: own is for models of your own")
+    arguments = {key: value for key, value in description.items() if key != "initial"}
+    with seeded(int(torch.randint(2**62, (), generator=draws))):
+        model = construct_own(**arguments)
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}

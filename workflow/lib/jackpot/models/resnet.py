@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from jackpot.models.convolution import Conv2d
 
+DEPTHS = (8, 14, 20, 32, 44, 56, 110)
+
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut: (N, C, H, W) -> (N, out, H/stride, W/stride)."""
@@ -73,9 +75,11 @@ class ResNet(nn.Module):
 
     def __init__(
         self,
-        depth: int,
         num_classes: int,
         in_channels: int,
+        image_size: object = None,
+        *,
+        depth: int,
         width: int = 16,
         bottleneck: bool = False,
     ):

@@ -10,8 +10,18 @@ poolings.
 import torch
 from torch import nn
 
-from jackpot.architectures import VGG_LAYOUTS
 from jackpot.models.convolution import Conv2d
+
+DEPTHS = (5, 7, 11, 13, 16, 19)
+# Channels as multiples of the width (64 in the papers); M halves height and width.
+LAYOUTS: dict[int, tuple[int | str, ...]] = {
+    5: (1, "M", 2, "M", 4, 4),
+    7: (1, 1, "M", 2, 2, "M", 4, 4),
+    11: (1, "M", 2, "M", 4, 4, "M", 8, 8, "M", 8, 8),
+    13: (1, 1, "M", 2, 2, "M", 4, 4, "M", 8, 8, "M", 8, 8),
+    16: (1, 1, "M", 2, 2, "M", 4, 4, 4, "M", 8, 8, 8, "M", 8, 8, 8),
+    19: (1, 1, "M", 2, 2, "M", 4, 4, 4, 4, "M", 8, 8, 8, 8, "M", 8, 8, 8, 8),
+}
 
 
 class VGG(nn.Module):
@@ -27,9 +37,11 @@ class VGG(nn.Module):
 
     def __init__(
         self,
-        depth: int,
         num_classes: int,
         in_channels: int,
+        image_size: object = None,
+        *,
+        depth: int,
         width: int = 64,
         affine: bool = True,
         bias: bool = False,
@@ -37,7 +49,7 @@ class VGG(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         channels = in_channels
-        for item in VGG_LAYOUTS[depth]:
+        for item in LAYOUTS[depth]:
             if item == "M":
                 layers.append(nn.MaxPool2d(2))
                 continue

@@ -10,12 +10,12 @@ from torch import nn
 
 from jackpot.errors import JackpotError
 from jackpot.files.tensors import Mask, Tensors
-from jackpot.models import prunable
-from jackpot.pruning.allocation import ALLOCATIONS, GLOBAL
+from jackpot.models import prunable, seeded
+from jackpot.pruning.allocation import GLOBAL, allocate
 from jackpot.pruning.counts import density_of, kept_count
 from jackpot.pruning.filters import keep_filters
 from jackpot.pruning.masks import keep_number
-from jackpot.pruning.scores import SCORES
+from jackpot.pruning.scores import SCORES, checked_scores
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -120,7 +120,8 @@ def _pools(
     if keep_classifier and budget < sizes[-1]:
         raise _classifier_too_large(sparsity, budget, sizes[-1])
     if allocation == GLOBAL:
-        _refuse_unknown(allocation, options, ())
+        if options:
+            raise JackpotError(f"allocation global has no option {', '.join(sorted(options))}")
         if not keep_classifier:
             return [_Pool(tuple(names), sum(sizes), budget, density)]
         rest, total = budget - sizes[-1], sum(sizes[:-1])
@@ -130,17 +131,16 @@ def _pools(
         ]
     if keep_classifier:
         options = {**options, "classifier_density": 1.0}
-    allocate = ALLOCATIONS[allocation]
-    _check_options(allocation, allocate, options)
-    shapes = [tuple(weight.shape) for weight in weights.values()]
-    # Only VGG has a rule of its own, so a network that names no family counts as the other.
-    family = getattr(model, "family", "resnet")
-    counts = allocate(sizes, density, shapes=shapes, family=family, **options)
-    if len(counts) != len(sizes) or sum(counts) != budget:
-        raise JackpotError(
-            f"allocation {allocation} gave {len(counts)} counts that sum to {sum(counts)}; "
-            f"the model has {len(sizes)} layers and keeps {budget} weights"
-        )
+    counts = allocate(
+        allocation,
+        sizes,
+        density,
+        budget=budget,
+        shapes=[tuple(weight.shape) for weight in weights.values()],
+        # Only VGG has a rule of its own, so a network that names no family counts as the other.
+        family=getattr(model, "family", "resnet"),
+        options=options,
+    )
     if keep_classifier and counts[-1] != sizes[-1]:
         raise _classifier_too_large(sparsity, budget, sizes[-1])
     return [
@@ -212,35 +212,19 @@ def _scorer(
     options: Mapping[str, object],
 ) -> Callable[[], Tensors]:
     function = SCORES[name]
-    _check_options(name, function, options)
-    if "inplace" in inspect.signature(function).parameters:
+    parameters = inspect.signature(function).parameters.values()
+    known = [parameter.name for parameter in parameters]
+    any_keyword = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    if not any_keyword and (unknown := sorted(set(options) - set(known))):
+        raise JackpotError(f"score {name} has no option {', '.join(unknown)}")
+    if "inplace" in known:
         # The network is a copy already, so the score need not make one in every round.
         options = {**options, "inplace": True}
 
     def compute() -> Tensors:
-        scores = function(network, data, generator, **options)
-        expected = {key: tuple(weight.shape) for key, weight in prunable(network).items()}
-        if {key: tuple(value.shape) for key, value in scores.items()} != expected:
-            raise JackpotError(
-                f"score {name} must return one value for every prunable weight: "
-                f"{', '.join(f'{key} {shape}' for key, shape in expected.items())}"
-            )
-        # Whole-number scores cannot hold the minus infinity that marks a pruned weight.
-        return {
-            key: value.detach() if value.is_floating_point() else value.detach().double()
-            for key, value in ((key, scores[key]) for key in expected)
-        }
+        # Dropout, and a score that ignores its generator, draw from the global one.
+        with seeded(generator.initial_seed()):
+            scores = function(network, data, generator, **options)
+        return checked_scores(name, scores, prunable(network))
 
     return compute
-
-
-def _check_options(name: str, function: Callable, options: Mapping[str, object]) -> None:
-    parameters = inspect.signature(function).parameters.values()
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        _refuse_unknown(name, options, [parameter.name for parameter in parameters])
-
-
-def _refuse_unknown(name: str, options: Mapping[str, object], known: Sequence[str]) -> None:
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise JackpotError(f"{name} has no option {', '.join(unknown)}")

@@ -5,14 +5,15 @@ was spoiled, so the method fails the check; ``degraded`` means that it does use 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from jackpot.analysis.forecast import hidden_rate
 from jackpot.analysis.frames import CELL, INGREDIENTS, percent, sort_cells
-from jackpot.vocabulary import CHECKS, TICKETS, in_order, words
+from jackpot.vocabulary import CHECKS, OTHERS, TICKETS, VERDICTS, family_of, in_order, words
 
 
 @dataclass(frozen=True)
@@ -24,35 +25,27 @@ class Word:
     meaning: str
 
 
-VERDICTS = {
-    "unaffected": Word(
-        "≈",
-        "unaffected",
-        "Accuracy stayed within the margin although the ingredient was spoiled. "
-        "The method does not use it: it fails the check.",
-    ),
-    "degraded": Word(
-        "▼",
-        "degraded",
-        "Accuracy fell beyond doubt. The method does use the ingredient: it passes the check.",
-    ),
-    "improved": Word(
-        "▲",
-        "improved",
-        "Accuracy rose beyond doubt. The method is better off without the ingredient: "
-        "it fails the check.",
-    ),
-    "undecided": Word(
-        "?", "undecided", "These seeds cannot tell. More seeds would; the table says how many."
-    ),
-    "too_few_seeds": Word(
-        "…", "too few seeds", "Too few pairs of runs have finished to form a p-value."
-    ),
+MEANINGS = {
+    "unaffected": "Accuracy stayed within the margin although the ingredient was spoiled. "
+    "The method does not use it: it fails the check.",
+    "degraded": "Accuracy fell beyond doubt. The method does use the ingredient: it passes the "
+    "check.",
+    "improved": "Accuracy rose beyond doubt. The method is better off without the ingredient: it "
+    "fails the check.",
+    "undecided": "Neither is shown with these seeds, among all comparisons of the study.",
+    "too_few_seeds": "Too few pairs of runs have finished to form a p-value.",
 }
 OUTCOMES = {
     "held": Word("✓", "held", ""),
     "did_not_hold": Word("✗", "did not hold", ""),
     "undecided": Word("?", "undecided", ""),
+    "not_tested": Word("–", "not tested", ""),
+}
+# One cell of a claim has no verdict of its own there: it speaks for the claim, against it, or not.
+COUNTS = {
+    "held": Word("✓", "for it", ""),
+    "did_not_hold": Word("✗", "against it", ""),
+    "undecided": Word("?", "open", ""),
     "not_tested": Word("–", "not tested", ""),
 }
 ASKED = {"data": "its data", "mask": "the mask's positions", "weights": "its weights"}
@@ -61,34 +54,38 @@ OTHER = "another part"
 
 def word_for(verdict: str) -> Word:
     """The word for a verdict or a claim's outcome; an unknown one is shown as it is."""
-    known = {**OUTCOMES, **VERDICTS}
-    return known.get(verdict) or Word("·", str(verdict).replace("_", " "), "")
+    if verdict in VERDICTS:
+        return Word(VERDICTS[verdict].symbol, words(verdict), MEANINGS[verdict])
+    return OUTCOMES.get(verdict) or Word("·", words(verdict), "")
 
 
-def claim_entries(claims: Iterable[Any] | None) -> list[dict]:
+def claim_entries(claims: Iterable[Any] | None, verdicts: pd.DataFrame | None = None) -> list[dict]:
     """Claims as the page lists them.
 
     Args:
         claims: mappings with ``sentence`` and ``verdict``, and where known ``id``, ``source``,
-            ``method``, ``numbers`` (a sentence, or numbers by name) and ``rows``; or the
-            ``ClaimResult`` objects of ``jackpot.analysis.claims``.
+            ``method``, ``numbers`` (a sentence) and ``rows``; or the ``ClaimResult`` objects of
+            ``jackpot.analysis.claims``.
+        verdicts: rows of ``verdicts.csv``, to say what they call a claim's cells by themselves.
     """
-    return [_claim(claim) for claim in claims or []]
+    words_of_cells = {} if verdicts is None else verdicts.set_index(CELL)["verdict"].to_dict()
+    return [_claim(claim, words_of_cells) for claim in claims or []]
 
 
-def _claim(claim: Any) -> dict:
+def _claim(claim: Any, words_of_cells: Mapping[tuple, str]) -> dict:
     if not isinstance(claim, Mapping):
         parts = {
             name: getattr(claim.claim, name) for name in ("id", "sentence", "source", "method")
         }
         rows = claim.rows.to_dict("records")
         claim = {**parts, "verdict": claim.verdict, "numbers": claim.sentence, "rows": rows}
-    numbers = claim.get("numbers") or ""
-    if isinstance(numbers, Mapping):
-        numbers = ", ".join(f"{name} {value}" for name, value in numbers.items())
-    rows = list(claim.get("rows") or [])
+    rows = [
+        {**row, "by_itself": words_of_cells.get(tuple(row.get(name) for name in CELL))}
+        for row in claim.get("rows") or []
+    ]
     outcomes = Counter(row["outcome"] for row in rows if "outcome" in row)
-    short = [f"{outcomes[name]} {OUTCOMES[name].word}" for name in OUTCOMES if outcomes[name]]
+    short = [f"{outcomes[name]} {COUNTS[name].word}" for name in COUNTS if outcomes[name]]
+    numbers = claim.get("numbers") or ""
     return {
         "id": str(claim.get("id", "")),
         "sentence": claim["sentence"],
@@ -96,14 +93,38 @@ def _claim(claim: Any) -> dict:
         "method": claim.get("method") or "",
         "verdict": claim["verdict"],
         "word": word_for(claim["verdict"]),
-        "short": f"{len(rows)} compared: {_and(short)}" if short else numbers,
+        "short": f"{_cells(len(rows))}: {join(short)}{_by_itself(rows)}" if short else numbers,
         "numbers": numbers,
         "rows": rows,
     }
 
 
-def needs(verdicts: pd.DataFrame) -> dict:
+def _by_itself(rows: list[dict]) -> str:
+    """How many of the cells that speak for or against a claim the grid leaves undecided."""
+    decided = [row for row in rows if row.get("outcome") in ("held", "did_not_hold")]
+    left = sum(row["by_itself"] == "undecided" for row in decided)
+    if not left:
+        return ""
+    which = "all of these" if left == len(decided) > 1 else f"{left} of these"
+    return f"; the grid, where each must convince by itself, leaves {which} undecided"
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell{'s' * (count != 1)}"
+
+
+def own_first(tickets: Iterable[str]) -> list[str]:
+    """The distinct tickets, a user's own before the field's."""
+    ordered = in_order(tickets, TICKETS)
+    return sorted(ordered, key=lambda ticket: family_of(ticket) != OTHERS)
+
+
+def needs(verdicts: pd.DataFrame, applicable: Mapping[str, Sequence[str]] | None = None) -> dict:
     """Does each ticket need its data, the mask's positions, its weights? Over all its cells.
+
+    Args:
+        verdicts: rows of ``verdicts.csv``.
+        applicable: the checks that apply to each ticket, where that is known.
 
     Returns:
         ``columns``: the ingredients that were checked; ``rows``: ``(ticket, answers)`` with an
@@ -113,9 +134,13 @@ def needs(verdicts: pd.DataFrame) -> dict:
     kind = verdicts["check"].map(lambda check: INGREDIENTS.get(check, OTHER))
     columns = [name for name in [*ASKED, OTHER] if (kind == name).any()]
     rows = []
-    for ticket in in_order(verdicts["ticket"], TICKETS):
+    for ticket in own_first(verdicts["ticket"]):
         mine = verdicts["ticket"] == ticket
-        answers = [_answer(verdicts.loc[mine & (kind == name), "verdict"]) for name in columns]
+        answers = [
+            _answer(verdicts.loc[mine & (kind == name), "verdict"])
+            or {"kind": "none", "word": _absent(ticket, name, applicable), "counts": ""}
+            for name in columns
+        ]
         rows.append((words(ticket), answers))
     return {"columns": [ASKED.get(name, name) for name in columns], "rows": rows}
 
@@ -123,65 +148,155 @@ def needs(verdicts: pd.DataFrame) -> dict:
 def _answer(found: pd.Series) -> dict:
     counts = Counter(found)
     used, unused = counts["degraded"], counts["unaffected"] + counts["improved"]
-    text = ", ".join(f"{counts[v]} {VERDICTS[v].word}" for v in VERDICTS if counts[v])
+    text = ", ".join(f"{counts[v]} {words(v)}" for v in in_order(counts, VERDICTS))
     if found.empty:
-        return {"kind": "none", "word": "not checked", "counts": ""}
+        return {}
     if used and unused:
         kind, word = "depends", "depends"
     elif used or unused:
         kind, word = ("yes", "yes") if used else ("no", "no")
         if used + unused < len(found):
-            word += ", where these seeds can tell"
+            word += ", where decided"
     else:
-        kind, word = "open", "these seeds cannot tell"
+        kind, word = "open", "undecided"
     return {"kind": kind, "word": word, "counts": text}
 
 
-def grids(verdicts: pd.DataFrame) -> list[dict]:
-    """A grid ticket × check for every dataset and model; each cell lists its sparsities.
+def _absent(ticket: str, ingredient: str, applicable: Mapping[str, Sequence[str]] | None) -> str:
+    """Why a ticket has no comparison for an ingredient."""
+    if applicable is None or ticket not in applicable:
+        return "not run"
+    applies = any(INGREDIENTS.get(check) == ingredient for check in applicable[ticket])
+    return "not run" if applies else f"does not apply: sees no {ingredient}"
+
+
+def grids(
+    verdicts: pd.DataFrame, applicable: Mapping[str, Sequence[str]] | None = None
+) -> list[dict]:
+    """A grid of verdicts for every dataset and model: a row per ticket and sparsity.
+
+    Args:
+        verdicts: rows of ``verdicts.csv``.
+        applicable: the checks that apply to each ticket, where that is known.
 
     Returns:
-        Dictionaries with ``title``, ``checks`` (column heads) and ``rows``: ``(ticket, cells)``,
-        where a cell is a list of ``{sparsity, verdict, word, difference, more}``.
+        Dictionaries with ``title``, ``checks`` (column heads), ``wordy`` (whether there is room for
+        words), ``notes`` and ``rows``: ``(ticket, lines)``, a line ``(sparsity, cells)``. A cell
+        has ``{verdict, word, difference}`` or is a text: ``not run`` or ``does not apply``.
     """
     found = []
     for (dataset, model), part in sort_cells(verdicts).groupby(["dataset", "model"], sort=False):
         checks = in_order(part["check"], CHECKS)
-        rows = [
-            (words(ticket), [_grid_cell(part, ticket, check) for check in checks])
-            for ticket in in_order(part["ticket"], TICKETS)
-        ]
+        tickets = own_first(part["ticket"])
         heads = [(words(check), INGREDIENTS.get(check, OTHER)) for check in checks]
-        found.append({"title": f"{dataset} · {model}", "checks": heads, "rows": rows})
+        found.append(
+            {
+                "title": f"{dataset} · {model}",
+                "checks": heads,
+                "wordy": len(checks) <= _WORDY,
+                "rows": [(words(t), _lines(part, t, checks, applicable)) for t in tickets],
+                "notes": _notes(tickets, checks, applicable or {}),
+            }
+        )
     return found
 
 
-def _grid_cell(part: pd.DataFrame, ticket: str, check: str) -> list[dict]:
-    cells = part[(part["ticket"] == ticket) & (part["check"] == check)]
+# With more checks than this, words would push the last of them off a laptop's screen.
+_WORDY = 6
+
+
+def _lines(part, ticket, checks, applicable) -> list[tuple[str, list]]:
+    mine = part[part["ticket"] == ticket]
+    applies = None if applicable is None else applicable.get(ticket)
+    lines = []
+    for sparsity, rows in mine.groupby("sparsity"):
+        by_check = {row["check"]: row for row in rows.to_dict("records")}
+        cells = []
+        for check in checks:
+            if check in by_check:
+                cells.append(_grid_cell(by_check[check]))
+            else:
+                there = applies is None or check in applies
+                cells.append("not run" if there else "does not apply")
+        lines.append((percent(sparsity), cells))
+    return lines
+
+
+def _grid_cell(row: Mapping) -> dict:
+    difference = row["mean_difference"]
+    return {
+        "verdict": row["verdict"],
+        "word": word_for(row["verdict"]),
+        "difference": "" if pd.isna(difference) else f"{difference:+.2f}",
+    }
+
+
+def _notes(tickets, checks, applicable) -> list[str]:
+    """Why checks do not apply: a sentence for the tickets that lack the same."""
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for ticket in tickets:
+        applies = applicable.get(ticket, checks)
+        out = [check for check in checks if check not in applies]
+        if out:
+            kinds = {INGREDIENTS.get(check, OTHER) for check in out}
+            none_left = not any(INGREDIENTS.get(check) in kinds for check in applies)
+            why = f"without {join(sorted(kinds))}" if none_left else "without pretraining"
+            named = join([words(check) for check in out])
+            lacking.setdefault((named, why), []).append(words(ticket))
     return [
-        {
-            "sparsity": percent(row["sparsity"]),
-            "verdict": row["verdict"],
-            "word": word_for(row["verdict"]),
-            "difference": ""
-            if pd.isna(row["mean_difference"])
-            else f"{row['mean_difference']:+.2f}",
-            "more": more_seeds(row),
-        }
-        for row in cells.to_dict("records")
+        f"Does not apply: {named} to {join(names)}, made {why}."
+        for (named, why), names in lacking.items()
     ]
 
 
-def more_seeds(row: Mapping) -> str:
-    """How many more seeds would decide: ``"+7 seeds"``, or nothing where that is not known."""
-    needed = row.get("seeds_to_decide")
-    if pd.isna(needed) or row["verdict"] not in ("undecided", "too_few_seeds"):
+def explain(row: Mapping[str, Any]) -> str:
+    """One sentence for a row of ``verdicts`` or ``compare``, with the numbers behind the word.
+
+    A row of several looks that also has ``likely_look`` (from ``details``) says at which look a
+    verdict is likely. It promises no number of seeds: who then looks again spends alpha twice.
+    """
+    n, verdict = int(row["n"]), str(row["verdict"])
+    word = word_for(verdict).word.capitalize()
+    if verdict == "too_few_seeds":
+        return f"{word}: {n} pair{'s' * (n != 1)} of runs, from which no p-value can be formed."
+    numbers = (
+        f"{row['mean_difference']:+.2f} points, 95 % interval "
+        f"{row['ci95_low']:+.2f} to {row['ci95_high']:+.2f}, n = {n}"
+    )
+    if verdict == "unaffected":
+        reason = f"within ±{row['margin']:g} points, p = {row['p_equivalence_holm']:.2g} after Holm"
+        if not len(row.get("collapsed", ())):
+            rate = f"{100 * hidden_rate(n):.0f} %"
+            reason += f"; collapses in fewer than {rate} of runs could still be hidden"
+    elif verdict == "undecided":
+        reason = f"neither is shown{forecast(row)}"
+    else:
+        reason = f"different from zero, p = {row['p_difference_holm']:.2g} after Holm"
+    return f"{word}: {numbers}; {reason}."
+
+
+def forecast(row: Mapping[str, Any]) -> str:
+    """When an undecided row is likely to be decided; empty in a study of one look."""
+    look, looks = int(row.get("look", 1)), int(row.get("looks", 1))
+    if looks < 2:
         return ""
-    more = max(int(needed) - int(row["n"]), 1)
-    return f"+{more} seed{'s' * (more > 1)}"
+    if look >= looks:
+        return ", and this was the last look"
+    if "likely_look" not in row:
+        return f" at look {look} of {looks}"
+    likely = row["likely_look"]
+    if pd.isna(likely):
+        return f" at look {look} of {looks}, and perhaps not by the last one"
+    return f" at look {look} of {looks}; look {max(int(likely), look + 1)} is likely to"
 
 
-def summary(runs: pd.DataFrame, verdicts: pd.DataFrame | None, claims: list, missing: int) -> list:
+def summary(
+    runs: pd.DataFrame,
+    verdicts: pd.DataFrame | None,
+    claims: list,
+    missing: int,
+    going_on: bool = False,
+) -> list:
     """The answer in a few plain sentences.
 
     Args:
@@ -189,16 +304,22 @@ def summary(runs: pd.DataFrame, verdicts: pd.DataFrame | None, claims: list, mis
         verdicts: rows of ``verdicts.csv``, or None.
         claims: entries of ``claim_entries``.
         missing: how many runs of the study have not finished.
+        going_on: whether a later look of the study is still to come.
     """
     sentences = [_what_ran(runs)]
     if verdicts is None or verdicts.empty:
         sentences.append("There is no verdict yet: no check has been compared with its original.")
     else:
-        sentences.append(_what_came_out(verdicts))
-    if claims:
-        counts = Counter(claim["verdict"] for claim in claims)
-        parts = [f"{n} {word_for(verdict).word}" for verdict, n in counts.most_common()]
-        sentences.append(f"Of the papers' {len(claims)} claims: {_and(parts)}.")
+        sentences.append(_what_came_out(verdicts, going_on))
+    counts = Counter(claim["verdict"] for claim in claims)
+    del counts["not_tested"]
+    if counts:
+        parts = [f"{counts[name]} {word_for(name).word}" for name in in_order(counts, OUTCOMES)]
+        total = counts.total()
+        which = f"Of the papers’ {total} claims that this study can test, each a question by itself"
+        if total == 1:
+            which = "The papers’ one claim that this study can test"
+        sentences.append(f"{which}: {join(parts)}.")
     if missing:
         verb = "run has" if missing == 1 else "runs have"
         sentences.append(
@@ -211,7 +332,7 @@ def summary(runs: pd.DataFrame, verdicts: pd.DataFrame | None, claims: list, mis
     if runs["diverged"].any():
         lost.append(f"{int(runs['diverged'].sum())} diverged (no accuracy)")
     if lost:
-        sentences.append(f"Of {len(runs)} runs, {_and(lost)}; they are listed below.")
+        sentences.append(f"Of {len(runs)} runs, {join(lost)}; they are listed below.")
     return sentences
 
 
@@ -219,8 +340,8 @@ def _what_ran(runs: pd.DataFrame) -> str:
     pruned = runs[runs["ticket"] != "dense"]
     if pruned.empty:
         return "No pruned run has finished yet."
-    sparsities = _and([percent(s) for s in sorted(pruned["sparsity"].unique())])
-    datasets, models = (_and(sorted(runs[name].unique())) for name in ("dataset", "model"))
+    sparsities = join([percent(s) for s in sorted(pruned["sparsity"].unique())])
+    datasets, models = (join(sorted(runs[name].unique())) for name in ("dataset", "model"))
     checks = _count(pruned.loc[pruned["check"] != "none", "check"], "check")
     return (
         f"{_count(pruned['ticket'], 'ticket')} and {checks} were run on {datasets} with {models}, "
@@ -228,20 +349,20 @@ def _what_ran(runs: pd.DataFrame) -> str:
     )
 
 
-def _what_came_out(verdicts: pd.DataFrame) -> str:
+def _what_came_out(verdicts: pd.DataFrame, going_on: bool) -> str:
     counts = Counter(verdicts["verdict"])
     readings = {
         "unaffected": "accuracy did not need what was spoiled, the method fails the check",
         "degraded": "the method does use it, it passes",
-        "undecided": "these seeds cannot tell",
+        "improved": "the method is better off without it, it fails",
+        "undecided": "neither is shown yet" if going_on else "neither is shown with these seeds",
     }
     parts = []
-    for verdict in [*VERDICTS, *sorted(set(counts) - set(VERDICTS))]:
-        if counts[verdict]:
-            reading = f" ({readings[verdict]})" if verdict in readings else ""
-            parts.append(f"{counts[verdict]} {word_for(verdict).word}{reading}")
+    for verdict in in_order(counts, VERDICTS):
+        reading = f" ({readings[verdict]})" if verdict in readings else ""
+        parts.append(f"{counts[verdict]} {words(verdict)}{reading}")
     total = len(verdicts)
-    return f"Of {total} comparison{'s' * (total != 1)} with the unspoiled ticket: {_and(parts)}."
+    return f"Of {total} comparison{'s' * (total != 1)} with the unspoiled ticket: {join(parts)}."
 
 
 def seeds_text(runs: pd.DataFrame) -> str:
@@ -258,7 +379,8 @@ def _count(column: pd.Series, noun: str) -> str:
     return f"{n} {noun}{'s' * (n != 1)}"
 
 
-def _and(parts: list[str]) -> str:
+def join(parts: list[str]) -> str:
+    """``"a, b and c"``."""
     if len(parts) < 2:
         return "".join(parts)
     return f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,16 +1,17 @@
 """The tables of the report page, as plain values that its template can set out."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from jackpot.analysis.forecast import smallest_p
+from jackpot.analysis.design import Design
+from jackpot.analysis.forecast import hidden_rate, smallest_p
 from jackpot.analysis.frames import CELL, RUN, mask_densities, percent, sort_cells
-from jackpot.analysis.statistics import explain
 from jackpot.analysis.tables import DASH, ROW, p_text, table_cells, wide_table
-from jackpot.report.answer import more_seeds, word_for
+from jackpot.report.answer import COUNTS, explain, word_for
 from jackpot.vocabulary import families, family_of, words
 
 
@@ -95,16 +96,14 @@ def family_tables(runs: pd.DataFrame, reported: pd.DataFrame | None) -> list[Tab
     return tables
 
 
-def verdict_numbers(verdicts: pd.DataFrame) -> Table:
-    """Every comparison with its interval, both p-values and verdict."""
+def verdict_numbers(verdicts: pd.DataFrame, design: Design) -> Table:
+    """Every comparison with its intervals, both p-values and verdict."""
+    several = len(design.shares) > 1
+    intervals = {"95 % interval": "ci95", "90 % interval": "ci90"}
+    if several:
+        intervals["repeated 95 % interval"] = "ci_repeated"
     rows = []
     for row in sort_cells(verdicts).to_dict("records"):
-        intervals = [
-            Cell(DASH, "")
-            if pd.isna(row[f"ci{level}_low"])
-            else Cell(f"{row[f'ci{level}_low']:+.2f} to {row[f'ci{level}_high']:+.2f}")
-            for level in (95, 90)
-        ]
         p_values = [
             Cell(p_text(row[name]), "" if pd.isna(row[name]) else float(row[name]))
             for name in ("p_difference_holm", "p_equivalence_holm")
@@ -114,36 +113,62 @@ def verdict_numbers(verdicts: pd.DataFrame) -> Table:
             [
                 *_key(row),
                 _sparsity(row["sparsity"]),
+                *([_number(row["look"], "{:.0f}")] if several else []),
                 _number(row["n"], "{:.0f}"),
                 Cell(f"{word.symbol} {word.word}", row["verdict"], f"verdict {row['verdict']}"),
                 _number(row["mean_difference"], "{:+.2f}"),
-                *intervals,
+                *(_interval(row, name) for name in intervals.values()),
                 *p_values,
-                Cell(more_seeds(row) or DASH),
                 Cell(explain(row)),
             ]
         )
-    fewest = int(verdicts["n"].min())
-    labels = ["difference (points)", "95 % interval", "90 % interval", "p of a difference"]
-    labels += ["p of equivalence", "to decide"]
-    numbers = [Column("sparsity", "number"), Column("n", "number"), Column("verdict")]
+    before = ["sparsity", "look", "n"] if several else ["sparsity", "n"]
+    after = ["difference (points)", *intervals, "p of a difference", "p of equivalence"]
     return Table(
         id="verdict-numbers",
         caption="Every comparison of a check with the unspoiled ticket, paired by seed",
         columns=[
             *_KEY_COLUMNS,
-            *numbers,
-            *(Column(label, "number") for label in labels),
+            *(Column(label, "number") for label in before),
+            Column("verdict"),
+            *(Column(label, "number") for label in after),
             Column("in words"),
         ],
         rows=rows,
         headers=4,
-        note=(
-            "Both p-values are corrected by Holm's method over the whole table. They take "
-            "differences to be normal; without that, the least p that a cell's seeds can give "
-            f"before correction is {p_text(smallest_p(fewest))} ({fewest} seeds)."
-        ),
+        note=_without_normality(verdicts, design),
     )
+
+
+def _interval(row: Mapping, name: str) -> Cell:
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    return Cell(DASH, "") if pd.isna(low) or pd.isna(high) else Cell(f"{low:+.2f} to {high:+.2f}")
+
+
+def _without_normality(verdicts: pd.DataFrame, design: Design) -> str:
+    """What the seeds could show if differences were not normal, corrected as the words are."""
+    corrected = "Holm’s method over all comparisons of the study"
+    if len(design.shares) > 1:
+        corrected += ", and for its looks"
+    text = f"Both p-values are corrected by {corrected}. They take differences to be normal"
+    tested = verdicts.loc[verdicts["n"] >= 2, "n"]
+    if tested.empty:
+        return f"{text}."
+    fewest = int(tested.min())
+    least = smallest_p(fewest, len(verdicts), min(design.shares))
+    text += f"; without that, {fewest} seeds alone could give no p below {p_text(least)} here"
+    return f"{text}, so that their words rest on it." if least > design.alpha else f"{text}."
+
+
+def hidden_collapses(verdicts: pd.DataFrame) -> str:
+    """Which rate of collapses the seeds of the comparisons called unaffected could still hide."""
+    n = verdicts.loc[verdicts["verdict"] == "unaffected", "n"]
+    if n.empty:
+        return ""
+    few, many = int(n.min()), int(n.max())
+    rates = [f"{100 * hidden_rate(count):.0f} %" for count in (few, many)]
+    text = f"{few} seeds without a collapse can still hide a rate of {rates[0]}"
+    return f"{text}, {many} one of {rates[1]}." if few < many else f"{text}."
 
 
 def claim_rows(claim: Mapping) -> Table | None:
@@ -153,12 +178,11 @@ def claim_rows(claim: Mapping) -> Table | None:
     second = next(
         (name for name in ("reference", "source", "check") if name in claim["rows"][0]), "check"
     )
+    in_grid = any(row.get("by_itself") for row in claim["rows"])
     rows = []
     for row in claim["rows"]:
-        interval = Cell(DASH, "")
-        if not pd.isna(row.get("ci95_low")):
-            interval = Cell(f"{row['ci95_low']:+.2f} to {row['ci95_high']:+.2f}")
-        word = word_for(row.get("outcome", row.get("verdict", "")))
+        outcome = row.get("outcome", row.get("verdict", ""))
+        word = COUNTS.get(outcome) or word_for(outcome)
         rows.append(
             [
                 _name(row["ticket"]),
@@ -167,12 +191,13 @@ def claim_rows(claim: Mapping) -> Table | None:
                 _sparsity(row["sparsity"]),
                 _number(row.get("n"), "{:.0f}"),
                 _number(row.get("mean_difference"), "{:+.2f}"),
-                interval,
+                _interval(row, "ci95"),
                 Cell(f"{word.symbol} {word.word}"),
+                *([_word(row["by_itself"])] if in_grid else []),
             ]
         )
     heads = ["ticket", "check" if second == "check" else "against", "dataset", "model"]
-    numbers = [Column(label, "number") for label in ("sparsity", "n", "difference (points)")]
+    numbers = [Column(label, "number") for label in ("sparsity", "n", "difference")]
     return Table(
         id=f"claim-{claim['id']}",
         caption=f"Comparisons behind the claim “{claim['sentence']}”",
@@ -180,11 +205,19 @@ def claim_rows(claim: Mapping) -> Table | None:
             *map(Column, heads),
             *numbers,
             Column("95 % interval", "number"),
-            Column("outcome"),
+            Column("in this claim"),
+            *([Column("in the grid")] if in_grid else []),
         ],
         rows=rows,
         headers=4,
     )
+
+
+def _word(verdict: str | None) -> Cell:
+    if verdict is None:
+        return Cell(DASH, "")
+    word = word_for(verdict)
+    return Cell(f"{word.symbol} {word.word}", verdict)
 
 
 def run_table(runs: pd.DataFrame, table_id: str, caption: str) -> Table:
@@ -259,14 +292,14 @@ def missing_runs(runs: pd.DataFrame, expected: Sequence[Mapping] | None) -> list
     return [dict(run) for run in expected or [] if key(run) not in done]
 
 
-def coverage_table(missing: Sequence[Mapping]) -> Table:
-    """Missing runs, and the command that makes each."""
+def coverage_table(missing: Sequence[Mapping], command: str) -> Table:
+    """Missing runs, and the command that makes each: ``command`` and the run's path."""
     rows = [
         [
             *_key(run),
             _sparsity(float(run["sparsity"])),
             _number(run["seed"], "{:.0f}"),
-            Cell(f"snakemake --cores 1 {run['path']}", kind="code"),
+            Cell(f"{command} {shlex.quote(run['path'])}", kind="code"),
         ]
         for run in missing
     ]

@@ -12,24 +12,33 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from jackpot.analysis.frames import mask_densities, percent, prepare_runs, sort_cells
-from jackpot.report.panels import Block, lay_out
-from jackpot.report.style import CHECK_LOOKS, DENSE, TICKET_LOOKS, Look, draw_and_save, looks
-from jackpot.vocabulary import TICKETS, in_order, words
+from jackpot.analysis.frames import (
+    CELL,
+    INGREDIENTS,
+    mask_densities,
+    percent,
+    prepare_runs,
+    sort_cells,
+)
+from jackpot.report.forest import forest
+from jackpot.report.panels import COMPRESSED, Block, Scale, lay_out, scale_for
+from jackpot.report.style import draw_and_save, handle, line
+from jackpot.vocabulary import BLACK, CHECKS, TICKETS, in_order, styles, words
 
 _ACCURACY = "test accuracy (%)"
 _SPARSITY = "sparsity (% of weights removed)"
 _LOST = Line2D([], [], color="#444444", marker="x", ls="", ms=6, label="diverged run")
-_BELOW = Line2D(
-    [], [], color="#444444", marker="v", mfc="none", ls="", ms=6, label="run below the axis"
-)
 _COLLAPSED = Line2D([], [], color="#444444", marker="x", ls="", ms=6, label="collapsed layer")
+# Inches that a mean and its bar take, so that neighbours stay apart.
+_POINT = 0.075
+_MOST_LINES, _MOST_MARKERS = 4, 20
 
 
 def sanity_checks(runs: pd.DataFrame, out_stem: str | Path) -> list[Path]:
-    """Accuracy against sparsity, a panel per model and ticket, a line per check.
+    """Accuracy against sparsity, a panel per model and ticket, a point per check.
 
     Points are means over seeds, bars one standard deviation, small dots the single seeds; the grey
     line and band are the dense network. Tickets that no check was run on are left out, unless
@@ -53,25 +62,37 @@ def tickets(runs: pd.DataFrame, out_stem: str | Path) -> list[Path]:
 def learning_curves(histories: pd.DataFrame, out_stem: str | Path) -> list[Path]:
     """Test accuracy over the epochs at each ticket's highest sparsity, a line per check.
 
-    Lines are means over seeds, bands run from the lowest seed to the highest.
+    Lines are means over seeds; the band of the original runs from the lowest seed to the highest.
+    A ticket with many checks has several panels.
     """
-    return draw_and_save(lambda: _learning_figure(sort_cells(histories)), out_stem)
+    histories = sort_cells(histories.sort_values("epoch"))
+    return draw_and_save(lambda: _learning_figure(histories), out_stem)
 
 
 def layer_densities(layers: pd.DataFrame, out_stem: str | Path) -> list[Path]:
     """Density of every layer of every mask, a panel per model and ticket, layers in order.
 
-    Lines are means over seeds; the sparsity stands at the end of its line. A check that leaves
+    Lines are means over seeds; the sparsity stands above its lines. A check that leaves
     every layer's count as it was would draw the same line again, and is left out.
     """
     return draw_and_save(lambda: _density_figure(sort_cells(layers)), out_stem)
+
+
+def verdicts(judged: pd.DataFrame, out_stem: str | Path) -> list[Path]:
+    """A forest plot: the difference, its intervals and the verdict of every cell, a row a cell.
+
+    ``judged`` has the columns of ``verdicts.csv``; those of the repeated interval may be missing.
+    """
+    if judged.empty:
+        return draw_and_save(lambda: _nothing("no check has been compared"), out_stem)
+    return draw_and_save(lambda: forest(judged), out_stem)
 
 
 def _blocks(frame: pd.DataFrame, panel: str | None) -> list[Block]:
     """A block per dataset and model with a panel per ticket, or one block with them as panels."""
     pairs = list(dict.fromkeys(zip(frame["dataset"], frame["model"], strict=True)))
     if panel is None:
-        return [Block("", [(pair, " · ".join(pair)) for pair in pairs])]
+        return [Block("", [(pair, " · ".join(pair)) for pair in pairs], shared=False)]
     blocks = []
     for dataset, model in pairs:
         part = frame[(frame["dataset"] == dataset) & (frame["model"] == model)]
@@ -101,55 +122,46 @@ def _nothing(what: str) -> Figure:
 def _accuracy_figure(runs: pd.DataFrame, shown: pd.DataFrame, panel: str | None, series: str):
     if shown.empty:
         return _nothing("no pruned run has finished")
-    known = CHECK_LOOKS if series == "check" else TICKET_LOOKS
-    series_looks = looks(shown[series], known)
+    series_styles = styles(shown[series], CHECKS if series == "check" else TICKETS)
     dense = runs[runs["ticket"] == "dense"]
     blocks = _blocks(shown, panel)
-    limits = _limits(blocks, shown, dense)
-    handles = [look.handle() for look in series_looks.values()]
-    handles += [DENSE.handle()] if len(dense) else []
+    scales = _scales(shown, dense)
+    # Checks stand beside the original, which has a line of its own; tickets have a trend.
+    changes = {"linewidth": 0.9} if series == "ticket" else {"linestyle": ""}
+    handles = [handle(style, **changes) for style in series_styles.values()]
+    handles += [handle(TICKETS["dense"])] if len(dense) else []
     handles += [_LOST] if shown["diverged"].any() else []
-    lowest = _lowest(shown, limits)
-    handles += [_BELOW] if (shown["test_accuracy"] < lowest).any() else []
-    figure, axes = lay_out(blocks, handles, _SPARSITY, _ACCURACY)
-    ticks = sorted(shown["sparsity"].unique())
+    handles += [COMPRESSED] if any(scale.knee is not None for scale in scales.values()) else []
+    sparsities = shown.groupby(["dataset", "model"])["sparsity"].nunique().max()
+    room = _POINT * sparsities * len(series_styles)
+    figure, axes = lay_out(blocks, handles, _SPARSITY, _ACCURACY, room)
     for key, ax in axes.items():
+        scales[key[:2]].apply(ax)
         _draw_dense(ax, _panel_rows(dense, key[:2]))
-        _draw_accuracy(ax, _panel_rows(shown, key), series, series_looks, ticks, limits[key[:2]])
-        ax.set_ylim(limits[key[:2]])
-        ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        rows = _panel_rows(shown, key)
+        ticks = sorted(_panel_rows(shown, key[:2])["sparsity"].unique())
+        present = [name for name in series_styles if (rows[series] == name).any()]
+        step = min(0.84 / len(present), 0.2)
+        for index, name in enumerate(present):
+            shift = (index - (len(present) - 1) / 2) * step
+            mine = rows[rows[series] == name]
+            x = mine["sparsity"].map({sparsity: i for i, sparsity in enumerate(ticks)})
+            _draw_points(ax, mine, x, shift, line(series_styles[name], **changes))
+            if series == "check" and name == "none":
+                for place, mean in mine["test_accuracy"].groupby(x).mean().dropna().items():
+                    ax.hlines(mean, place - 0.46, place + 0.46, color=BLACK, lw=0.8, zorder=1.5)
         _sparsity_axis(ax, ticks)
     return figure
 
 
-def _limits(blocks, shown, dense) -> dict[tuple, tuple[float, float]]:
-    """The y range of every dataset and model; panels of one block share theirs.
-
-    Collapsed runs near chance would squeeze all else into a line, so they may fall below the axis,
-    where a marker stands for each.
-    """
-    limits = {}
-    for pair in {key[:2] for block in blocks for key, _ in block.panels}:
-        rows = pd.concat([_panel_rows(shown, pair), _panel_rows(dense, pair)])
-        rows = rows[~rows["diverged"]]
-        steady = rows[~rows["collapsed"]]["test_accuracy"]
-        every = rows["test_accuracy"]
-        values = steady if len(steady) else every
-        low, high = (values.min(), values.max()) if len(values) else (0.0, 100.0)
-        if every.min() >= low - 0.6 * (high - low):
-            low = every.min()
-        pad = max(0.09 * (high - low), 0.25)
-        limits[pair] = (low - pad, high + pad)
-    if len(blocks) == 1 and len({key[:2] for key, _ in blocks[0].panels}) > 1:
-        # The panels share their axis, so the range has to hold them all.
-        whole = (min(low for low, _ in limits.values()), max(high for _, high in limits.values()))
-        limits = dict.fromkeys(limits, whole)
-    return limits
-
-
-def _lowest(shown: pd.DataFrame, limits: dict) -> pd.Series:
-    pairs = zip(shown["dataset"], shown["model"], strict=True)
-    return pd.Series([limits[pair][0] for pair in pairs], index=shown.index)
+def _scales(shown: pd.DataFrame, dense: pd.DataFrame) -> dict[tuple, Scale]:
+    """The y axis of every dataset and model."""
+    scales = {}
+    for pair, rows in shown.groupby(["dataset", "model"]):
+        accuracy = rows["test_accuracy"].dropna()
+        beside = _panel_rows(dense, pair)["test_accuracy"].dropna()
+        scales[pair] = scale_for(pd.concat([accuracy, beside]), accuracy)
+    return scales
 
 
 def _draw_dense(ax: Axes, dense: pd.DataFrame) -> None:
@@ -157,62 +169,39 @@ def _draw_dense(ax: Axes, dense: pd.DataFrame) -> None:
     if accuracy.empty:
         return
     mean, sd = accuracy.mean(), accuracy.std(ddof=1) if len(accuracy) > 1 else 0.0
-    ax.axhspan(mean - sd, mean + sd, color=DENSE.colour, alpha=0.18, lw=0, zorder=0.5)
-    ax.axhline(mean, color=DENSE.colour, ls=DENSE.dash, lw=1.3, zorder=0.6)
+    style = TICKETS["dense"]
+    ax.axhspan(mean - sd, mean + sd, color=style.colour, alpha=0.18, lw=0, zorder=0.5)
+    ax.axhline(mean, color=style.colour, ls=style.dash, lw=1.3, zorder=0.6)
 
 
-def _draw_accuracy(ax, rows, series, series_looks: dict[str, Look], ticks, limits) -> None:
-    present = {name: look for name, look in series_looks.items() if (rows[series] == name).any()}
-    step = min(0.07, 0.45 / len(present))
-    place = {sparsity: index for index, sparsity in enumerate(ticks)}
-    for index, (name, look) in enumerate(present.items()):
-        mine = rows[rows[series] == name]
-        shift = (index - (len(present) - 1) / 2) * step
-        x = mine["sparsity"].map(place) + shift
-        cells = mine.groupby("sparsity")["test_accuracy"].agg(["mean", "std", "min"])
-        cells = cells.dropna(subset="mean")
-        # With one seed near chance a bar would cross the whole panel and say nothing.
-        spread = cells["std"].where(cells["min"] >= limits[0], 0.0).fillna(0.0)
-        ax.plot(
-            x, mine["test_accuracy"], ls="", marker="o", ms=2.2, mew=0, alpha=0.55, c=look.colour
-        )
-        ax.errorbar(
-            [place[sparsity] + shift for sparsity in cells.index],
-            cells["mean"],
-            yerr=spread,
-            elinewidth=1.0,
-            zorder=3 + (name == "none"),
-            **look.line(),
-        )
-        _mark_lost(ax, x, mine, look, limits[0])
+def _draw_points(ax: Axes, rows: pd.DataFrame, x: pd.Series, shift: float, look: dict) -> None:
+    """Mean, standard deviation and single seeds of one series, ``shift`` from its sparsities."""
+    accuracy, colour = rows["test_accuracy"], look["color"]
+    cells = accuracy.groupby(x).agg(["mean", "std"]).dropna(subset="mean")
+    # Where a run collapsed to chance, a bar would cross the whole panel and say nothing.
+    cells["std"] = cells["std"].where(~rows["collapsed"].groupby(x).any(), 0.0)
+    ax.plot(x + shift, accuracy, ls="", marker="o", ms=2.2, mew=0, alpha=0.5, c=colour)
+    spread = cells["std"].fillna(0.0)
+    ax.errorbar(cells.index + shift, cells["mean"], spread, elinewidth=1.0, zorder=3, **look)
+    lost = x[rows["diverged"]] + shift
+    if len(lost):
+        ax.plot(lost, np.full(len(lost), 0.04), **_at_bottom(ax, colour))
 
 
-def _mark_lost(ax: Axes, x: pd.Series, rows: pd.DataFrame, look: Look, bottom: float) -> None:
-    """A cross for every diverged run and a triangle for every run below the axis."""
-    at_edge = ax.get_xaxis_transform()
-    marks = ((rows["diverged"], "x", 0.10), (rows["test_accuracy"] < bottom, "v", 0.035))
-    for chosen, marker, height in marks:
-        if chosen.any():
-            ax.plot(
-                x[chosen],
-                np.full(int(chosen.sum()), height),
-                ls="",
-                marker=marker,
-                ms=4.5,
-                mfc="none",
-                mec=look.colour,
-                mew=1.1,
-                transform=at_edge,
-                zorder=5,
-            )
+def _at_bottom(ax: Axes, colour: str) -> dict:
+    """Keyword arguments for crosses at a height that is a share of the axis."""
+    cross = {"ls": "", "marker": "x", "ms": 4.5, "mec": colour, "mew": 1.1, "zorder": 5}
+    return {**cross, "transform": ax.get_xaxis_transform()}
 
 
 def _sparsity_axis(ax: Axes, ticks: Sequence[float]) -> None:
-    """Equal steps from one sparsity to the next: 98 and 99.5 are further apart than they look."""
-    every = -(-len(ticks) // 8)
-    ax.set_xticks(range(0, len(ticks), every), [f"{100 * s:g}" for s in ticks[::every]])
-    ax.set_xlim(-0.6, len(ticks) - 0.4)
+    """Sparsities as categories: 98 and 99.5 are further apart than they look."""
+    ax.set_xticks(range(len(ticks)), [f"{100 * sparsity:g}" for sparsity in ticks])
+    ax.set_xlim(-0.55, len(ticks) - 0.45)
+    ax.tick_params(axis="x", length=0)
     ax.grid(visible=False, axis="x")
+    for place in range(1, len(ticks)):
+        ax.axvline(place - 0.5, color="#d0d0d0", lw=0.7, zorder=0.4)
 
 
 # -- learning curves ------------------------------------------------------------------------------
@@ -225,110 +214,144 @@ def _learning_figure(histories: pd.DataFrame) -> Figure:
     highest = pruned.groupby(["dataset", "model", "ticket"])["sparsity"].transform("max")
     shown = pruned[pruned["sparsity"] == highest]
     dense = histories[histories["ticket"] == "dense"]
-    check_looks = looks(shown["check"], CHECK_LOOKS)
-    handles = [look.handle() for look in check_looks.values()]
-    handles += [DENSE.handle()] if len(dense) else []
-    blocks = [
-        Block(block.title, [(key, _with_sparsity(shown, key)) for key, _ in block.panels])
-        for block in _blocks(shown, "ticket")
-    ]
-    figure, axes = lay_out(blocks, handles, "epoch", _ACCURACY)
+    check_styles = styles(shown["check"], CHECKS)
+    lines = pd.concat([shown, dense])
+    by = [*CELL, "epoch"]
+    lines = lines.groupby(by, sort=False)["test_accuracy"].agg(["mean", "min", "max"]).dropna()
+    lines = lines.reset_index()
+    scales = _learning_scales(lines)
+    handles = [handle(style, marker="") for style in check_styles.values()]
+    handles += [handle(TICKETS["dense"])] if len(dense) else []
+    handles += [COMPRESSED] if any(scale.knee is not None for scale in scales.values()) else []
+    figure, axes = lay_out(_learning_blocks(shown), handles, "epoch", _ACCURACY)
     for key, ax in axes.items():
-        _draw_curve(ax, _panel_rows(dense, key[:2]), DENSE, 0)
-        rows = _panel_rows(shown, key)
-        for index, (name, look) in enumerate(check_looks.items()):
-            _draw_curve(ax, rows[rows["check"] == name], look, index)
+        scales[key[:2]].apply(ax)
+        its_dense = _panel_rows(lines[lines["ticket"] == "dense"], key[:2])
+        ax.plot(its_dense["epoch"], its_dense["mean"], **line(TICKETS["dense"], linewidth=1.1))
+        rows = _panel_rows(lines[lines["ticket"] != "dense"], key)
+        for name in key[3]:
+            curve = rows[rows["check"] == name]
+            if name == "none":
+                bounds = (curve["epoch"], curve["min"], curve["max"])
+                ax.fill_between(*bounds, color=BLACK, alpha=0.15, lw=0)
+            changes = {"marker": "", "linewidth": 2.0 if name == "none" else 1.2}
+            ax.plot(curve["epoch"], curve["mean"], **line(check_styles[name], **changes))
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        spoiled = dict.fromkeys(INGREDIENTS.get(name, name) for name in key[3] if name != "none")
+        if spoiled:
+            text = f"spoiled: {', '.join(spoiled)}"
+            ax.text(
+                0.97, 0.05, text, ha="right", fontsize=8, transform=ax.transAxes, color="#444444"
+            )
     return figure
 
 
-def _with_sparsity(shown: pd.DataFrame, key: tuple) -> str:
-    return f"{words(key[2])}, {percent(_panel_rows(shown, key)['sparsity'].iloc[0])} sparse"
+def _learning_blocks(shown: pd.DataFrame) -> list[Block]:
+    """Panels of the original and at most ``_MOST_LINES`` checks, split by what they spoil."""
+    blocks = []
+    for block in _blocks(shown, "ticket"):
+        panels = []
+        for key, title in block.panels:
+            rows = _panel_rows(shown, key)
+            title = f"{title}, {percent(rows['sparsity'].iloc[0])}"
+            names = in_order(rows["check"], CHECKS)
+            original = tuple(name for name in names if name == "none")
+            checked = [name for name in names if name != "none"]
+            parts = max(-(-len(checked) // _MOST_LINES), 1)
+            for part in np.array_split(checked, parts):
+                panels.append(((*key, (*original, *part)), title))
+        blocks.append(Block(block.title, panels))
+    return blocks
 
 
-def _draw_curve(ax: Axes, rows: pd.DataFrame, look: Look, index: int) -> None:
-    if rows.empty:
-        return
-    curve = rows.groupby("epoch")["test_accuracy"].agg(["mean", "min", "max"]).dropna()
-    ax.fill_between(curve.index, curve["min"], curve["max"], color=look.colour, alpha=0.10, lw=0)
-    ax.plot(curve.index, curve["mean"], markevery=_apart(len(curve), index), **look.line())
-
-
-def _apart(points: int, index: int) -> tuple[int, int]:
-    """Where line number ``index`` has its markers: apart from those of the other lines."""
-    gap = max(points // 5, 1)
-    return index * gap // 5 % gap, gap
+def _learning_scales(lines: pd.DataFrame) -> dict[tuple, Scale]:
+    """Most of the room to where the curves are once they have risen."""
+    scales = {}
+    for pair, rows in lines.groupby(["dataset", "model"]):
+        late = rows["epoch"] >= rows["epoch"].max() / 2
+        values = pd.concat(
+            [rows["mean"], rows.loc[rows["check"] == "none", ["min", "max"]].stack()]
+        )
+        scales[pair] = scale_for(values, rows.loc[late, "mean"])
+    return scales
 
 
 # -- density of the layers ------------------------------------------------------------------------
 
 
 def _density_figure(layers: pd.DataFrame) -> Figure:
-    if layers.empty:
-        return _nothing("no mask has been made")
     # A dense network has no mask, and its line says nothing.
-    means = mask_densities(layers[layers["ticket"] != "dense"])
-    check_looks = looks(means["check"], CHECK_LOOKS)
-    handles = [look.handle() for look in check_looks.values()]
+    means = mask_densities(layers[layers["ticket"] != "dense"]) if len(layers) else layers
+    if means.empty:
+        return _nothing("no mask has been made")
+    check_styles = styles(means["check"], CHECKS)
+    # Markers at every layer, or, where they would be a string of beads, at none.
+    beads = means["position"].max() - means["position"].min() >= _MOST_MARKERS
+    changes = {"linewidth": 1.0, **({"marker": ""} if beads else {"markersize": 4})}
+    handles = [handle(style, **changes) for style in check_styles.values()]
     handles += [_COLLAPSED] if (means["min"] == 0).any() else []
     figure, axes = lay_out(
         _blocks(means, "ticket"), handles, "layer, from first to classifier", "density (% kept)"
     )
     for key, ax in axes.items():
         rows = _panel_rows(means, key)
-        for index, (name, look) in enumerate(check_looks.items()):
-            for _, line in rows[rows["check"] == name].groupby("sparsity"):
-                _draw_profile(ax, line, look, index)
-        _label_ends(ax, rows[(rows["check"] == "none") & (rows["mean"] > 0)])
         _layer_axis(ax, rows["position"], _panel_rows(means, key[:2])["mean"])
+        for name, style in check_styles.items():
+            for _, profile in rows[rows["check"] == name].groupby("sparsity"):
+                kept = (100 * profile["mean"]).where(profile["mean"] > 0)
+                ax.plot(profile["position"], kept, **line(style, **changes))
+                gone = profile.loc[profile["min"] == 0, "position"]
+                ax.plot(gone, np.full(len(gone), 0.04), **_at_bottom(ax, style.colour))
+        _name_lines(ax, rows)
     return figure
 
 
-def _draw_profile(ax: Axes, line: pd.DataFrame, look: Look, index: int) -> None:
-    ax.plot(
-        line["position"],
-        (100 * line["mean"]).where(line["mean"] > 0),
-        markevery=_apart(len(line), index),
-        **look.line(linewidth=1.0),
-    )
-    gone = line[line["min"] == 0]["position"]
-    if len(gone):
-        ax.plot(
-            gone,
-            np.full(len(gone), 0.04),
-            ls="",
-            marker="x",
-            ms=5,
-            mec=look.colour,
-            transform=ax.get_xaxis_transform(),
-            zorder=5,
-        )
+def _name_lines(ax: Axes, rows: pd.DataFrame) -> None:
+    """The sparsity on every line, all at the layer where the lines are furthest apart."""
+    kept = rows[rows["mean"] > 0]
+    by_layer = kept.groupby(["sparsity", "position"])["mean"].mean().unstack("sparsity")
+    if by_layer.empty:
+        return
+    logs = np.sort(np.log(by_layer), axis=1)
+    gaps = np.nan_to_num(np.diff(logs, axis=1), nan=-1.0).min(axis=1, initial=1.0)
+    # Of the layers that would do, the one nearest the middle.
+    good = np.flatnonzero(gaps >= 0.8 * gaps.max())
+    best = good[np.argmin(np.abs(good - (len(gaps) - 1) / 2))]
+    here = by_layer.iloc[best]
+    for sparsity, profile in by_layer.items():
+        mean, below = here[sparsity], here.count() > 1 and sparsity == here.idxmin()
+        if np.isfinite(mean):
+            ax.annotate(
+                percent(sparsity),
+                (by_layer.index[best], 100 * mean),
+                fontsize=7.5,
+                zorder=6,
+                path_effects=[withStroke(linewidth=3, foreground="white")],
+                **_beside_line(profile.to_numpy(), best, below),
+            )
 
 
-def _label_ends(ax: Axes, rows: pd.DataFrame) -> None:
-    """The sparsity at the end of each line, once where several lines end together."""
-    ends = rows.sort_values("position").groupby("sparsity").last().sort_values("mean")
-    together = (ends["mean"] > 1.4 * ends["mean"].shift()).cumsum()
-    for _, group in ends.groupby(together):
-        sparsities = ", ".join(f"{100 * sparsity:g}" for sparsity in sorted(group.index))
-        ax.annotate(
-            f"{sparsities} %",
-            (group["position"].iloc[-1], 100 * group["mean"].mean()),
-            xytext=(5, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=7.5,
-        )
+def _beside_line(profile: np.ndarray, at: int, below: bool) -> dict:
+    """On which side of a line a word does not meet it, as arguments of ``annotate``."""
+    before = profile[at - 1] if at else profile[at]
+    after = profile[at + 1] if at + 1 < len(profile) else profile[at]
+    below = below or min(before, after) > 1.1 * profile[at]
+    side = {"va": "top" if below else "bottom", "textcoords": "offset points"}
+    steep = max(before, after) > 1.1 * min(before, after)
+    if not steep or min(before, after) > profile[at]:
+        return {**side, "ha": "center", "xytext": (0, -5 if below else 4)}
+    right = (before > after) != below
+    away = (2 if right else -2, -2 if below else 2)
+    return {**side, "ha": "left" if right else "right", "xytext": away}
 
 
 def _layer_axis(ax: Axes, positions: pd.Series, densities: pd.Series) -> None:
     first, last = positions.min(), positions.max()
-    ax.set_xlim(first - 0.5, last + 0.5 + 0.2 * max(last - first, 1))
+    ax.set_xlim(first - 0.5, last + 0.5)
     ticks = MaxNLocator(6, integer=True).tick_values(first, last)
     ax.set_xticks([tick for tick in ticks if first <= tick <= last])
     ax.xaxis.set_major_formatter("{x:.0f}")
+    kept = 100 * densities[densities > 0]
     ax.set_yscale("log")
-    above = 100 * densities[densities > 0]
-    if len(above):
-        ax.set_ylim(above.min() / 2.2, max(above.max() * 1.4, 120))
+    ax.set_ylim((kept.min() if len(kept) else 1.0) / 2, 160)
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")

@@ -14,12 +14,16 @@ from jackpot.analysis.frames import CELL, percent, prepare_runs
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import write_text
 from jackpot.report import answer, evidence
+from jackpot.report.looks import looks_section
+from jackpot.vocabulary import VERDICTS, in_order
 
 TEMPLATES = Path(__file__).with_name("templates")
 # A drawing with very many points is smaller as a picture of pixels.
 _LARGE_SVG = 1_000_000
 _FIGURE_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
-_FIGURES = ("sanity_checks", "tickets", "layer_densities", "learning_curves")
+# The page opens on this one.
+_OPENING = "verdicts"
+_FIGURES = (_OPENING, "sanity_checks", "tickets", "layer_densities", "learning_curves")
 _TABLE_TYPES = {".csv": "text/csv", ".md": "text/markdown", ".tex": "application/x-tex"}
 # Above this many rows a table of runs starts folded, so that the page stays quick to read.
 _OPEN_ROWS = 300
@@ -37,6 +41,7 @@ def write_report(
     figures: Sequence[str | Path] = (),
     tables_dir: str | Path | None = None,
     reported: pd.DataFrame | None = None,
+    design: Design | None = None,
 ) -> Path:
     """Write the report of a study as one self-contained HTML file.
 
@@ -47,10 +52,12 @@ def write_report(
         claims: see ``jackpot.report.answer.claim_entries``.
         histories: all ``history.csv`` rows with their run's key; only their number is shown.
         layers: kept and total weights of every layer of every run.
-        about: ``study``, ``expected_runs`` and ``provenance``; see the scripts that write it.
+        about: ``study``, ``expected_runs``, ``applicable_checks``, ``command`` and
+            ``provenance``; see ``jackpot.stages.collect``.
         figures: the files the figure functions returned; of each, the SVG goes into the page.
         tables_dir: the folder ``write_tables`` wrote; its files can be taken from the page.
         reported: accuracies that others reported, shown beside ours.
+        design: what the study declared; that of ``Design()`` unless given.
 
     Returns:
         ``out_html`` as a path.
@@ -60,8 +67,11 @@ def write_report(
     """
     runs = prepare_runs(runs)
     about = about or {}
-    page = _page(runs, verdicts, list(claims or []), histories, layers, about, reported)
-    page["figures"] = _figures(figures, runs)
+    design = design or Design()
+    page = _page(runs, verdicts, list(claims or []), histories, layers, about, reported, design)
+    drawn = _figures(figures, runs)
+    page["opening"] = [figure for figure in drawn if figure["id"] == f"figure-{_OPENING}"]
+    page["figures"] = [figure for figure in drawn if figure not in page["opening"]]
     page["downloads"] = _downloads(tables_dir)
     write_text(out_html, _environment().get_template("page.html.j2").render(page))
     return Path(out_html)
@@ -82,33 +92,43 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def _page(runs, verdicts, claims, histories, layers, about, reported) -> dict:
+def _page(runs, verdicts, claims, histories, layers, about, reported, design) -> dict:
     """Everything the template shows, but for the files."""
     study = about.get("study") or {}
     provenance = about.get("provenance") or {}
-    settings = study.get("statistics") or {}
-    verdicts = _with_seeds_to_decide(verdicts, runs, settings)
-    entries = answer.claim_entries(claims)
+    applicable = about.get("applicable_checks")
+    command = about.get("command") or "snakemake --cores all"
+    verdicts = _with_details(verdicts, runs, design)
+    entries = answer.claim_entries(claims, verdicts)
     for entry in entries:
         entry["table"] = evidence.claim_rows(entry)
     missing = evidence.missing_runs(runs, about.get("expected_runs"))
     lost = runs[runs["collapsed"] | runs["diverged"]]
     has_layers = layers is not None and len(layers) > 0
+    looks = None if verdicts is None else looks_section(runs, verdicts, design)
+    going_on = looks is not None and looks["going_on"]
     return {
         "name": study.get("name") or next(iter(runs["study"].unique()), "") or "study",
         "description": study.get("description") or "",
         "n_runs": len(runs),
         "n_expected": len(about.get("expected_runs") or []),
-        "summary": answer.summary(runs, verdicts, entries, len(missing)),
-        "claims": entries,
-        "needs": None if verdicts is None else answer.needs(verdicts),
-        "grids": [] if verdicts is None else answer.grids(verdicts),
-        "verdict_words": answer.VERDICTS,
-        "margin": _margin(verdicts, settings),
-        "alpha": settings.get("alpha", 0.05),
+        "summary": answer.summary(runs, verdicts, entries, len(missing), going_on),
+        "looks": looks,
+        "claims": [entry for entry in entries if entry["verdict"] != "not_tested"],
+        "untested": [entry for entry in entries if entry["verdict"] == "not_tested"],
+        "needs": None if verdicts is None else answer.needs(verdicts, applicable),
+        "grids": [] if verdicts is None else answer.grids(verdicts, applicable),
+        "verdict_words": {}
+        if verdicts is None
+        else {word: answer.word_for(word) for word in in_order(verdicts["verdict"], VERDICTS)},
+        "n_comparisons": 0 if verdicts is None else len(verdicts),
+        "hidden": None if verdicts is None else evidence.hidden_collapses(verdicts),
+        "several_looks": len(design.shares) > 1,
+        "margin": design.margin,
+        "alpha": design.alpha,
         "families": evidence.family_tables(runs, reported),
         "has_reported": reported is not None,
-        "verdict_table": None if verdicts is None else evidence.verdict_numbers(verdicts),
+        "verdict_table": None if verdicts is None else evidence.verdict_numbers(verdicts, design),
         "run_table": evidence.run_table(runs, "runs", "Every run: what each seed gave"),
         "open_runs": len(runs) <= _OPEN_ROWS,
         "lost_table": evidence.run_table(lost, "lost", "Runs that collapsed or diverged")
@@ -117,7 +137,8 @@ def _page(runs, verdicts, claims, histories, layers, about, reported) -> dict:
         "layer_tables": evidence.layer_tables(layers) if has_layers else [],
         "n_epochs": 0 if histories is None else len(histories),
         "n_missing": len(missing),
-        "coverage": evidence.coverage_table(missing) if missing else None,
+        "command": command,
+        "coverage": evidence.coverage_table(missing, f"{command} --") if missing else None,
         "deviations": list(provenance.get("deviations") or []),
         "hardware": evidence.hardware_table(runs),
         "devices": [str(device) for device in provenance.get("devices") or []],
@@ -135,22 +156,19 @@ _LISTS = {
 }
 
 
-def _with_seeds_to_decide(verdicts, runs, settings) -> pd.DataFrame | None:
-    """The verdicts, with how many seeds an undecided cell would need."""
+def _with_details(verdicts, runs, design) -> pd.DataFrame | None:
+    """The verdicts, with their spread, forecasts and collapses."""
     if verdicts is None or verdicts.empty:
         return None
-    if "seeds_to_decide" in verdicts:
+    verdicts = verdicts.assign(sparsity=verdicts["sparsity"].round(9))
+    if "look" not in verdicts:
+        verdicts = verdicts.assign(look=1, looks=1)
+    if "likely_look" in verdicts:
         return verdicts
-    design = Design(_margin(verdicts, settings), settings.get("alpha", 0.05))
     details = statistics.details(runs, design)
-    needed = details[[*CELL, "seeds_to_decide"]]
-    return verdicts.assign(sparsity=verdicts["sparsity"].round(9)).merge(needed, "left", CELL)
-
-
-def _margin(verdicts: pd.DataFrame | None, settings: Mapping) -> float:
-    if verdicts is not None and len(verdicts):
-        return float(verdicts["margin"].iloc[0])
-    return float(settings.get("margin", 0.5))
+    return verdicts.merge(
+        details[[*CELL, "sd_difference", "collapsed", "likely_look"]], "left", CELL
+    )
 
 
 def _figures(paths: Sequence[str | Path], runs: pd.DataFrame) -> list[dict]:
@@ -172,7 +190,7 @@ def _better(one: Path, other: Path) -> Path:
 
 def _figure(path: Path, runs: pd.DataFrame) -> dict:
     title = path.stem.replace("_", " ").capitalize()
-    what, spread = _caption(path.stem)
+    caption = _caption(path.stem)
     hardware = sorted(
         {f"{d} {p}".strip() for d, p in zip(runs["device"], runs["precision"], strict=True)}
     )
@@ -187,21 +205,17 @@ def _figure(path: Path, runs: pd.DataFrame) -> dict:
         "id": f"figure-{path.stem.replace('_', '-')}",
         "title": title,
         "uri": _data_uri(path, _FIGURE_TYPES[path.suffix]),
-        "alt": f"{title}, for {models}; sparsities {sparsities or 'none'}. {what} "
+        "alt": f"{title}, for {models}; sparsities {sparsities or 'none'}. {caption} "
         "The numbers are in the tables of this page.",
-        "caption": " ".join(filter(None, (what, spread, n, trained))),
+        "caption": " ".join(filter(None, (caption, n, trained))),
     }
 
 
-def _caption(stem: str) -> tuple[str, str]:
-    """What a figure shows and how its spread is drawn: the two paragraphs of its caption file,
-    which is the one that Snakemake's own report shows."""
+def _caption(stem: str) -> str:
+    """What a figure shows and how its spread is drawn: its caption file, which is the one that
+    Snakemake's own report shows."""
     path = TEMPLATES / f"{stem}.rst"
-    if not path.exists():
-        return "", ""
-    paragraphs = path.read_text(encoding="utf-8").strip().split("\n\n")
-    what, spread = [" ".join(paragraph.split()) for paragraph in paragraphs]
-    return what, spread
+    return " ".join(path.read_text(encoding="utf-8").split()) if path.exists() else ""
 
 
 def _downloads(tables_dir: str | Path | None) -> list[dict]:

@@ -4,60 +4,74 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.legend import Legend
-from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
-MAX_COLUMNS = 4
-_PANEL_WIDTH = {1: 4.8, 2: 3.6, 3: 3.0, 4: 2.65}
+# How wide a panel is in inches, by the number of columns.
+_PANEL_WIDTH = {1: 6.0, 2: 4.4, 3: 3.1, 4: 2.5}
 _PANEL_HEIGHT = 2.0
-_LEFT, _RIGHT, _GAP = 0.72, 0.14, 0.2
+_LEFT, _RIGHT, _GAP, _OWN_AXIS = 0.72, 0.14, 0.2, 0.3
 _TITLE, _TICKS, _XLABEL, _BLOCK = 0.28, 0.26, 0.22, 0.36
 
 
 @dataclass(frozen=True)
 class Block:
-    """Panels that belong together and share a y axis, such as one dataset and model.
+    """Panels that belong together, such as those of one dataset and model.
 
-    ``panels`` holds each panel's key and its title; ``title`` may be empty.
+    ``panels`` holds each panel's key and its title; ``title`` may be empty. They share a y axis
+    unless ``shared`` is false.
     """
 
     title: str
     panels: Sequence[tuple[object, str]]
+    shared: bool = True
 
 
 def lay_out(
-    blocks: Sequence[Block], handles: Sequence[Line2D], xlabel: str, ylabel: str
+    blocks: Sequence[Block],
+    handles: Sequence[Artist],
+    xlabel: str,
+    ylabel: str,
+    least_width: float = 0.0,
 ) -> tuple[Figure, dict[object, Axes]]:
     """A figure with the legend above, then every block with its panels wrapped into rows.
+
+    Args:
+        least_width: inches that a panel needs, if there is room for that.
 
     Returns:
         The figure and the axes of every panel by its key.
     """
-    columns = _columns(blocks)
+    columns = _columns(blocks, least_width)
     panel = _PANEL_WIDTH[columns]
-    width = _LEFT + columns * panel + (columns - 1) * _GAP + _RIGHT
+    gap = _GAP if all(block.shared for block in blocks) else _GAP + _OWN_AXIS
+    width = _LEFT + columns * panel + (columns - 1) * gap + _RIGHT
     figure = Figure(figsize=(width, 4))
     FigureCanvasAgg(figure)
-    legend, legend_height = _legend(figure, handles, width)
+    legend_height = add_legend(figure, handles, width)
     height = legend_height + sum(_height(block, columns) for block in blocks) + 0.08
     figure.set_size_inches(width, height)
-    legend.set_bbox_to_anchor((0.5, 1 - 0.05 / height), figure.transFigure)
+    figure.legends[0].set_bbox_to_anchor((0.5, 1 - 0.05 / height), figure.transFigure)
 
     axes: dict[object, Axes] = {}
     top = legend_height
     for block in blocks:
-        _draw_block(figure, block, columns, panel, top, axes, (xlabel, ylabel))
+        _draw_block(figure, block, columns, (panel, gap), top, axes, (xlabel, ylabel))
         top += _height(block, columns)
     return figure, axes
 
 
-def _columns(blocks: Sequence[Block]) -> int:
-    """As few rows as ``MAX_COLUMNS`` allows, filled evenly: five panels go 3 + 2, not 4 + 1."""
+def _columns(blocks: Sequence[Block], least_width: float) -> int:
+    """As few rows as fit, filled evenly: five panels go 3 + 2, not 4 + 1."""
+    fitting = [columns for columns, width in _PANEL_WIDTH.items() if width >= least_width]
     most = max(len(block.panels) for block in blocks)
-    return ceil(most / ceil(most / MAX_COLUMNS))
+    return ceil(most / ceil(most / max(fitting, default=1)))
 
 
 def _row_height() -> float:
@@ -69,28 +83,28 @@ def _height(block: Block, columns: int) -> float:
     return (_BLOCK if block.title else 0.08) + rows * _row_height() + _XLABEL
 
 
-def _legend(figure: Figure, handles: Sequence[Line2D], width: float) -> tuple[Legend, float]:
-    """The legend with as many columns as fit in ``width`` inches, and its height in inches."""
+def add_legend(figure: Figure, handles: Sequence[Artist], width: float) -> float:
+    """Add a legend with as many columns as fit in ``width`` inches; its height in inches."""
     for columns in range(min(len(handles), 6), 0, -1):
         legend = figure.legend(
             handles=list(handles),
             loc="upper center",
             ncols=columns,
-            handlelength=3.4,
+            handlelength=3.0,
             columnspacing=1.6,
             borderpad=0.2,
             borderaxespad=0,
         )
         box = legend.get_window_extent(figure.canvas.get_renderer())
         if box.width / figure.dpi <= width - 0.1 or columns == 1:
-            return legend, box.height / figure.dpi + 0.12
+            return box.height / figure.dpi + 0.12
         legend.remove()
     raise AssertionError("a figure without a series has no legend to measure")
 
 
-def _draw_block(figure, block, columns, panel, top, axes, labels) -> None:
+def _draw_block(figure, block, columns, sizes, top, axes, labels) -> None:
     width, height = figure.get_size_inches()
-    xlabel, ylabel = labels
+    (panel, gap), (xlabel, ylabel) = sizes, labels
     first = None
     if block.title:
         figure.text(
@@ -107,15 +121,84 @@ def _draw_block(figure, block, columns, panel, top, axes, labels) -> None:
     for index, (key, title) in enumerate(block.panels):
         row, column = divmod(index, columns)
         bottom = top + row * _row_height() + _TITLE + _PANEL_HEIGHT
-        left = _LEFT + column * (panel + _GAP)
+        left = _LEFT + column * (panel + gap)
         box = (left / width, 1 - bottom / height, panel / width, _PANEL_HEIGHT / height)
-        ax = figure.add_axes(box, sharey=first)
+        ax = figure.add_axes(box, sharey=first if block.shared else None)
         first = first or ax
         ax.set_title(title)
         if column == 0:
             ax.set_ylabel(ylabel)
-        else:
+        elif block.shared:
             ax.tick_params(labelleft=False)
         if index + columns >= len(block.panels):
             ax.set_xlabel(xlabel)
         axes[key] = ax
+
+
+# -- an axis with room where the data are ---------------------------------------------------------
+
+# The share of the axis that the lower part of a scale in two parts has.
+_LOWER = 0.28
+COMPRESSED = Patch(color="#f6eed9", label="compressed part of the axis")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A y axis from ``low`` to ``high``; below ``knee``, on grey, it is compressed.
+
+    Both parts are linear. Without a ``knee`` there is one part.
+    """
+
+    low: float
+    high: float
+    knee: float | None = None
+
+    def apply(self, ax: Axes) -> None:
+        """Set the scale, ticks and limits of ``ax``."""
+        ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        if self.knee is not None:
+            ax.set_yscale("function", functions=(self._place_of, self._value_at))
+            ax.axhspan(self.low, self.knee, color=COMPRESSED.get_facecolor(), lw=0, zorder=0)
+            ax.axhline(self.knee, color="#b9a36a", lw=0.8, zorder=0.3)
+            ax.yaxis.set_major_locator(FixedLocator(self._ticks()))
+            ax.yaxis.set_major_formatter("{x:g}")
+        ax.set_ylim(self.low, self.high)
+
+    def _ticks(self) -> list[float]:
+        lower = MaxNLocator(3, steps=[1, 2, 5, 10]).tick_values(self.low, self.knee)
+        upper = _LOCATOR.tick_values(self.knee, self.high)
+        # Nearer to the knee, which has its own, labels would meet.
+        below = self.knee - 0.3 * (self.knee - self.low)
+        above = self.knee + 0.1 * (self.high - self.knee)
+        ticks = [tick for tick in lower if self.low <= tick <= below]
+        return [*ticks, self.knee, *(tick for tick in upper if above <= tick <= self.high)]
+
+    def _slopes(self) -> tuple[float, float]:
+        return _LOWER / (self.knee - self.low), (1 - _LOWER) / (self.high - self.knee)
+
+    def _place_of(self, value):
+        below, above = self._slopes()
+        value = np.asarray(value, float) - self.knee
+        return np.where(value < 0, value * below, value * above)
+
+    def _value_at(self, place):
+        below, above = self._slopes()
+        place = np.asarray(place, float)
+        return self.knee + np.where(place < 0, place / below, place / above)
+
+
+_LOCATOR = MaxNLocator(5, steps=[1, 2, 5, 10])
+
+
+def scale_for(values: pd.Series, typical: pd.Series) -> Scale:
+    """The scale that holds all ``values``, with most of its room where the ``typical`` are."""
+    if typical.empty:
+        return Scale(0.0, 100.0)
+    low, high = values.min(), values.max()
+    # Normal values lie within three times this, so spread alone does not split an axis.
+    knee = typical.max() - 3 * max(typical.max() - typical.median(), 0.1)
+    if knee - low > 2 * (high - knee):
+        knee = _LOCATOR.tick_values(knee, high)[0]
+        return Scale(low - 0.15 * (knee - low), high + 0.06 * (high - knee), knee)
+    pad = max(0.06 * (high - low), 0.25)
+    return Scale(low - pad, high + pad)

@@ -1,22 +1,38 @@
-"""One call for all looks: a call that has made a look starts the next one itself."""
+"""One call to the end: a call that has made a look, or not all yet, starts the next one itself."""
 
 import atexit
 import logging
 import os
 import sys
 
+from jackpot.running import results_folder
+
 # What asks for work that is done already; it was done again before the first look.
 FORCED = ("-F", "--forceall", "-f", "--force")
 FORCED_BY_NAME = ("-R", "--forcerun")
 
 
-def start_again() -> None:
+# Why the call before this one started this one.
+BECAUSE = "JACKPOT_AGAIN"
+
+
+def start_again(because: str = "") -> bool:
     """Become the same command once more when this process ends.
 
     The process keeps its number, so its terminal, its Ctrl-C and whoever waits for it notice
     nothing; the exit status is that of the last call.
+
+    Args:
+        because: what the next call is to do; empty for a call that has done all of it.
+
+    Returns:
+        False if the call before this one gave the same reason: nothing would come of another.
     """
+    if because and os.environ.get(BECAUSE) == because:
+        return False
+    os.environ[BECAUSE] = because
     atexit.register(_become, [sys.executable, *without_force(sys.orig_argv[1:])])
+    return True
 
 
 def without_force(words: list[str]) -> list[str]:
@@ -34,6 +50,7 @@ def without_force(words: list[str]) -> list[str]:
 
 
 def _become(command: list[str]) -> None:
+    results_folder.hand_on()
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -2,16 +2,15 @@
 
 Snakemake deletes the outputs of a job that it does not know to have ended well, and runs it again:
 after a kill at the wrong moment, and when one of the cells that share a cluster job fails. A
-training therefore leaves a second name (a hard link) for each of its result files, which costs no
-space; started again with the same fingerprint it takes them back at once. Snakemake's next start
-removes those of jobs that it knows to have ended, so that what a user deletes or wants made again
-is made again; the collected study removes the rest.
+training therefore leaves a hard link to each of its result files, which costs no space; started
+again with the same fingerprint it restores them at once. Snakemake's next start removes the links
+of jobs that it knows to have ended, so that what a user deletes or wants made again is made again;
+the collected study removes the rest.
 """
 
 import argparse
 import contextlib
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,12 +20,14 @@ from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed, sha256_of_file
 from jackpot.files.tensors import load_tensors
 from jackpot.running.alone import alone
-from jackpot.running.place import second_names
+from jackpot.running.links import forget_links, links_of
 from jackpot.training.resume import ResumeFile
 
 
-def once(args: argparse.Namespace, training: Callable[[], str], weights: Iterable[str]) -> None:
-    """Run a script's training, alone, unless it has finished before and its files can be had back.
+def train_or_restore(
+    args: argparse.Namespace, training: Callable[[], str], weights: Iterable[str]
+) -> None:
+    """Run a script's training, alone, unless it has finished before and can be restored.
 
     Args:
         args: the script's options.
@@ -34,7 +35,7 @@ def once(args: argparse.Namespace, training: Callable[[], str], weights: Iterabl
         weights: names of the weights files that it writes.
     """
     with alone(args.resume_file):
-        if not take_back(args.out, args.resume_file, args.fingerprint, weights):
+        if not restore(args.out, args.resume_file, args.fingerprint, weights):
             came_out = training()
             # In this order: killed in between, the training is still not lost.
             keep_finished(args.out, args.resume_file)
@@ -53,47 +54,47 @@ def once(args: argparse.Namespace, training: Callable[[], str], weights: Iterabl
 
 
 def keep_finished(out: str | Path, resume_file: str | Path | None) -> None:
-    """Give every file of ``out`` a second name, metrics.json last: with it they are whole."""
+    """Link every file of ``out``, metrics.json last: with it they are whole."""
     if not resume_file:
         return
-    folder = second_names(resume_file)
+    folder = links_of(resume_file)
     # Weights that Snakemake will remove must have no name that keeps them on the disk.
     if not Environment.read().keep_intermediate and Path(out, "trained.safetensors").exists():
         return
     # A full disk, or a file system without hard links, only loses this shortcut.
     with contextlib.suppress(OSError):
-        shutil.rmtree(folder, ignore_errors=True)
+        forget_links(resume_file)
         folder.mkdir(parents=True, exist_ok=True)
         files = [file for file in Path(out).iterdir() if file.is_file()]
         for file in sorted(files, key=lambda file: file.name == "metrics.json"):
             os.link(file, folder / file.name)
 
 
-def take_back(
+def restore(
     out: str | Path, resume_file: str | None, fingerprint: str, weights: Iterable[str] = ()
 ) -> bool:
-    """Put a finished cell's files back; False if there are none of these settings and code.
+    """Put a finished training's files back; False if there are none of these settings and code.
 
     Args:
         weights: names of files that must be there beside history.csv and metrics.json.
     """
     if not resume_file or not fingerprint:
         return False
-    folder, weights = second_names(resume_file), list(weights)
+    folder, weights = links_of(resume_file), list(weights)
     if not _whole(folder, fingerprint, weights):
         return False
     Path(out).mkdir(parents=True, exist_ok=True)
     for name in (*weights, "history.csv", "metrics.json"):
-        place = Path(out) / name
-        place.unlink(missing_ok=True)
-        os.link(folder / name, place)
+        file = Path(out) / name
+        file.unlink(missing_ok=True)
+        os.link(folder / name, file)
         # Not older than its inputs, which may have been made again meanwhile.
-        os.utime(place)
+        os.utime(file)
     return True
 
 
 def _whole(folder: Path, fingerprint: str, weights: list[str]) -> bool:
-    """Whether a cell's files are those that were written: damage reaches both of their names."""
+    """Whether the files are those that were written: damage reaches a file and its link alike."""
     try:
         said = read_sealed(folder / "metrics.json")["fingerprints"]
         history = sha256_of_file(folder / "history.csv")
@@ -102,9 +103,3 @@ def _whole(folder: Path, fingerprint: str, weights: list[str]) -> bool:
         return False
     made = {said["run"], *(metadata.get("fingerprint") for metadata in headers)}
     return made == {fingerprint} and said["history"] == history
-
-
-def forget_finished(root: str | Path) -> None:
-    """Remove the second names of a study whose results are collected."""
-    for folder in Path(root, ".resume").rglob("*.finished"):
-        shutil.rmtree(folder, ignore_errors=True)

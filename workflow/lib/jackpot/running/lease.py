@@ -7,7 +7,6 @@ kernel's, so those of a crashed or killed job are free at once.
 
 import os
 import random
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
+from jackpot.running.private_folder import make_private, private_folder
 
 if TYPE_CHECKING:
     import torch
@@ -25,16 +25,20 @@ if TYPE_CHECKING:
 _HELD: list[FileLock] = []
 
 
-def lease_device(device: "torch.device", jobs_per_device: int | None = None) -> "torch.device":
+def lease_device(
+    device: "torch.device", jobs_per_device: int | None = None, names: Sequence[str] | None = None
+) -> "torch.device":
     """Wait for a place on a GPU and make it this process's device; a CPU needs no place.
 
     Args:
         device: as ``prepare_device`` chose it.
         jobs_per_device: jobs that may use a GPU at once; default: the environment's.
+        names: what the devices are called; default: those that are visible.
     """
     if jobs_per_device is None:
         jobs_per_device = Environment.read().jobs_per_device
-    names = device_names(device.type)
+    if names is None:
+        names = device_names(device.type)
     if not names:
         return device
     index = names.index(take(names, jobs_per_device, lease_folder()))
@@ -51,11 +55,10 @@ def lease_device(device: "torch.device", jobs_per_device: int | None = None) -> 
 def device_names(kind: str) -> list[str]:
     """What the visible devices are called on this machine; none for a CPU.
 
-    JACKPOT_PRETEND_DEVICES is a number of devices for a machine that has none, to try leases out.
     An existing CUDA_VISIBLE_DEVICES is honoured: only its devices are leased, by its names.
     """
     if kind == "cpu":
-        return [f"pretend{i}" for i in range(int(os.environ.get("JACKPOT_PRETEND_DEVICES", "0")))]
+        return []
 
     import torch
 
@@ -69,11 +72,14 @@ def lease_folder() -> Path:
 
     A Slurm job has its GPUs for itself and may see them under the same names as its neighbour,
     so its leases are its own.
+
+    Raises:
+        JackpotError: someone else has made the folder or can use it.
     """
-    name = f"jackpot-leases-{os.getuid()}"
-    if job := os.environ.get("SLURM_JOB_ID"):
-        name += f"-slurm{job}"
-    return Path(Environment.read().leases or Path(tempfile.gettempdir()) / name)
+    if leases := Environment.read().leases:
+        return make_private(leases)
+    job = os.environ.get("SLURM_JOB_ID")
+    return make_private(private_folder() / (f"leases-slurm{job}" if job else "leases"))
 
 
 def take(names: Sequence[str], places: int, folder: str | Path) -> str:
@@ -84,12 +90,10 @@ def take(names: Sequence[str], places: int, folder: str | Path) -> str:
     """
     if places < 1:
         raise JackpotError(f"jobs_per_device: {places} is less than 1")
-    folder = Path(folder)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     while True:
         for place in range(places):
             for name in random.sample(names, len(names)):
-                lock = FileLock(folder / f"{name.replace('/', '_')}.{place}.lock")
+                lock = FileLock(Path(folder) / f"{name.replace('/', '_')}.{place}.lock")
                 try:
                     lock.acquire(blocking=False)
                 except Timeout:

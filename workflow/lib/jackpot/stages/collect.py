@@ -1,5 +1,6 @@
 """From a folder of runs to tidy tables: runs.csv, histories.csv, layers.csv and about.json."""
 
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from jackpot.files.atomic import damaged, read_sealed, sha256_of_file, write_sea
 from jackpot.files.tables import read_table, write_table
 from jackpot.study import Plan
 from jackpot.study.model import Run
+from jackpot.study.tickets import applicable_checks
 
 CELL = ["dataset", "model", "ticket", "check", "sparsity", "seed"]
 RUN_COLUMNS = [
@@ -40,18 +42,20 @@ def collect(plan: Plan, *, partial: bool = False) -> None:
     Raises:
         JackpotError: a result is missing, damaged, or is another run's.
     """
-    root, runs, results = Path(plan.root), [], []
+    root, runs, results, paths = Path(plan.root), [], [], []
     for run, path in zip(plan.progress.runs, plan.metrics(), strict=True):
         if partial and not Path(path).exists():
             continue
         results.append(_read_result(run, Path(path)))
         runs.append(run)
+        paths.append(path)
     if not runs:
         raise JackpotError(f"{root}/runs: no run has a result yet; there is nothing to report.")
     write_table(root / "runs.csv", pd.DataFrame(results)[RUN_COLUMNS])
     write_table(root / "layers.csv", _layers(runs, results))
     write_table(root / "histories.csv", _histories(runs, results, root))
-    write_sealed(root / "about.json", about(plan, results))
+    made_by = {"fingerprints": {"run": plan.collected(paths)}}
+    write_sealed(root / "about.json", {**made_by, **about(plan, results)})
 
 
 def _read_result(run: Run, path: Path) -> dict[str, Any]:
@@ -96,7 +100,10 @@ def _cell(run: Run) -> list[Any]:
 
 
 def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the report says of the study: settings, expected runs, versions, hardware, sources."""
+    """What the report says of the study: settings, expected runs, versions, hardware, sources.
+
+    ``command`` runs the study; a path after ``--`` makes it run one result.
+    """
     study = plan.study
     versions: dict[str, list[str]] = {}
     for key in sorted({key for result in results for key in result["versions"]}):
@@ -107,6 +114,12 @@ def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
             {**dict(zip(CELL, _cell(run), strict=True)), "path": path}
             for run, path in zip(plan.progress.runs, plan.metrics(), strict=True)
         ],
+        "applicable_checks": {
+            name: applicable_checks(study.all_tickets[name], study.pruner_of(name))
+            for name in sorted({run.ticket for run in study.runs()})
+        },
+        "command": _command(plan),
+        "ingredients": {name: study.all_checks[name].spoils for name in study.checks},
         "provenance": {
             "versions": {key: ", ".join(values) for key, values in versions.items()},
             "devices": dict(Counter(result["device"] for result in results)),
@@ -117,6 +130,16 @@ def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
             "deviations": deviations(study),
         },
     }
+
+
+def _command(plan: Plan) -> str:
+    words = {"study": plan.config.study}
+    for name in ("results_dir", "data_dir"):
+        value = getattr(plan.config, name)
+        if value != type(plan.config).model_fields[name].default:
+            words[name] = value
+    options = " ".join(shlex.quote(f"{name}={value}") for name, value in words.items())
+    return f"snakemake --cores all --config {options}"
 
 
 def _sources(plan: Plan) -> dict[str, Any]:

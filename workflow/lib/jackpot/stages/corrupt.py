@@ -1,9 +1,11 @@
 """The stage that spoils a dataset as a data check says."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from jackpot.checks import CHECKS
+from jackpot.checks import find_check
 from jackpot.data.files import load_data, save_data
 from jackpot.randomness import generator
 
@@ -14,16 +16,21 @@ def corrupt(
     clean: str | Path,
     check: str,
     seed: int,
-    options: dict[str, str] | None = None,
+    own_checks: Mapping[str, str] | None = None,
+    options: Mapping[str, Any] | None = None,
     fingerprint: str = "",
 ) -> None:
     """Write the training split that a pruner sees under a data check.
 
     Only the training split is spoiled and stored; testing and normalisation stay the clean ones,
     which is how a spoiled ticket and its original are compared.
+
+    Args:
+        own_checks: a user's checks: name -> ``file.py:function``.
+        options: those of the check.
     """
     data = load_data(clean)
-    images, labels = CHECKS[check].data(
+    images, labels = find_check(check, own_checks).data(
         (data.train_images, data.train_labels),
         generator(seed, "check", check, "data"),
         classes=len(data.classes),

@@ -1,15 +1,16 @@
 """Initial weights of a seed, which all its tickets share."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from jackpot.data.files import load_data
 from jackpot.files.tensors import save_tensors
 from jackpot.models import build_model
-from jackpot.models.initial import initial_state
+from jackpot.models.initial import initial_weights
+from jackpot.models.trial import try_out
 from jackpot.randomness import generator
+from jackpot.registry import is_own
 
 
 def initialise(
@@ -18,24 +19,32 @@ def initialise(
     data: str | Path,
     architecture: str,
     seed: int,
+    options: Mapping[str, Any] | None = None,
     fingerprint: str = "",
-    **options: Any,
+    **more: Any,
 ) -> None:
     """Draw initial weights for a model that fits a dataset, and save them.
 
     All tickets of a seed start from this file or from a training of it, so comparisons are paired.
 
     Args:
-        options: those of ``build_model``; None is an option that is not given.
+        options, more: those of ``build_model``; None is an option that is not given.
+
+    Raises:
+        JackpotError: a user's network cannot be trained on these images.
     """
     images = load_data(data)
+    channels, height, width = images.train_images.shape[1:]
     description = {
         "name": architecture,
         "num_classes": len(images.classes),
-        "in_channels": images.train_images.shape[1],
-        **{name: value for name, value in options.items() if value is not None},
+        "in_channels": channels,
+        "image_size": height if height == width else (height, width),
+        **{name: value for name, value in more.items() if value is not None},
+        **(options or {}),
     }
-    with torch.device("meta"):
+    if is_own(architecture):
         model = build_model(**description)
-    state = initial_state(model.state_dict(), generator(seed, "initialise"), model.initial)
+        try_out(architecture, model, (channels, height, width), len(images.classes))
+    state = initial_weights(description, generator(seed, "initialise"))
     save_tensors(out, state, {"model": description, "seed": seed, "fingerprint": fingerprint})

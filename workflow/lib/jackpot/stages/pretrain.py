@@ -45,7 +45,7 @@ def pretrain(
     job = Job(cell, settings, device, inputs, fingerprint, CODE, resume)
     model = placed(model_with_state(metadata["model"], state), settings, device)
     train_data, test_data = load_splits(clean, data, device)
-    job.tie(epochs=settings.epochs, first_epoch=0)
+    job.bind_resume_file(epochs=settings.epochs, first_epoch=0)
     outcome = train(
         model,
         train_data,

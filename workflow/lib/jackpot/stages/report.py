@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jackpot.analysis.claims import evaluate_claims
 from jackpot.analysis.design import Design
+from jackpot.analysis.frames import INGREDIENTS
 from jackpot.analysis.reported import reported_for
 from jackpot.analysis.tables import write_tables
 from jackpot.files.atomic import read_sealed
@@ -25,13 +26,16 @@ def report(
 ) -> None:
     """Write ``report.html`` from the tables of a study; all but ``runs`` may be missing."""
     table = read_table(runs)
+    said = read_sealed(about) if about else {}
+    INGREDIENTS.update(said.get("ingredients", {}))
     judged, history, layer_table = (
         read_table(path) if path else None for path in (verdicts, histories, layers)
     )
     reported = reported_for(table)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        drawn = [
+        drawn = [] if judged is None else figures.verdicts(judged, folder / "verdicts")
+        drawn += [
             *figures.sanity_checks(table, folder / "sanity_checks"),
             *figures.tickets(table, folder / "tickets"),
         ]
@@ -47,9 +51,10 @@ def report(
             claims=evaluate_claims(table, design),
             histories=history,
             layers=layer_table,
-            about=read_sealed(about) if about else None,
+            about=said or None,
             figures=drawn,
             tables_dir=folder / "tables",
             reported=reported,
+            design=design,
         )
     print(f"report: {out}")

@@ -1,14 +1,18 @@
 """The stage after pruning: train a ticket, edited as its check says."""
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from jackpot.checks import CHECKS, Ticket
+from jackpot.checks import Check, Ticket, find_check
 from jackpot.errors import JackpotError
 from jackpot.files.tensors import load_mask, save_tensors
 from jackpot.fingerprints import code_of
 from jackpot.models import load_weights, model_with_state, prunable
+from jackpot.models.initial import initial_weights
 from jackpot.pruning.masks import layer_counts, validate
 from jackpot.randomness import generator
 from jackpot.settings import Training
@@ -27,7 +31,8 @@ def retrain(
     clean: str | Path,
     weights: str | Path,
     mask: str | Path,
-    scope: str | None = None,
+    own_checks: Mapping[str, str] | None = None,
+    check_options: Mapping[str, Any] | None = None,
     settings: Training,
     epochs: int,
     first_epoch: int,
@@ -42,7 +47,8 @@ def retrain(
         out: folder for ``metrics.json``, ``history.csv`` and, if kept, ``weights.safetensors``.
         weights: starting weights: initial, rewound or trained.
         mask: the pruner's mask.
-        scope: the variant of the check, where it has several.
+        own_checks: a user's checks: name -> ``file.py:function``.
+        check_options: options of the check, such as its ``scope``.
         epochs, first_epoch: how long, and where the learning-rate schedule starts.
 
     Returns:
@@ -57,7 +63,13 @@ def retrain(
         validate(kept, prunable(model))
     except JackpotError as error:
         raise JackpotError(f"{mask} does not fit {weights}: {error}") from None
-    ticket = spoiled(cell, Ticket(kept, start), scope, model.initial)
+    ticket = spoiled(
+        find_check(cell.check, own_checks),
+        Ticket(kept, start),
+        cell.seed,
+        fresh=partial(initial_weights, metadata["model"]),
+        **(check_options or {}),
+    )
     model.load_state_dict(ticket.weights)
     model = placed(model, settings, device)
     if metadata.get("diverged") or about_mask.get("diverged"):
@@ -65,7 +77,7 @@ def retrain(
         outcome = Outcome(diverged=True)
     else:
         train_data, test_data = load_splits(clean, clean, device)
-        job.tie(epochs=epochs, first_epoch=first_epoch)
+        job.bind_resume_file(epochs=epochs, first_epoch=first_epoch)
         outcome = train(
             model,
             train_data,
@@ -84,7 +96,8 @@ def retrain(
     return write_results(out, job, outcome, layer_counts(ticket.mask), final)
 
 
-def spoiled(cell: Cell, ticket: Ticket, scope: str | None, initial: str) -> Ticket:
-    """The ticket of a run, after its check's edits."""
-    draws = [generator(cell.seed, "check", cell.check, part) for part in ("mask", "weights")]
-    return CHECKS[cell.check].ticket(ticket, *draws, scope=scope, initial=initial)
+def spoiled(check: Check, ticket: Ticket, seed: int, **options: Any) -> Ticket:
+    """The ticket of a run, after its check's edits; a combination draws as its members do."""
+    editors = {part: check.editor(part) or check for part in ("mask", "weights")}
+    draws = [generator(seed, "check", editor.name, part) for part, editor in editors.items()]
+    return check.ticket(ticket, *draws, **options)

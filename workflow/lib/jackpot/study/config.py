@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from jackpot.settings import Requests, Settings
 
@@ -51,3 +51,10 @@ class Config(Settings):
         False, description="report on the results that are there; the page lists what is missing"
     )
     resume: Resume = Field(Resume(), description="resume files of trainings")
+
+    @field_validator("results_dir", "data_dir")
+    @classmethod
+    def _refuse_wildcards(cls, folder: str) -> str:
+        if "{" in folder or "}" in folder:
+            raise ValueError("braces stand for wildcards in Snakemake's paths; take another folder")
+        return folder

@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 from typing import get_args, get_origin
 
+from jackpot.architectures import MODELS
 from jackpot.checks import CHECKS
-from jackpot.data.kinds import kind_names
+from jackpot.data.kinds import KINDS
 from jackpot.files.atomic import write_text
-from jackpot.pruning.allocation import allocation_names
+from jackpot.pruning.allocation import ALLOCATIONS
 from jackpot.pruning.scores import SCORES
+from jackpot.registry import Registry
 from jackpot.settings import Pruner, PruningBatch, Settings, Statistics, Ticket, Training
 from jackpot.study.config import Config, Resume
 from jackpot.study.model import Dataset, Experiment, Logging, Model, Override, Study, When
@@ -109,10 +111,17 @@ def _type(annotation) -> str:
 
 def _names() -> str:
     lines = ["## Built-in names", ""]
-    lines.append(f"Kinds of dataset: {_code(kind_names())}.\n")
-    lines.append(f"Scores: {_code(SCORES.names())}, or your own `file.py:function`.\n")
-    allocations = list(dict.fromkeys(["global", *allocation_names()]))
-    lines.append(f"Allocations: {_code(allocations)}.\n")
+    lines.append(
+        "Each of these may be your own as well: "
+        "[score](extending/score.md), [allocation](extending/allocation.md), "
+        "[model](extending/model.md), [dataset](extending/dataset.md), "
+        "[check](extending/check.md).\n"
+    )
+    lines += _methods("kind of dataset", KINDS)
+    lines += _methods("model", MODELS)
+    lines += _methods("score", SCORES)
+    top = "| `global` | none | The top scores over all layers. |"
+    lines += _methods("allocation", ALLOCATIONS, top)
     lines += ["| check | spoils | question |", "| --- | --- | --- |"]
     lines += [f"| `{c.name}` | {c.spoils} | {c.question} |" for c in CHECKS.values()]
     lines += [
@@ -128,13 +137,25 @@ def _names() -> str:
     lines.append("| --- | --- | --- | --- | --- |")
     for name, ticket in TICKETS.items():
         pruner = PRUNERS.get(ticket.pruner)
-        checks = applicable_checks(ticket, pruner)
+        checks = applicable_checks(ticket, pruner, CHECKS)
         shown = "all" if len(checks) == len(CHECKS) else _code(checks[1:]) or "none"
         lines.append(
             f"| `{name}` | {_code([ticket.pruner]) if ticket.pruner else '—'} | {ticket.weights} "
             f"| {ticket.schedule} | {shown} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _methods(kind: str, registry: Registry, *rows: str) -> list[str]:
+    lines = [f"| {kind} | options | what it is |", "| --- | --- | --- |", *rows]
+    members: dict[Path, list[str]] = {}
+    for name in registry:
+        members.setdefault(registry.source(name)[0], []).append(name)
+    for names in members.values():
+        summary = registry.summary(names[0]).replace("``", "`").replace("|", "\\|")
+        options = _code(registry.options(names[0])) or "none"
+        lines.append(f"| {_code(names)} | {options} | {summary} |")
+    return [*lines, ""]
 
 
 def _code(names) -> str:

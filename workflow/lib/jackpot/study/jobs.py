@@ -57,14 +57,18 @@ class Job:
         """Hashes of the code, the options and the inputs' fingerprints."""
         if self.copies:
             return self.inputs[self.copies].fingerprint
+        inputs = {name: file.fingerprint for name, file in self.inputs.items()}
+        return fingerprint(self.code, self.settings, inputs)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The options that decide the result."""
         left_out = {*NOT_FINGERPRINTED.get(self.rule, ()), *self.where_only}
-        options = {
+        return {
             name: value
             for name, value in self.options.items()
             if name not in left_out and value is not None
         }
-        inputs = {name: file.fingerprint for name, file in self.inputs.items()}
-        return fingerprint(self.code, options, inputs)
 
     def output(self, name: str) -> File:
         """The output whose path ends in ``/name``."""

@@ -6,10 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from jackpot.architectures import FAMILY_OPTIONS, architecture_names, split_name
-from jackpot.checks import CHECKS
-from jackpot.data.kinds import kind_names
+from jackpot.architectures import MODELS, initial_by_default
+from jackpot.checks import CHECKS, JOIN, Check, find_check
+from jackpot.data.kinds import KINDS
+from jackpot.pruning.scores import SCORES, uses_data
+from jackpot.registry import is_own
 from jackpot.settings import (
+    Arithmetic,
     PathName,
     Pruner,
     PruningBatch,
@@ -23,7 +26,14 @@ from jackpot.settings import (
 )
 from jackpot.study.scopes import check_scopes, data_of, options_of_data
 from jackpot.study.scopes import one_of as _one_of
-from jackpot.study.tickets import PRUNERS, TICKETS, applicable_checks, check_pruner, pretrains
+from jackpot.study.tickets import (
+    PRUNERS,
+    TICKETS,
+    applicable_checks,
+    applies,
+    check_pruner,
+    pretrains,
+)
 from jackpot.vocabulary import families
 
 
@@ -33,6 +43,8 @@ def _short(sparsity: float) -> float:
     return sparsity
 
 
+# A dash and a plus have meanings of their own in the names of checks and of spoiled data.
+CheckName = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 Sparsity = Annotated[float, Field(ge=0, lt=1), AfterValidator(_short)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -40,7 +52,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 class Dataset(Settings):
     """Where images come from and how they are read."""
 
-    kind: Literal[tuple(kind_names())] = Field(description="how the files are laid out")
+    kind: str = Field(description="how the files are laid out, or your own file.py:function")
     path: str | None = Field(None, description="a local folder or archive, instead of a download")
     url: str | list[str] | None = Field(None, description="addresses to download from, in order")
     sha256: str | None = Field(
@@ -56,9 +68,31 @@ class Dataset(Settings):
         None, description="image_folder: side in pixels to which images are scaled"
     )
     channels: Literal[1, 3] | None = Field(None, description="image_folder: 1 for grey, 3 for RGB")
+    options: dict[str, Any] | None = Field(
+        None, description="your own kind: keyword arguments of its function"
+    )
+    verify: bool | None = Field(
+        None,
+        description="false: take a local copy of a published archive whatever its digest is",
+    )
+    version: int | None = Field(
+        None,
+        description="change it when the files at `path` have changed and are to be read anew",
+    )
+
+    @field_validator("kind")
+    @classmethod
+    def _check_kind(cls, kind):
+        KINDS.signature(kind)
+        return kind
 
     @model_validator(mode="after")
     def _check_place(self):
+        named = ("test_fraction", "size", "channels")
+        given = [key for key in named if getattr(self, key) is not None]
+        KINDS.check(self.kind, [*given, *(self.options or {})])
+        if self.verify is False and not self.path:
+            raise ValueError("verify: false is for a local copy: give its path")
         if self.kind == "image_folder" and not (self.path or self.url):
             raise ValueError("an image_folder needs a path or a url")
         if self.url and self.kind == "image_folder" and not self.sha256:
@@ -70,28 +104,40 @@ class Dataset(Settings):
         """Whether a digest says what the images are, wherever they come from."""
         return bool(self.sha256 or self.md5)
 
-    def identity(self) -> dict:
-        """What tells the source from another one: not its place, where it has a digest."""
-        return self.model_dump(exclude={"path", "url"} if self.has_digest else None)
-
 
 class Model(Settings):
-    """A network: ``vgg<depth>`` or ``resnet<depth>`` and its width."""
+    """A network: ``vgg<depth>`` or ``resnet<depth>`` and its width, or one of your own."""
 
-    architecture: str | None = Field(None, description="vgg19, resnet32, ...; default: its name")
+    architecture: str | None = Field(
+        None, description="vgg19, resnet32, ..., or your own file.py:function; default: its name"
+    )
     width: Annotated[int, Field(ge=1)] | None = Field(
         None, description="channels of the first stage; VGG 64, ResNet 16 by default"
     )
-    initial: Literal["fan_out", "fan_in"] = Field(
-        "fan_out", description="Kaiming-normal convolutions by this fan (su2020's VGG: fan_in)"
+    initial: Literal["own", "fan_out", "fan_in"] | None = Field(
+        None,
+        description="initial weights: own: the module's own, the default for your own models; "
+        "fan_out, fan_in: Kaiming-normal convolutions by this fan (default: fan_out; su2020's VGG: "
+        "fan_in)",
     )
-    affine: bool = Field(True, description="VGG: BatchNorm has a weight and a bias")
-    bias: bool = Field(False, description="VGG: convolutions have biases, which BatchNorm cancels")
-    bottleneck: bool = Field(False, description="ResNet: bottleneck blocks instead of basic ones")
+    options: dict[str, Any] | None = Field(
+        None,
+        description="keyword arguments of your own model's function, or of a built-in network; "
+        "VGG: affine (of BatchNorm) and bias (of convolutions), ResNet: bottleneck (blocks)",
+    )
 
-    def options(self) -> dict[str, Any]:
-        """What is not as it is by default: options of the network and of its initial weights."""
-        return self.model_dump(exclude={"architecture"}, exclude_defaults=True)
+    def given(self, architecture: str) -> dict[str, Any]:
+        """Options of the network and of its initial weights that differ from the defaults."""
+        defaults = MODELS.defaults(architecture)
+        initial = None if self.initial == initial_by_default(architecture) else self.initial
+        # As written, since 1 is equal to 1.0 and to True.
+        options = {
+            name: value
+            for name, value in (self.options or {}).items()
+            if name not in defaults or repr(value) != repr(defaults[name])
+        }
+        given = {"width": self.width, "initial": initial, "options": options}
+        return {name: value for name, value in given.items() if value}
 
 
 class Experiment(Settings):
@@ -100,9 +146,10 @@ class Experiment(Settings):
     datasets: list[str] | None = Field(None, description="default: all of the study's")
     models: list[str] | None = Field(None, description="default: all of the study's")
     tickets: Annotated[list[str], Field(min_length=1)] = Field(description="tickets to train")
-    checks: list[str] | Literal["all"] = Field(
+    checks: list[str | list[str]] | Literal["all"] = Field(
         ["none"],
-        description="sanity checks; `none` is always run beside them; all: those that apply",
+        description="sanity checks; `none` is always run beside them; a list in the list, or "
+        "`half_dataset+shuffled_weights`, is one check; all: those that apply",
     )
     sparsities: list[Sparsity] = Field([], description="fractions of prunable weights removed")
     seeds: Annotated[list[Seed], Field(min_length=1)] | None = Field(
@@ -135,8 +182,8 @@ class Override(Settings):
     pretraining: TrainingChanges = Field(TrainingChanges(), description="for pretraining")
     retraining: TrainingChanges = Field(TrainingChanges(), description="for training tickets")
     pruning_batch: PruningBatchChanges = Field(PruningBatchChanges(), description="for scores")
-    check_options: dict[str, dict[str, str]] = Field(
-        {}, description="options of data checks, e.g. corrupted_data: {scope: rows}"
+    check_options: dict[str, dict[Literal["scope"], str]] = Field(
+        {}, description="scopes of data checks, e.g. corrupted_data: {scope: rows}"
     )
     network: str | None = Field(
         None,
@@ -159,7 +206,6 @@ class Override(Settings):
                 "pretraining is shared by all tickets of a seed: `when` may only name "
                 "dataset and model"
             )
-        check_scopes(self.check_options, [n for n, c in CHECKS.items() if c.spoils == "data"])
         if (self.pruning_batch.model_fields_set or self.check_options) and self.when.ticket:
             raise ValueError("masks are shared by tickets: use `when: {pruner: ...}`, not ticket")
         of_tickets = ("network", "rewind_epoch", "rewind_weights_epoch", "retrain_epochs")
@@ -212,6 +258,10 @@ class Study(Settings):
         description="the study's models by name"
     )
     training: Training = Field(Training(), description="how networks are trained")
+    arithmetic: Arithmetic = Field(
+        "native",
+        description="portable: AVX2 and no more, so that other processors give the same bits",
+    )
     rewind_epoch: Annotated[int, Field(ge=0)] = Field(
         0, description="epoch to which partially-trained tickets rewind"
     )
@@ -226,7 +276,10 @@ class Study(Settings):
     pruning_batch: PruningBatch = Field(PruningBatch(), description="the images a score sees")
     pruners: dict[PathName, Pruner] = Field({}, description="your own, beside the built-in ones")
     tickets: dict[PathName, Ticket] = Field({}, description="your own, beside the built-in ones")
-    check_options: dict[str, dict[str, str]] = Field(
+    checks: dict[CheckName, str] = Field(
+        {}, description="your own, beside the built-in ones: name: file.py:function, or file.py"
+    )
+    check_options: dict[str, dict[str, Any]] = Field(
         {}, description="options of a check, e.g. random_pixels: {scope: rows}"
     )
     data_seed: Seed = Field(0, description="seed of the corrupted datasets, shared by all runs")
@@ -241,34 +294,45 @@ class Study(Settings):
     @field_validator("pruners")
     @classmethod
     def _check_pruners(cls, pruners):
-        for pruner in pruners.values():
-            check_pruner(pruner)
+        for name, pruner in pruners.items():
+            try:
+                check_pruner(pruner)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
         return pruners
+
+    @field_validator("checks")
+    @classmethod
+    def _check_own_checks(cls, checks):
+        for name, source in checks.items():
+            if name in CHECKS:
+                raise ValueError(f"{name} is the name of a built-in check; choose another")
+            if not is_own(source):
+                raise ValueError(f"{name}: {source!r} is neither a file.py:function nor a file.py")
+            try:
+                CHECKS.read(source, name)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+        return checks
 
     @field_validator("models")
     @classmethod
     def _check_models(cls, models):
         for name, model in models.items():
             architecture = model.architecture or name
-            _one_of("architecture", architecture, architecture_names())
-            family, _ = split_name(architecture)
-            for other, options in FAMILY_OPTIONS.items():
-                wrong = set(options) & set(model.options())
-                if wrong and other != family:
-                    raise ValueError(
-                        f"{name}: {', '.join(sorted(wrong))} is an option of {other} networks, and "
-                        f"{architecture} is a {family}"
-                    )
+            width = {} if model.width is None else {"width": model.width}
+            try:
+                MODELS.check(architecture, {**width, **(model.options or {})})
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+            if model.initial == "own" and not is_own(architecture):
+                raise ValueError(f"{name}: initial: own is for models of your own")
         return models
-
-    @field_validator("check_options")
-    @classmethod
-    def _check_check_options(cls, options):
-        return check_scopes(options, CHECKS)
 
     @model_validator(mode="after")
     def _check_names(self):
         pruners, tickets = self.all_pruners, self.all_tickets
+        check_scopes(self.check_options, self.all_checks, "check_options: ")
         for name, ticket in self.tickets.items():
             if ticket.pruner is not None:
                 _one_of(f"tickets.{name}.pruner: pruner", ticket.pruner, pruners)
@@ -287,7 +351,11 @@ class Study(Settings):
                     _one_of(f"overrides[{i}].when.{key}: {key}", name, known[key])
             if override.network is not None:
                 _one_of(f"overrides[{i}].network: model", override.network, self.models)
+            spoiling = {name: c for name, c in self.all_checks.items() if "data" in c.edits}
+            check_scopes(override.check_options, spoiling, f"overrides[{i}].check_options: ")
         self._check_rewinding()
+        self._check_draws()
+        self._check_arithmetic()
         return self
 
     def _check_experiment(self, where: str, experiment: Experiment) -> None:
@@ -303,12 +371,15 @@ class Study(Settings):
             if experiment.checks == "all":
                 continue
             for check in experiment.checks:
-                _one_of(f"{where}.checks: check", check, CHECKS)
-                allowed = applicable_checks(ticket, self.pruner_of(name))
-                if ticket.pruner is not None and check not in allowed:
+                try:
+                    found = self.check_of(check)
+                except ValueError as error:
+                    raise ValueError(f"{where}.checks: {error}") from None
+                if ticket.pruner is not None and not applies(found, ticket, self.pruner_of(name)):
+                    allowed = applicable_checks(ticket, self.pruner_of(name), self.all_checks)
                     raise ValueError(
-                        f"{where}.checks: {check!r} does not apply to ticket {name!r}, which has "
-                        f"no such ingredient. Allowed for it: {', '.join(allowed)}"
+                        f"{where}.checks: {found.name!r} does not apply to ticket {name!r}, which "
+                        f"has no such ingredient. Allowed for it: {', '.join(allowed)}"
                     )
 
     def _check_seeds(self, where: str, seeds: list[int] | None) -> None:
@@ -348,6 +419,31 @@ class Study(Settings):
                     f"{name} of {model} on {dataset}: 0 to {epochs - 1}"
                 )
 
+    def _check_draws(self) -> None:
+        for dataset, model, name in {(r.dataset, r.model, r.ticket) for r in self.runs()}:
+            pruner = self.all_tickets[name].pruner
+            if pruner is None:
+                continue
+            score = self.all_pruners[pruner].score
+            batch = self.pruning_batch_of(dataset, self.network_of(dataset, model, name), pruner)
+            drawn = batch.kind == "per_class" and batch.draws > 1 and uses_data(score)
+            try:
+                SCORES.check(score, ["draws"] if drawn else [])
+            except ValueError as error:
+                raise ValueError(
+                    f"pruning_batch.draws: {batch.draws} for pruner {pruner!r}: {error}"
+                ) from None
+
+    def _check_arithmetic(self) -> None:
+        changes = [c for o in self.overrides for c in (o.pretraining, o.retraining)]
+        if self.arithmetic == "portable" and any(
+            settings.precision == "bfloat16" for settings in (self.training, *changes)
+        ):
+            raise ValueError(
+                "arithmetic: portable has no bfloat16, which AVX2 would emulate; allowed with "
+                "precision: bfloat16 is native"
+            )
+
     @cached_property
     def all_pruners(self) -> dict[str, Pruner]:
         """Built-in pruners and the study's own, which win."""
@@ -357,6 +453,36 @@ class Study(Settings):
     def all_tickets(self) -> dict[str, Ticket]:
         """Built-in tickets and the study's own, which win."""
         return {**TICKETS, **self.tickets}
+
+    @cached_property
+    def all_checks(self) -> dict[str, Check]:
+        """Built-in checks and the study's own, without combinations."""
+        return {name: find_check(name, self.checks) for name in (*CHECKS, *self.checks)}
+
+    def check_of(self, name: str | list[str]) -> Check:
+        """The check, or combination of checks, of a name.
+
+        Raises:
+            ValueError: there is none, or its members do not go together.
+        """
+        key = name if isinstance(name, str) else JOIN.join(name)
+        if key not in self._found_checks:
+            self._found_checks[key] = find_check(key, self.checks)
+        return self._found_checks[key]
+
+    @cached_property
+    def _found_checks(self) -> dict[str, Check]:
+        return {}
+
+    def own_checks(self, check: Check) -> dict[str, str] | None:
+        """Where the study's own checks are among those that ``check`` is made of."""
+        own = {c.name: self.checks[c.name] for c in check.parts if c.name in self.checks}
+        return own or None
+
+    @cached_property
+    def data_versions(self) -> list[str]:
+        """Names of the spoiled versions of a dataset that checks of the study can make."""
+        return [name for name, check in self.all_checks.items() if "data" in check.edits]
 
     def pruner_of(self, ticket: str) -> Pruner | None:
         """The pruner of a ticket; None for a dense one."""
@@ -384,8 +510,10 @@ class Study(Settings):
                 if ticket.pruner is None:
                     checks, sparsities = ["none"], [0.0]
                 else:
-                    allowed = applicable_checks(ticket, pruner)
-                    checks = allowed if e.checks == "all" else ["none", *e.checks]
+                    if e.checks == "all":
+                        checks = applicable_checks(ticket, pruner, self.all_checks)
+                    else:
+                        checks = ["none", *(self.check_of(check).name for check in e.checks)]
                     sparsities = e.sparsities
                 found |= {
                     Run(dataset, model, name, check, sparsity, seed)
@@ -415,9 +543,9 @@ class Study(Settings):
         """The name of the version of the dataset that a pruner sees under a check."""
         cell = {"dataset": dataset, "model": model, "pruner": pruner}
         special = [o.check_options for o in self.overrides if o.when.matches(**cell)]
-        return data_of(check, self.check_options, special)
+        return data_of(self.check_of(check), self.check_options, special)
 
-    def options_of_data(self, data: str) -> dict[str, str]:
+    def options_of_data(self, data: str) -> dict[str, Any]:
         """Options of the check that makes a version of a dataset, by that version's name."""
         return options_of_data(data, self.check_options)
 

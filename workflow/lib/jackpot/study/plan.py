@@ -6,16 +6,21 @@ list of what is stale and the test of whether a study is complete. No Snakemake,
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
-from jackpot.checks import CHECKS
+from jackpot.architectures import MODELS
 from jackpot.cli import command_options
+from jackpot.data.folders import refuse_changed_folder
+from jackpot.data.kinds import KINDS
+from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed
 from jackpot.fingerprints import code_of, digest, recorded
 from jackpot.pruning.allocation import ALLOCATIONS, GLOBAL
 from jackpot.pruning.scores import SCORES
+from jackpot.registry import is_own
 from jackpot.study.config import Config
 from jackpot.study.jobs import File, Job
 from jackpot.study.looks import Cell, Progress, progress
@@ -47,8 +52,8 @@ class Plan:
 
     def source(self, dataset: str) -> str:
         """The record of a dataset's source; another definition has another one."""
-        job = digest([self.study.datasets[dataset].identity()])[:8]
-        return f"{self.config.data_dir}/{dataset}/source-{job}.json"
+        definition = digest([self.study.datasets[dataset].model_dump(exclude_none=True)])[:8]
+        return f"{self.config.data_dir}/{dataset}/source-{definition}.json"
 
     def weights(self, dataset: str, model: str, seed: int | str, file: str) -> str:
         """A file of weights: ``init.safetensors``, or ``<data>/trained.safetensors``."""
@@ -68,6 +73,29 @@ class Plan:
 
     # The jobs.
 
+    def check_target(self, path: str) -> None:
+        """Refuse a file of a run that is not in the study.
+
+        Raises:
+            JackpotError: naming the first part of its path that no run has, and what there is.
+        """
+        names = [field.name for field in fields(Run)]
+        asked = os.path.relpath(path, f"{self.root}/runs").split("/")
+        if len(asked) != len(names) + 1 or asked[0] == "..":
+            return
+        left = [run.path.split("/")[1:] for run in self.study.runs()]
+        for place, (name, part) in enumerate(zip(names, asked, strict=False)):
+            allowed = dict.fromkeys(parts[place] for parts in left)
+            if part not in allowed:
+                value, *others = (text.removeprefix(name) for text in (part, *allowed))
+                where = "/".join(asked[:place])
+                raise JackpotError(
+                    f"{path}: {name} {value} is not in the study {self.config.study}; "
+                    f"{f'{where} has' if where else 'it has'} {', '.join(others)}. "
+                    "Add it under experiments, or ask for another cell."
+                )
+            left = [parts for parts in left if parts[place] == part]
+
     def download(self, dataset: str, source: str = "") -> Job:
         """Have a dataset's source at hand."""
         definition = self.study.datasets[dataset]
@@ -81,19 +109,21 @@ class Plan:
 
     def prepare(self, dataset: str) -> Job:
         """Read a dataset into one file of tensors."""
+        kind = self.study.datasets[dataset].kind
+        arrays = [code_of("jackpot.data.arrays")] if is_own(kind) else []
         return self._once(
             ("prepare", dataset),
             lambda: Job(
                 "prepare",
                 (self.data(dataset, "clean"),),
                 inputs={"source": File(self.source(dataset), self.download(dataset))},
-                code=(code_of(f"jackpot.data.kinds.{self.study.datasets[dataset].kind}"),),
+                code=(KINDS.code(kind), *arrays),
             ),
         )
 
     def corrupt(self, dataset: str, data: str) -> Job:
         """Spoil a dataset as a data check says."""
-        check = check_of_data(data)
+        check = self.study.check_of(check_of_data(data))
         return self._once(
             ("corrupt", dataset, data),
             lambda: Job(
@@ -101,17 +131,19 @@ class Plan:
                 (self.data(dataset, data),),
                 inputs={"clean": self._data(dataset, "clean")},
                 options={
-                    "check": check,
+                    "check": check.name,
+                    "own_checks": self.study.own_checks(check),
                     "seed": self.study.data_seed,
-                    **self.study.options_of_data(data),
+                    **_check_options(self.study.options_of_data(data)),
                 },
-                code=(code_of("jackpot.stages.corrupt"), CHECKS.code(check)),
+                code=(code_of("jackpot.stages.corrupt"), check.code),
             ),
         )
 
     def initialise(self, dataset: str, model: str, seed: int | str) -> Job:
         """Draw initial weights."""
         spec = self.study.models[model]
+        architecture = spec.architecture or model
         return self._once(
             ("initialise", dataset, model, int(seed)),
             lambda: Job(
@@ -119,11 +151,15 @@ class Plan:
                 (self.weights(dataset, model, seed, "init.safetensors"),),
                 inputs={"data": self._data(dataset, "clean")},
                 options={
-                    "architecture": spec.architecture or model,
-                    **spec.options(),
+                    "architecture": architecture,
+                    **spec.given(architecture),
                     "seed": int(seed),
+                    "arithmetic": self.study.arithmetic,
                 },
-                code=(code_of("jackpot.stages.initialise"),),
+                code=(
+                    code_of("jackpot.stages.initialise"),
+                    MODELS.code(architecture),
+                ),
             ),
         )
 
@@ -219,8 +255,12 @@ class Plan:
         data = self.study.data_of(dataset, network, settings.pruner, check)
         folder = self.run(*cell, check, sparsity, seed)
         names = {"ticket": ticket, "check": check, "sparsity": sparsity}
-        edits_ticket = CHECKS[check].spoils in ("mask", "weights")
-        options = self.study.check_options.get(check, {}) if edits_ticket else {}
+        found = self.study.check_of(check)
+        # What a data check did is in the mask and the weights already.
+        edits = [part for part in found.parts if {"mask", "weights"} & {*part.edits}]
+        options = {}
+        for part in edits:
+            options |= self.study.check_options.get(part.name, {})
         return self._once(
             ("retrain", *cell, check, sparsity, int(seed)),
             lambda: Job(
@@ -237,12 +277,10 @@ class Plan:
                     "retrain_epochs": self.study.retrain_epochs_of(*cell),
                     "first_epoch": self.study.rewind_epoch_of(*cell) if rewound else 0,
                     "keep_weights": self.config.keep_weights,
-                    **options,
+                    "own_checks": self.study.own_checks(found),
+                    **_check_options(options),
                 },
-                code=(
-                    code_of("jackpot.stages.retrain"),
-                    *([CHECKS.code(check)] if edits_ticket else []),
-                ),
+                code=(code_of("jackpot.stages.retrain"), *(part.code for part in edits)),
             ),
         )
 
@@ -291,13 +329,24 @@ class Plan:
     def _pruner(self, dataset: str, model: str, pruner: str, seed: int | str) -> dict[str, Any]:
         settings = self.study.all_pruners[pruner].model_dump(exclude={"weights", "iterations"})
         batch = self.study.pruning_batch_of(dataset, model, pruner).model_dump()
-        return {**settings, **batch, "seed": int(seed)}
+        computed = {"seed": int(seed), "arithmetic": self.study.arithmetic}
+        return {**settings, **batch, **computed}
 
     def _cell(self, dataset: str, model: str, seed: int | str, cell: dict) -> dict[str, Any]:
         names = {"study": self.study.name, "dataset": dataset, "model": model}
-        return {**names, **cell, "seed": int(seed)}
+        return {**names, **cell, "seed": int(seed), "arithmetic": self.study.arithmetic}
 
     # The study as a whole.
+
+    def refuse_changed_folders(self) -> None:
+        """Ask whether folders that datasets were read from, and that have changed, are meant.
+
+        Raises:
+            JackpotError: naming the dataset and the key that answers.
+        """
+        for dataset in sorted({run.dataset for run in self.study.runs()}):
+            if not self.study.datasets[dataset].has_digest:
+                refuse_changed_folder(self.source(dataset))
 
     def iterative_pruners(self) -> list[str]:
         """The pruners that train between their cuts."""
@@ -367,9 +416,10 @@ class Plan:
         """The file of the look whose runs are made now."""
         return self.look(self.progress.look, self.progress.runs)
 
-    def collected(self) -> str:
-        """Fingerprint of runs.csv and what is collected beside it."""
-        results = [file.fingerprint for file in self.results()]
+    def collected(self, paths: Iterable[str]) -> str:
+        """Fingerprint of runs.csv and what is collected beside it from these results."""
+        made_by = {file.path: file.fingerprint for file in self.results()}
+        results = [(path, made_by[path]) for path in paths]
         return digest([results, self.study_digest, code_of("jackpot.stages.collect")])
 
     @property
@@ -387,3 +437,9 @@ class Plan:
     def request(self, rule: str) -> dict[str, int | str]:
         """What a rule's jobs ask a cluster for; the study overrides config.yaml."""
         return {**self.config.resources.of(rule), **self.study.resources.of(rule)}
+
+
+def _check_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """A check's options as the scripts take them: the scope by itself, the rest together."""
+    rest = {key: value for key, value in options.items() if key != "scope"}
+    return {"scope": options.get("scope"), "check_options": rest or None}

@@ -7,24 +7,26 @@ pixels in two ways. Each version of the data is then kept, and its name carries 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jackpot.checks import CHECKS, version_of_data
+from jackpot.checks import Check, check_options, version_of_data
+from jackpot.errors import JackpotError
 
-Options = Mapping[str, Mapping[str, str]]
+Options = Mapping[str, Mapping[str, Any]]
 
 
-def data_of(check: str, usual: Options, special: Iterable[Options]) -> str:
+def data_of(check: Check, usual: Options, special: Iterable[Options]) -> str:
     """The name of the data under a check: ``corrupted_data``, or ``corrupted_data-rows``.
 
     Args:
         usual: the study's ``check_options``.
         special: those of the overrides that match a pruner; later ones win.
     """
-    name, scopes = version_of_data(check), CHECKS[check].scopes
+    name = version_of_data(check)
     if name == "clean":
         return name
-    scope = plain = usual.get(check, {}).get("scope", scopes[0] if scopes else None)
+    scopes = check.editor("data").scopes
+    scope = plain = usual.get(name, {}).get("scope", scopes[0] if scopes else None)
     for options in special:
-        scope = options.get(check, {}).get("scope", scope)
+        scope = options.get(name, {}).get("scope", scope)
     return name if scope == plain else f"{name}-{scope}"
 
 
@@ -37,23 +39,25 @@ def check_of_data(data: str) -> str:
     return "none" if name == "clean" else name
 
 
-def options_of_data(data: str, usual: Options) -> dict[str, str]:
+def options_of_data(data: str, usual: Options) -> dict[str, Any]:
     """Options of the check that makes the data of this name."""
+    usual = dict(usual.get(check_of_data(data), {}))
     scope = data.partition("-")[2]
-    return {"scope": scope} if scope else dict(usual.get(check_of_data(data), {}))
+    return {**usual, "scope": scope} if scope else usual
 
 
-def check_scopes(options: Options, checks: Iterable[str]) -> Options:
-    """Refuse options of checks that are not among ``checks``, and scopes that do not exist.
+def check_scopes(options: Options, checks: Mapping[str, Check], where: str = "") -> Options:
+    """Refuse options of checks that are not among ``checks``, or that these do not have.
 
     Raises:
         ValueError: naming the allowed values (pydantic adds the file and the key).
     """
     for name, given in options.items():
-        one_of("check", name, checks)
-        for key, value in given.items():
-            one_of(f"option of check {name}", key, ["scope"] if CHECKS[name].scopes else [])
-            one_of(f"scope of check {name}", value, CHECKS[name].scopes)
+        one_of(f"{where}check", name, checks)
+        try:
+            check_options(checks[name], given)
+        except JackpotError as error:
+            raise ValueError(f"{where}{error}") from None
     return options
 
 

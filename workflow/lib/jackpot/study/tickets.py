@@ -1,7 +1,9 @@
 """The field's own tickets and pruners, and which checks apply to which ticket."""
 
-from jackpot.checks import CHECKS
-from jackpot.pruning.allocation import ALLOCATIONS, GLOBAL
+from collections.abc import Mapping
+
+from jackpot.checks import Check
+from jackpot.pruning.allocation import check_allocation
 from jackpot.pruning.scores import SCORES, uses_data
 from jackpot.settings import Pruner, Ticket
 
@@ -45,32 +47,32 @@ def pretrains(ticket: Ticket, pruner: Pruner | None) -> bool:
     return ticket.weights != "initial" or (pruner is not None and pruner.weights == "trained")
 
 
-def applicable_checks(ticket: Ticket, pruner: Pruner | None) -> list[str]:
-    """The checks that have an ingredient of this ticket to spoil; ``none`` always is one.
+def applies(check: Check, ticket: Ticket, pruner: Pruner | None) -> bool:
+    """Whether a ticket has the ingredients that a check spoils; ``none`` always applies.
 
     The dense network has no ticket to check. Data checks need a pruner that sees data, by its
     score or by pretraining; some are checks of pretraining alone (su2020, section 5).
     """
     if pruner is None:
-        return ["none"]
-    if pretrains(ticket, pruner):
-        return list(CHECKS)
-    sees_data = uses_data(pruner.score)
-    return [
-        name
-        for name, check in CHECKS.items()
-        if check.spoils != "data"
-        or (sees_data and not CHECKS.says(name, "PRETRAINING_ONLY", False))
-    ]
+        return not check.edits
+    if "data" not in check.edits or pretrains(ticket, pruner):
+        return True
+    return uses_data(pruner.score) and not check.pretraining_only
+
+
+def applicable_checks(
+    ticket: Ticket, pruner: Pruner | None, checks: Mapping[str, Check]
+) -> list[str]:
+    """Names of the checks that apply to a ticket, ``none`` first."""
+    return [name for name, check in checks.items() if applies(check, ticket, pruner)]
 
 
 def check_pruner(pruner: Pruner) -> None:
-    """Refuse a pruner whose score or allocation does not exist.
+    """Refuse a pruner whose score or allocation does not exist, or lacks an option it is given.
 
     Raises:
         ValueError: naming the allowed values (pydantic adds the file and the key).
     """
-    SCORES.check(pruner.score)
+    SCORES.check(pruner.score, pruner.score_options)
     uses_data(pruner.score)
-    if pruner.allocation != GLOBAL:
-        ALLOCATIONS.check(pruner.allocation)
+    check_allocation(pruner.allocation, pruner.allocation_options)

@@ -3,19 +3,32 @@
 import ctypes
 import os
 import platform
-from importlib.metadata import version
 
 import torch
 
+from jackpot import __version__
 from jackpot.errors import JackpotError
+from jackpot.machine import (
+    is_restricted,
+    processor_name,
+    refuse_bfloat16,
+    require_bfloat16,
+    restrictions,
+)
 
 
-def prepare_device(device: str = "auto", threads: int = 1) -> torch.device:
+def prepare_device(
+    device: str = "auto", threads: int = 1, precision: str = "float32"
+) -> torch.device:
     """Choose a device and fix every setting that bits depend on.
 
     Args:
         device: ``auto`` (a GPU if there is one), ``cpu`` or ``cuda``.
         threads: CPU threads; sums are split by thread, so they are part of what makes bits equal.
+        precision: of the training to come; bfloat16 is refused where it would be emulated.
+
+    Raises:
+        JackpotError: there is no such device, or it has no such precision.
     """
     # Read when CUDA starts; without it cuBLAS may choose another algorithm from run to run.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -30,6 +43,11 @@ def prepare_device(device: str = "auto", threads: int = 1) -> torch.device:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise JackpotError("device cuda: no GPU is visible here. Set device: cpu in config.yaml.")
+    if precision == "bfloat16":
+        if device == "cpu":
+            require_bfloat16(device)
+        elif not torch.cuda.is_bf16_supported(including_emulation=False):
+            refuse_bfloat16(torch.cuda.get_device_name())
     return torch.device(device)
 
 
@@ -50,26 +68,29 @@ def device_name(device: torch.device) -> str:
     """What results record: the GPU's name, or the processor's and its thread count."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{_processor()}, {torch.get_num_threads()} threads".replace(" 1 threads", " 1 thread")
+    count = torch.get_num_threads()
+    return f"{processor_name()}, {count} thread{'s' if count > 1 else ''}"
 
 
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+def arithmetic() -> str:
+    """What results record: ``portable`` where it is in force, else the instructions in use.
+
+    Other processors than x86-64 with AVX2 have no portable arithmetic; there a study that asks
+    for it is trained all the same, and this says so.
+    """
+    in_use = torch.backends.cpu.get_cpu_capability()
+    if is_restricted() and in_use == "AVX2":
+        return "portable"
+    return f"native ({in_use}{restrictions() and f' {restrictions()}'})"
 
 
 def versions() -> dict[str, str]:
     """Versions of what bits depend on."""
     return {
-        "jackpot": version("jackpot"),
+        "jackpot": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "cuda": torch.version.cuda or "none",
         "platform": platform.platform(),
+        "arithmetic": arithmetic(),
     }

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from jackpot.files.tensors import Mask, Tensors
+from jackpot.randomness import generator
 from jackpot.settings import Training
 from jackpot.training.batches import DeviceImages, training_batches
 from jackpot.training.resume import ResumeFile
@@ -135,7 +136,11 @@ class TrainingLoop:
         self.part_started = time.monotonic()
         lr = learning_rate(self.settings, epoch, self.first_epoch)
         self.model.train()
+        own = hasattr(self.model, "image_shape")
         for images, labels in training_batches(data, self.settings, seed, epoch, self.step):
+            if own:
+                # Dropout and its like draw from the global generator; a resumed step draws alike.
+                torch.manual_seed(generator(seed, "layers", epoch, self.step).initial_seed())
             logits = self._forward(images)
             loss = F.cross_entropy(logits, labels)
             loss.backward()

@@ -14,6 +14,7 @@ from jackpot.environment import Environment
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import sha256_of_file, write_sealed, write_text
 from jackpot.files.tensors import Tensors, sha256_of_tensors
+from jackpot.models.trial import lay_out
 from jackpot.settings import Training
 from jackpot.training.batches import DeviceImages, to_device
 from jackpot.training.device import device_name, versions
@@ -62,8 +63,13 @@ def load_splits(
 
 
 def placed(model: torch.nn.Module, settings: Training, device: torch.device):
-    """The model on its device, in the memory layout that the settings ask for."""
+    """The model on its device, in the memory layout that the settings ask for.
+
+    A user's network that cannot take channels_last is contiguous, whatever they ask for.
+    """
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+    if settings.channels_last and hasattr(model, "image_shape"):
+        layout = lay_out(model, model.image_shape)
     return model.to(device=device, memory_format=layout)
 
 
@@ -87,8 +93,8 @@ class Job:
     resume: ResumeFile | None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    def tie(self, **schedule: int) -> None:
-        """Tie the resume file to everything that decides the bits of this training."""
+    def bind_resume_file(self, **schedule: int) -> None:
+        """Bind the resume file to everything that decides the bits of this training."""
         if self.resume:
             self.resume.fingerprint = fingerprint_of(
                 {

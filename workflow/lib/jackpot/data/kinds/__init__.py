@@ -1,17 +1,29 @@
-"""Kinds of dataset: one module each, found by file name.
+"""Kinds of dataset: one file each, found by name, or a user's ``file.py:function``.
 
-A kind has ``read(source, **options) -> ImageData``, whose keyword-only parameters are the options
-that a study may set. It may have ``published() -> Published``, where its archive is to be had, or
-``BUNDLED = True``, when it needs no source. To add a kind, add a file; nothing else changes.
+A built-in kind has ``read(source, **options) -> ImageData``, whose keyword-only parameters are the
+options that a study may set. It may have ``published() -> Published``, where its archive is to be
+had, or ``BUNDLED = True``, when it needs no source. A user's function is called as
+``load(path, **options)`` and returns arrays; ``path`` is None where the study gives none. To add a
+kind, add a file; nothing else changes.
 """
 
 import importlib
-import inspect
-import pkgutil
+from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from jackpot.errors import JackpotError
+from jackpot.registry import Registry, is_own
+
+KINDS = Registry(
+    __name__,
+    Path(__file__).parent,
+    "kind of dataset",
+    takes=("path",),
+    function="read",
+    page="docs/extending/dataset.md",
+)
 
 
 class Published(NamedTuple):
@@ -22,22 +34,35 @@ class Published(NamedTuple):
 
 
 def kind_names() -> list[str]:
-    """Every kind, sorted, without importing any."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    """Every built-in kind, sorted, without importing any."""
+    return KINDS.names()
 
 
 def load_kind(name: str) -> ModuleType:
-    """The module of a kind; JackpotError if there is none."""
-    if name not in kind_names():
-        raise JackpotError(f"unknown kind of dataset {name!r}; known: {', '.join(kind_names())}.")
+    """The module of a built-in kind; JackpotError if there is none."""
+    if name not in KINDS:
+        raise JackpotError(f"unknown kind of dataset {name!r}; known: {', '.join(KINDS)}.")
     return importlib.import_module(f"{__name__}.{name}")
 
 
-def check_options(name: str, options: dict[str, Any]) -> None:
-    """Refuse options that ``name``'s ``read`` does not have."""
-    parameters = inspect.signature(load_kind(name).read).parameters.values()
-    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-    if unknown := sorted(set(options) - set(known)):
-        raise JackpotError(
-            f"kind {name} has no option {', '.join(unknown)}; it has: {', '.join(known) or 'none'}."
-        )
+def needs_source(name: str, placed: bool) -> bool:
+    """Whether a kind reads a source; a user's does if the study gives it one.
+
+    Args:
+        placed: whether the study gives a path or a url.
+    """
+    return placed if is_own(name) else not KINDS.says(name, "BUNDLED", False)
+
+
+def published(name: str) -> Published | None:
+    """Where a kind's archive is to be had, if it is."""
+    module = None if is_own(name) else load_kind(name)
+    return module.published() if hasattr(module, "published") else None
+
+
+def check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Refuse a kind that does not exist, or options that it does not have."""
+    try:
+        KINDS.check(name, options)
+    except ValueError as error:
+        raise JackpotError(str(error)) from None

@@ -48,7 +48,11 @@ def read(source: Path, *, size: int | None = None, channels: int | None = None) 
     test = next((split for split in _TEST if images.classes(split)), None)
     if test is None or not images.classes("train"):
         lacking = "training" if not images.classes("train") else "test"
-        raise JackpotError(f"{source}: no {lacking} images found. The layout is {_LAYOUT}.")
+        expected = "train" if lacking == "training" else "test"
+        raise JackpotError(
+            f"{source}: no {lacking} images found: expected {expected}/<class>/*. "
+            f"The layout is {_LAYOUT}."
+        )
     classes = _agreed_classes(source, images.classes("train"), images.classes(test))
     return clean_data(images.stack("train", classes), images.stack(test, classes), tuple(classes))
 

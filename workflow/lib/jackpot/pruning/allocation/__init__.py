@@ -1,24 +1,91 @@
 """Allocations: how many weights stay in each layer. One function per file, reached by name.
 
 Every allocation is ``allocate(layer_sizes, density, *, shapes, family, **options) -> list[int]``:
-counts that sum to ``round(density * total)`` and fit their layers. ``global`` is the one valid
+counts that sum to ``round(density * total)`` and fit their layers; ``shapes`` and ``family`` are
+given to one that has them. ``global`` is the one valid
 name without a file: it has no counts of its own, but takes the top scores over all layers
 (``jackpot.pruning.masks.keep_top``). Nothing here imports torch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from jackpot.errors import JackpotError
 from jackpot.pruning.counts import density_of
 from jackpot.registry import Registry
 
 GLOBAL = "global"
-ALLOCATIONS = Registry(__name__, Path(__file__).parent, "allocation", without_file=(GLOBAL,))
+ALLOCATIONS = Registry(
+    __name__,
+    Path(__file__).parent,
+    "allocation",
+    takes=("layer_sizes", "density"),
+    offered=("shapes",),
+    defaults=("family",),
+    without_file=(GLOBAL,),
+    page="docs/extending/allocation.md",
+)
 
 
 def allocation_names() -> list[str]:
     """Names of the built-in allocations, ``global`` included, sorted."""
     return sorted([GLOBAL, *ALLOCATIONS.names()])
+
+
+def check_allocation(name: str, options: Sequence[str] = ()) -> None:
+    """Refuse an allocation, or options of it, before anything runs.
+
+    Raises:
+        ValueError: says what is missing or wrong, and what is allowed.
+    """
+    if name != GLOBAL:
+        ALLOCATIONS.check(name, options)
+    elif options:
+        raise ValueError(f"allocation global has no option {', '.join(sorted(options))}")
+
+
+def allocate(
+    name: str,
+    sizes: Sequence[int],
+    density: float,
+    *,
+    budget: int,
+    shapes: Sequence[Sequence[int]],
+    family: str,
+    options: Mapping[str, Any],
+) -> list[int]:
+    """Counts of an allocation, checked.
+
+    Args:
+        sizes, shapes: of every prunable layer, in order.
+        budget: weights that stay in all, ``round(density * total)``.
+        family: of the model; an option of this name overrides it.
+
+    Raises:
+        JackpotError: unknown option, or counts that are not whole, do not fit, or are not
+            ``budget`` in all.
+    """
+    try:
+        ALLOCATIONS.check(name, options)
+    except ValueError as error:
+        raise JackpotError(str(error)) from None
+    given = ALLOCATIONS.offered(name, shapes=list(shapes), family=family)
+    counts = ALLOCATIONS[name](list(sizes), density, **{**given, **options})
+    form = f"allocation {name} must return {len(sizes)} whole numbers, one a layer, "
+    form += f"that sum to {budget}"
+    if not isinstance(counts, Sequence) or isinstance(counts, str):
+        told = "None" if counts is None else f"a {type(counts).__name__}"
+        raise JackpotError(f"{form}, and returned {told}")
+    wrong = [count for count in counts if not isinstance(count, int) or isinstance(count, bool)]
+    if wrong:
+        raise JackpotError(f"{form}; {wrong[0]!r} is a {type(wrong[0]).__name__}")
+    if len(counts) != len(sizes) or sum(counts) != budget:
+        raise JackpotError(f"{form}, and returned {len(counts)} that sum to {sum(counts)}")
+    for layer, (count, size) in enumerate(zip(counts, sizes, strict=True), 1):
+        if not 0 <= count <= size:
+            raise JackpotError(f"{form}; layer {layer} has {size} weights and cannot keep {count}")
+    return list(counts)
 
 
 def smart_counts(

@@ -103,6 +103,9 @@ def divided_for_vgg(ratios: Sequence[int], family: str) -> list[Fraction]:
         JackpotError: unknown family.
     """
     if family not in ("vgg", "resnet"):
-        raise JackpotError(f"unknown model family {family!r}; known: vgg, resnet")
+        raise JackpotError(
+            f"unknown model family {family!r}; known: vgg, resnet. Smart ratios are defined for "
+            "these two: set allocation_options: {family: resnet} for the plain ones."
+        )
     power = 2 if family == "vgg" else 0
     return [Fraction(ratio, layer**power) for layer, ratio in enumerate(ratios, start=1)]

@@ -1,0 +1,156 @@
+"""A study's own checks, and several checks as one."""
+
+import pytest
+import torch
+
+from jackpot.checks import CHECKS, Ticket, find_check, version_of_data
+from jackpot.errors import JackpotError
+from jackpot.randomness import generator
+from jackpot.stages.retrain import spoiled
+
+FILE = """
+QUESTION = "Does it hold?"
+SCOPES = ("one", "two")
+
+def data(images, labels, generator, *, classes):
+    return images, labels * 0 + classes - 1
+
+def mask(mask, generator, *, scope):
+    return {n: ~k if scope == "two" else k for n, k in mask.items()}
+
+def helper(x):
+    return x
+"""
+CLASSES = '''
+class negative:
+    """Is it the same in the negative?"""
+
+    def weights(weights, mask, generator, *, share=1.0, fresh):
+        return {n: fresh(generator)[n] - share * w for n, w in weights.items()}
+
+def flipped(mask, generator):
+    """Does order matter?
+
+    More."""
+    return {n: k.flip(0) for n, k in mask.items()}
+
+def bad(weights, mask, generator):
+    return RETURNED
+
+def nothing(x, y):
+    return x
+'''
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    (tmp_path / "whole.py").write_text(FILE)
+    (tmp_path / "mine.py").write_text(CLASSES)
+    monkeypatch.chdir(tmp_path)
+    return {"whole": "whole.py", "negative": "mine.py:negative", "flipped": "mine.py:flipped"}
+
+
+def small():
+    draws = generator(0, "ticket")
+    weights = {"a": torch.randn(6, 4, generator=draws), "b": torch.randn(5, generator=draws)}
+    return Ticket({"a": torch.rand(6, 4, generator=draws) < 0.5}, weights)
+
+
+def test_a_whole_file_is_a_check(files):
+    check = find_check("whole", files)
+    assert (check.question, check.edits) == ("Does it hold?", ("data", "mask"))
+    assert check.scopes == ("one", "two") and check.spoils == "data and mask"
+    images, labels = torch.zeros(4, 1, 2, 2, dtype=torch.uint8), torch.arange(4)
+    assert check.data((images, labels), generator(0), classes=9)[1].tolist() == [8] * 4
+    mask = small().mask
+    assert torch.equal(check.mask(mask, generator(0))["a"], mask["a"])
+    assert torch.equal(check.mask(mask, generator(0), scope="two")["a"], ~mask["a"])
+    assert version_of_data(check) == "whole"
+    with pytest.raises(JackpotError, match="no scope 'three'; known: one, two"):
+        check.mask(mask, generator(0), scope="three")
+
+
+def test_a_class_and_a_function_are_checks(files):
+    negative, flipped = (find_check(name, files) for name in ("negative", "flipped"))
+    assert negative.question == "Is it the same in the negative?"
+    assert flipped.question == "Does order matter?"
+    assert (negative.edits, flipped.edits) == (("weights",), ("mask",))
+    assert negative.options == ("share",)
+    ticket = small()
+    ones = {n: torch.ones_like(w) for n, w in ticket.weights.items()}
+    edited = negative.weights(
+        ticket.weights, ticket.mask, generator(0), fresh=lambda _: ones, share=0.5
+    )
+    assert torch.equal(edited["a"], 1 - 0.5 * ticket.weights["a"])
+    assert torch.equal(flipped.mask(ticket.mask, generator(0))["a"], ticket.mask["a"].flip(0))
+    with pytest.raises(JackpotError, match="no option shar; known: share"):
+        negative.weights(ticket.weights, ticket.mask, generator(0), shar=1)
+
+
+def test_what_edits_nothing_is_refused(files):
+    with pytest.raises(
+        ValueError, match="edits nothing: it needs a function data, mask or weights"
+    ):
+        find_check("x", {"x": "mine.py:nothing"})
+    with pytest.raises(ValueError, match="defines no function 'gone'"):
+        find_check("x", {"x": "mine.py:gone"})
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        ("None", "and returned None"),
+        ("[1]", "and returned a list"),
+        ("{'a': weights['a']}", "the names that it was given"),
+        ("{**weights, 'a': weights['a'][:2]}", "a is another"),
+        ("{**weights, 'a': weights['a'].double()}", "a is another"),
+    ],
+)
+def test_what_an_edit_returns_has_the_form_of_what_it_was_given(files, tmp_path, returned, message):
+    (tmp_path / "mine.py").write_text(CLASSES.replace("RETURNED", returned))
+    ticket, check = small(), find_check("bad", {"bad": "mine.py:bad"})
+    with pytest.raises(JackpotError, match=message):
+        check.weights(ticket.weights, ticket.mask, generator(0))
+
+
+def test_edits_of_different_ingredients_compose(files):
+    check = find_check(["shuffled_weights", "rearranged"], files)
+    assert check.name == "rearranged+shuffled_weights" and check.edits == ("mask", "weights")
+    assert check == find_check("rearranged+shuffled_weights")
+    ticket = small()
+    both = spoiled(check, ticket, 3)
+    # Each draws as it does alone: the mask first, and then the weights under that mask.
+    mask = CHECKS["rearranged"].mask(ticket.mask, generator(3, "check", "rearranged", "mask"))
+    draws = generator(3, "check", "shuffled_weights", "weights")
+    weights = CHECKS["shuffled_weights"].weights(ticket.weights, mask, draws)
+    assert torch.equal(both.mask["a"], mask["a"])
+    assert torch.equal(both.weights["a"], weights["a"])
+
+
+def test_a_combination_sees_the_data_of_its_data_check(files):
+    check = find_check(["shuffled_weights", "half_dataset"])
+    assert check.name == "half_dataset+shuffled_weights"
+    assert check.pretraining_only and version_of_data(check) == "half_dataset"
+    assert version_of_data("rearranged+shuffled_weights") == "clean"
+
+
+def test_options_of_a_combination_go_to_the_check_that_has_them(files):
+    check = find_check("negative+whole", files)
+    assert check.name == "whole+negative"
+    ticket = small()
+    mask = check.mask(ticket.mask, generator(0), scope="two", share=2.0)
+    assert torch.equal(mask["a"], ~ticket.mask["a"])
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["random_labels", "random_pixels"], "random_labels and random_pixels both edit the data"),
+        (["reinitialized", "negative"], "both edit the weights"),
+        (["none", "rearranged"], "`none` leaves the ticket alone"),
+        (["rearranged", "gone"], "check 'gone' does not exist. Allowed: none"),
+    ],
+)
+def test_checks_that_do_not_go_together_are_refused(files, names, message):
+    with pytest.raises(ValueError, match=message):
+        find_check(names, files)

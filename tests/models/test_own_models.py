@@ -1,0 +1,145 @@
+"""A user's network: what it must be, its initial weights, and how it is laid out."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from jackpot.errors import JackpotError
+from jackpot.models import build_model, model_with_state, prunable
+from jackpot.models.initial import initial_state, initial_weights
+from jackpot.models.trial import lay_out, try_out
+from jackpot.randomness import generator
+
+NET = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, classes, channels, size, width=6, broken=""):
+        super().__init__()
+        self.embed = nn.Conv2d(channels, width, 2, 2)
+        self.depthwise = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.norm = nn.LayerNorm(width * (size // 2) ** 2)
+        self.scale = nn.Parameter(torch.randn(3))
+        self.register_buffer("fixed", torch.rand(2), persistent=False)
+        if broken == "idle":
+            self.idle = nn.Linear(2, 2)
+        self.head = nn.Linear(width * (size // 2) ** 2, classes + (broken == "wide"))
+        self.tied = self.head
+        self.broken = broken
+
+    def forward(self, x):
+        x = self.depthwise(self.embed(x))
+        x = x.view(len(x), -1) if self.broken == "view" else x.flatten(1)
+        if self.broken == "shape":
+            x = x[:, 1:]
+        y = self.head(self.norm(x)) * self.scale.mean()
+        return {"logits": y} if self.broken == "dict" else y
+
+def net(num_classes, in_channels, image_size, **options):
+    return Net(num_classes, in_channels, image_size, **options)
+
+def number(a, b, c):
+    return 3
+
+def bare(a, b, c):
+    return nn.LayerNorm(c)
+
+def lazy(a, b, c):
+    return nn.LazyLinear(a)
+"""
+
+
+@pytest.fixture
+def net(tmp_path, monkeypatch):
+    (tmp_path / "net.py").write_text(NET)
+    monkeypatch.chdir(tmp_path)
+    return {"name": "net.py:net", "num_classes": 3, "in_channels": 3, "image_size": 8}
+
+
+def test_weights_are_drawn_by_the_module_and_by_the_seed_alone(net):
+    before = torch.get_rng_state()
+    first, again, other = (initial_weights(net, generator(s, "initialise")) for s in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["head.weight"], other["head.weight"])
+    assert not torch.equal(first["scale"], other["scale"])
+    # PyTorch's own: uniform within 1 / sqrt(fan in).
+    bound = 1 / first["head.weight"].shape[1] ** 0.5
+    assert first["head.weight"].abs().max() <= bound
+    assert float(first["head.weight"].std()) == pytest.approx(bound / 3**0.5, rel=0.1)
+    assert torch.equal(first["norm.weight"], torch.ones(96))
+
+
+def test_ours_is_an_option(net):
+    ours = initial_weights({**net, "initial": "fan_out"}, generator(1, "initialise"))
+    expected = initial_state(build_model(**net).state_dict(), generator(1, "initialise"))
+    assert all(torch.equal(ours[name], expected[name]) for name in expected)
+
+
+def test_a_saved_state_comes_back_whole(net):
+    state = initial_weights(net, generator(1, "initialise"))
+    model = model_with_state(net, state)
+    assert model.tied is model.head and model.head.weight is model.tied.weight
+    assert torch.equal(model.fixed, build_model(**net).fixed)
+    assert all(torch.equal(t, state[name]) for name, t in model.state_dict().items())
+    assert list(prunable(model)) == ["embed.weight", "depthwise.weight", "head.weight"]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("number", "must return an nn.Module, not int"),
+        ("bare", "has nothing to prune"),
+        ("lazy", "weight is of a lazy layer"),
+        ("gone", "defines no function 'gone'"),
+    ],
+)
+def test_what_is_no_network_is_refused(net, function, message):
+    with pytest.raises(JackpotError, match=message):
+        build_model(f"net.py:{function}", 3, 3, 8)
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ("shape", r"cannot take images of shape \(4, 3, 8, 8\): .*\n.*net.py"),
+        ("wide", r"must give logits of shape \(4, 3\), one a class, and gives \(4, 4\)"),
+        ("dict", "and gives dict"),
+        ("idle", "parameters that get no gradient: idle.weight, idle.bias"),
+    ],
+)
+def test_a_network_that_cannot_be_trained_is_refused(net, broken, message):
+    model = build_model(**net, broken=broken)
+    state = copy.deepcopy(model.state_dict())
+    with pytest.raises(JackpotError, match=message):
+        try_out("net.py:net", model, (3, 8, 8), 3)
+    assert all(torch.equal(t, state[name]) for name, t in model.state_dict().items())
+
+
+def test_a_classifier_that_is_not_defined_last_is_told(net, capsys):
+    try_out("net.py:net", build_model(**net), (3, 8, 8), 3)
+    assert capsys.readouterr().err == ""
+
+    class Reversed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head, self.first = nn.Linear(4, 3), nn.Conv2d(1, 4, 8)
+
+        def forward(self, x):
+            return self.head(self.first(x).flatten(1))
+
+    try_out("reversed", Reversed(), (1, 8, 8), 3)
+    assert "uses head.weight last, and first.weight is defined last" in capsys.readouterr().err
+
+
+def test_a_view_gets_contiguous_images(net):
+    last = torch.channels_last
+    images = torch.randn(5, 3, 8, 8).contiguous(memory_format=last)
+    fine, views = build_model(**net), build_model(**net, broken="view")
+    assert lay_out(fine, (3, 8, 8)) == last
+    assert lay_out(views, (3, 8, 8)) == torch.contiguous_format
+    expected = fine.to(memory_format=last)(images)
+    torch.testing.assert_close(views(images), expected)

@@ -1,0 +1,128 @@
+"""The workflow from elsewhere: another folder, another workflow, odd paths, a read-only clone."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.support import ROOT, snake
+
+pytestmark = pytest.mark.workflow
+
+PARTS = ("Snakefile", "config.yaml", "workflow", "envs")
+EXPERIMENT = {"tickets": ["dense", "snip"], "sparsities": [0.8], "seeds": [0]}
+STUDY = yaml.safe_dump({**snake.STUDY, "experiments": [EXPERIMENT]})
+
+
+def clone_at(folder):
+    """The workflow's files, as git would have them."""
+    folder.mkdir(parents=True)
+    for part in PARTS:
+        if (ROOT / part).is_dir():
+            no = shutil.ignore_patterns("__pycache__", "*.egg-info", ".snakemake")
+            shutil.copytree(ROOT / part, folder / part, ignore=no)
+        else:
+            shutil.copy(ROOT / part, folder / part)
+    return folder
+
+
+def call(folder, *arguments, status=0):
+    """Snakemake started in a folder, without a word of where jackpot is."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "1", *map(str, arguments)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    text = done.stdout + done.stderr
+    assert done.returncode == status, text[-4000:]
+    return text
+
+
+def rows(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A clone that nobody may write to; its path has a space, accents and more."""
+    folder = clone_at(tmp_path_factory.mktemp("anywhere") / "Étude n° 1 $(touch x)" / "jackpot")
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(path.stat().st_mode & ~0o222)
+    before = sorted(folder.rglob("*"))
+    yield folder
+    # root may write anywhere, so what is there is compared.
+    assert sorted(folder.rglob("*")) == before
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(path.stat().st_mode | 0o200)
+
+
+def test_results_elsewhere_of_a_clone_that_is_read_only_and_oddly_named(clone, tmp_path):
+    """``--directory``: config.yaml and studies of that folder, code of the clone."""
+    place = tmp_path / "mes résultats"
+    place.mkdir()
+    (place / "study.yaml").write_text(STUDY)
+    arguments = ["--snakefile", clone / "Snakefile", "--directory", place]
+    (place / "config.yaml").write_text("study: study.yaml\n")
+    call(tmp_path, *arguments)
+    found = rows(place / "results" / "small" / "runs.csv")
+    assert [row["ticket"] for row in found] == ["dense", "snip"]
+    assert (place / "results" / "small" / "report.html").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mes résultats"]
+    text = call(tmp_path, *arguments, "-n")
+    assert "Nothing to be done" in text
+
+
+OUTER = """
+module jackpot:
+    snakefile: {snakefile!r}
+    config: {{"study": "study.yaml", "results_dir": "out/jackpot", "data_dir": "out/data"}}
+
+use rule * from jackpot as jackpot_*
+
+rule count:
+    default_target: True
+    input: "out/jackpot/small/runs.csv"
+    output: "out/count.txt"
+    shell: "wc -l < {{input}} > {{output}}"
+"""
+
+
+def test_another_workflow_adds_a_rule_on_our_runs(clone, tmp_path):
+    """``module:`` with its own settings; the outer rule reads the table that ours makes."""
+    (tmp_path / "study.yaml").write_text(STUDY)
+    (tmp_path / "Snakefile").write_text(OUTER.format(snakefile=str(clone / "Snakefile")))
+    call(tmp_path)
+    assert (tmp_path / "out" / "count.txt").read_text().strip() == "3"
+    assert len(rows(tmp_path / "out" / "jackpot" / "small" / "runs.csv")) == 2
+    call(tmp_path, "jackpot_all")
+    assert (tmp_path / "out" / "jackpot" / "small" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("mnist/vgg5/snip/none/sparsity0.8/seed0", "dataset mnist"),
+        ("digits/vgg7/snip/none/sparsity0.8/seed0", "model vgg7"),
+        ("digits/vgg5/snap/none/sparsity0.8/seed0", "ticket snap"),
+        ("digits/vgg5/snip/rearanged/sparsity0.8/seed0", "check rearanged"),
+        ("digits/vgg5/snip/none/sparsity0.7/seed0", "sparsity 0.7"),
+        ("digits/vgg5/snip/none/sparsity0.8/seed3", "seed 3"),
+    ],
+)
+def test_a_cell_that_is_not_of_the_study_ends_in_a_sentence(clone, tmp_path, cell, said):
+    (tmp_path / "study.yaml").write_text(STUDY)
+    (tmp_path / "config.yaml").write_text("study: study.yaml\n")
+    target = f"results/small/runs/{cell}/metrics.json"
+    text = call(tmp_path, "-s", clone / "Snakefile", "-d", tmp_path, target, status=1)
+    assert "Traceback" not in text
+    (sentence,) = [line for line in text.splitlines() if "not in the study" in line]
+    assert said in sentence and "study.yaml" in sentence

@@ -1,0 +1,115 @@
+"""A newcomer's five files, as the pages show them, through the real workflow to the report."""
+
+import json
+import re
+
+import pytest
+import yaml
+
+from tests.support.pages import write_files, yaml_blocks
+from tests.support.snake import Clone
+
+pytestmark = pytest.mark.workflow
+
+EXPERIMENTS = [
+    {
+        "tickets": ["depth", "thirds"],
+        "checks": ["mirrored", "reinitialized", ["shuffled_weights", "rearranged"]],
+        "sparsities": [0.5],
+        "seeds": [0, 1],
+    },
+    {
+        "tickets": ["hybrid"],
+        "checks": ["negative", ["half_dataset", "mirrored"]],
+        "sparsities": [0.5],
+        "seeds": [0, 1],
+    },
+]
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """The study of the pages' YAML blocks, run once."""
+    study = {}
+    for block in yaml_blocks().values():
+        for key, value in yaml.safe_load(block).items():
+            study[key] = {**study.get(key, {}), **value} if isinstance(value, dict) else value
+    training = {"epochs": 2, "crop_padding": 1, "flip": False}
+    study |= {"experiments": EXPERIMENTS, "training": training}
+    clone = Clone(tmp_path_factory.mktemp("own"), study=study)
+    write_files(clone.folder)
+    clone.make("report.html", "figures/sanity_checks.svg", cores=2)
+    return clone
+
+
+def test_every_cell_has_a_result_and_a_verdict(own):
+    runs = (own.root / "runs.csv").read_text()
+    verdicts = (own.root / "verdicts.csv").read_text()
+    for cell in (
+        "bars,mixer,depth,mirrored,0.5",
+        "bars,mixer,thirds,rearranged+shuffled_weights,0.5",
+        "bars,mixer,hybrid,negative,0.5",
+        "bars,mixer,hybrid,half_dataset+mirrored,0.5",
+    ):
+        assert cell in runs and cell in verdicts
+    # The spoiled data of a combination are those of its data check.
+    made = {path.stem for path in (own.root / "data" / "bars").glob("*.safetensors")}
+    assert made == {"clean", "negative", "half_dataset"}
+
+
+def test_the_page_names_them_and_what_they_spoil(own):
+    page = (own.root / "report.html").read_text()
+    for words in ("mirrored", "rearranged + shuffled weights", "half dataset + mirrored"):
+        assert words in page
+    for spoiled in ("spoils: mask<", "spoils: mask and weights<", "spoils: data and weights<"):
+        assert spoiled in page
+    assert "another part" not in page
+
+
+def test_a_seed_gives_the_weights_again_and_reinitialized_others(own):
+    def digest(ticket, check):
+        path = own.root / f"runs/bars/mixer/{ticket}/{check}/sparsity0.5/seed0/metrics.json"
+        return json.loads(path.read_text())["weights_sha256"]
+
+    path = own.root / "runs/bars/mixer/depth/reinitialized/sparsity0.5/seed0"
+    before = digest("depth", "reinitialized")
+    for file in path.iterdir():
+        file.unlink()
+    own.make("runs/bars/mixer/depth/reinitialized/sparsity0.5/seed0/metrics.json")
+    assert digest("depth", "reinitialized") == before != digest("depth", "none")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "redone", "kept"),
+    [
+        ("mine.py", "keep.flip(0)", "keep.flip(-1)", {"retrain"}, {"prune", "corrupt", "prepare"}),
+        ("mine.py", "Is the ticket the same", "Is it the same", set(), {"retrain"}),
+        ("depth.py", "0.5**position", "0.6**position", {"prune"}, {"initialise", "prepare"}),
+        ("net.py", "nn.GELU()", "nn.ReLU()", {"initialise", "pretrain"}, {"prepare"}),
+        ("bars.py", "+= 100", "+= 90", {"prepare", "initialise", "corrupt"}, set()),
+    ],
+)
+def test_an_edit_redoes_what_it_decides(own, file, old, new, redone, kept):
+    text = (own.folder / file).read_text()
+    assert old in text
+    (own.folder / file).write_text(text.replace(old, new))
+    try:
+        said = own.make("report.html", options=["-n"])
+    finally:
+        (own.folder / file).write_text(text)
+    jobs = set(re.findall(r"^(\w+) +\d+$", said, re.MULTILINE))
+    assert redone <= jobs and not kept & jobs
+
+
+def test_an_error_in_the_users_code_is_told_without_ours(own):
+    text = (own.folder / "depth.py").read_text()
+    broken = text.replace("weights = prunable(model)", "weights = prunable(model).nothing")
+    (own.folder / "depth.py").write_text(broken)
+    mask = "masks/bars/mixer/depth/clean/seed0/sparsity0.5.safetensors"
+    try:
+        status, said = own.snakemake(mask)
+    finally:
+        (own.folder / "depth.py").write_text(text)
+    log = (own.root / "logs/prune/bars/mixer/depth/clean/seed0.log").read_text()
+    assert status != 0 and "AttributeError" in log
+    assert "depth.py" in log and "jackpot/stages" not in log

@@ -1,0 +1,195 @@
+"""The forest plot: the difference and the verdict of every cell in one picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from jackpot.analysis.frames import INGREDIENTS, percent, sort_cells
+from jackpot.report.panels import add_legend
+from jackpot.report.style import handle, line
+from jackpot.vocabulary import VERDICTS, in_order, styles, words
+
+# In this order, and whatever else a check may spoil after them.
+_SPOILED = dict.fromkeys(("data", "mask", "weights"))
+# Inches: a row, the axis, the space around columns, the axis' own numbers and label.
+_ROW, _AXIS, _EDGE, _BELOW = 0.17, 3.3, 0.16, 0.46
+# Where the numbers of a row stand, in inches left of the axis, and how wide a letter is at most.
+_SPARSITY, _N, _LETTER = 0.52, 0.18, 0.064
+_TEXT, _MUTED, _BAND = 7.5, "#555555", "#e2e2e2"
+# As many lines as stand in one column before a second one is begun.
+_ONE_COLUMN = 36
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line of the picture: a heading, or a cell with the words that its row shows."""
+
+    heading: str = ""
+    cell: dict | None = None
+    ingredient: str = ""
+    check: str = ""
+
+
+def forest(verdicts: pd.DataFrame) -> Figure:
+    """One row a cell of ``verdicts.csv``: mean paired difference, intervals, margin, verdict."""
+    rows = _sorted(verdicts)
+    columns = _columns(_groups(rows))
+    check = _SPARSITY + 0.45 + _LETTER * rows["check"].map(lambda name: len(words(name))).max()
+    wide = check + 0.1 + _LETTER * rows["spoiled"].str.len().max()
+    column = wide + _AXIS + _EDGE
+    width = len(columns) * column + _EDGE
+    figure = Figure(figsize=(width, 4))
+    FigureCanvasAgg(figure)
+    looks_matter = bool((rows["ci_repeated_low"] < rows["ci95_low"] - 1e-9).any())
+    legend = add_legend(figure, _handles(rows, looks_matter), width)
+    height = legend + max(map(len, columns)) * _ROW + _BELOW
+    figure.set_size_inches(width, height)
+    figure.legends[0].set_bbox_to_anchor((0.5, 1 - 0.05 / height), figure.transFigure)
+    limits = _limits(rows)
+    for index, lines in enumerate(columns):
+        left, tall = index * column + _EDGE + wide, len(lines) * _ROW
+        place = (left / width, 1 - (legend + tall) / height, _AXIS / width, tall / height)
+        ax = figure.add_axes(place)
+        _set_up(ax, len(lines), limits, rows["margin"].max())
+        for y, text in enumerate(lines):
+            _write(ax, y, text, check, wide)
+            if text.cell:
+                _draw_cell(ax, y, text.cell, limits)
+    return figure
+
+
+def _sorted(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """Rows by dataset, model, ticket, what is spoiled, check and sparsity."""
+    rows = sort_cells(verdicts)
+    for end in ("low", "high"):
+        if f"ci_repeated_{end}" not in rows:
+            rows[f"ci_repeated_{end}"] = rows[f"ci95_{end}"]
+    rows["spoiled"] = rows["check"].map(lambda check: INGREDIENTS.get(check, "other"))
+    rows["group"] = rows.groupby(["dataset", "model", "ticket"], sort=False).ngroup()
+    rows["place"] = rows["spoiled"].map(in_order(rows["spoiled"], _SPOILED).index)
+    return rows.sort_values(["group", "place"], kind="stable")
+
+
+def _groups(rows: pd.DataFrame) -> list[list[_Line]]:
+    """The lines of every ticket: a heading and its cells; what repeats is written once."""
+    several = len(rows[["dataset", "model"]].drop_duplicates()) > 1
+    groups = []
+    for (dataset, model, ticket), part in rows.groupby(["dataset", "model", "ticket"], sort=False):
+        title = f"{dataset} · {model} · {words(ticket)}" if several else words(ticket)
+        lines, shown, named = [_Line(title)], None, None
+        for cell in part.to_dict("records"):
+            ingredient = cell["spoiled"] if cell["spoiled"] != shown else ""
+            check = words(cell["check"]) if cell["check"] != named else ""
+            shown, named = cell["spoiled"], cell["check"]
+            lines.append(_Line("", cell, ingredient, check))
+        groups.append(lines)
+    return groups
+
+
+def _columns(groups: Sequence[list[_Line]]) -> list[list[_Line]]:
+    """The groups one below another, in two columns of about one height where they are many."""
+    heights = np.cumsum([len(group) for group in groups])
+    parts = [groups]
+    if heights[-1] > _ONE_COLUMN and len(groups) > 1:
+        cut = 1 + int(np.argmin(np.maximum(heights, heights[-1] - heights)[:-1]))
+        parts = [groups[:cut], groups[cut:]]
+    # The first line of a column is for the heads of what stands beside the axis.
+    return [[_Line(), *chain.from_iterable(part)] for part in parts]
+
+
+def _limits(rows: pd.DataFrame) -> tuple[float, float]:
+    """The x axis: room for the margin and for most cells; what lies further out is clipped."""
+    margin = rows["margin"].max()
+
+    def reach(ends: pd.Series) -> float:
+        ends = ends.fillna(0.0)
+        most = min(3 * ends.quantile(0.9, interpolation="lower"), max(10 * margin, ends.median()))
+        return 1.06 * max(min(most, ends.max()), 2 * margin)
+
+    mean = rows["mean_difference"]
+    low, high = (rows[f"ci95_{end}"].fillna(mean) for end in ("low", "high"))
+    return -reach(-low), reach(high)
+
+
+def _handles(rows: pd.DataFrame, looks_matter: bool) -> list[Artist]:
+    known = styles(rows["verdict"], VERDICTS)
+    handles: list[Artist] = [handle(style, linestyle="") for style in known.values()]
+    handles.append(Line2D([], [], color=_MUTED, lw=2, label="95 % interval"))
+    if looks_matter:
+        label = "95 % interval that allows for all looks"
+        handles.append(Line2D([], [], color=_MUTED, lw=0.8, alpha=0.7, label=label))
+    margin = f"within the margin of ±{rows['margin'].max():g} points"
+    return [*handles, Patch(color=_BAND, label=margin)]
+
+
+def _set_up(ax: Axes, lines: int, limits: tuple[float, float], margin: float) -> None:
+    ax.set(xlim=limits, ylim=(lines, 0), yticks=[])
+    ax.axvspan(-margin, margin, color=_BAND, lw=0, zorder=0)
+    ax.axvline(0, color="#333333", lw=0.8, zorder=1)
+    ax.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
+    ax.xaxis.set_major_formatter(lambda value, _: _signed(value, "+g") if value else "0")
+    ax.set_xlabel("change in test accuracy (points)")
+    ax.spines["left"].set_visible(False)
+    for left, text in ((_SPARSITY, "sparsity"), (_N, "n")):
+        _text(ax, left, 0, text, ha="right", color=_MUTED)
+
+
+def _write(ax: Axes, y: int, row: _Line, check: float, wide: float) -> None:
+    if row.cell is None:
+        _text(ax, wide, y, row.heading, weight="bold", fontsize=8.5)
+        if y > 1:
+            look = {"color": "#bbbbbb", "lw": 0.6, "transform": ax.get_yaxis_transform()}
+            ax.plot((-wide / _AXIS, 1), (y - 0.02, y - 0.02), clip_on=False, **look)
+        return
+    _text(ax, wide, y, row.ingredient, color=_MUTED)
+    _text(ax, check, y, row.check)
+    _text(ax, _SPARSITY, y, percent(row.cell["sparsity"]), ha="right")
+    _text(ax, _N, y, f"{row.cell['n']:.0f}", ha="right")
+
+
+def _text(ax: Axes, left: float, y: int, text: str, **changes) -> None:
+    """``text`` on line ``y``, ``left`` inches left of the axis."""
+    look = {"va": "center", "fontsize": _TEXT, "transform": ax.get_yaxis_transform(), **changes}
+    ax.text(-left / _AXIS, y + 0.55, text, **look)
+
+
+def _draw_cell(ax: Axes, y: int, cell: dict, limits: tuple[float, float]) -> None:
+    style = styles([cell["verdict"]], VERDICTS)[cell["verdict"]]
+    mean, y = cell["mean_difference"], y + 0.5
+    if pd.isna(mean):
+        look = {"ha": "center", "va": "center", "fontsize": 7, "color": _MUTED}
+        ax.text(0.5, y, "no pair of runs", transform=ax.get_yaxis_transform(), **look)
+        return
+    for name, look in (("ci_repeated", {"lw": 0.8, "alpha": 0.7}), ("ci95", {"lw": 2.0})):
+        ends = (cell[f"{name}_low"], cell[f"{name}_high"])
+        ax.plot(np.clip(ends, *limits), (y, y), c=style.colour, solid_capstyle="butt", **look)
+    ends = np.nan_to_num([cell["ci95_low"], cell["ci95_high"]], nan=mean)
+    inset = 0.045 * (limits[1] - limits[0])
+    for limit, beyond, marker, side in (
+        (limits[0], ends[0] < limits[0], "<", 1),
+        (limits[1], ends[1] > limits[1], ">", -1),
+    ):
+        if beyond:
+            ax.plot(limit, y, marker, c=style.colour, ms=4.5, mew=0, clip_on=False, zorder=4)
+        if (mean - limit) * side < 0:
+            # The whole cell lies outside: its symbol and its number stand at the edge.
+            at = {"ha": "left" if side > 0 else "right", "va": "center_baseline", "fontsize": 7}
+            behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+            number = _signed(mean, "+.1f")
+            ax.text(limit + 2 * inset * side, y, number, zorder=6, bbox=behind, **at)
+            mean = limit + inset * side
+    ax.plot(mean, y, zorder=5, **line(style, linestyle="", markersize=6))
+
+
+def _signed(value: float, form: str) -> str:
+    return format(value, form).replace("-", "−")

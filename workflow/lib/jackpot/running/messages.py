@@ -1,0 +1,112 @@
+"""What Snakemake prints of this workflow's jobs, made short: why they run, and why they failed."""
+
+import ast
+import logging
+import re
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from snakemake.logging import logger
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from jackpot.fingerprints import differences
+
+# How Python tells of a command that failed.
+_COMMAND = re.compile("Command '.*'(?= (returned non-zero exit status|died with))", re.DOTALL)
+_FINGERPRINT = re.compile("[0-9a-f]{12}(-[0-9a-f]{12}){2}")
+
+
+def shorten_messages() -> None:
+    """Have Snakemake print what changed, and of a failed job no command of a thousand letters."""
+    if not any(isinstance(present, _Shorten) for present in logger.filters):
+        logger.addFilter(_Shorten())
+
+
+class _Shorten(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        event = getattr(record, "event", None)
+        if event == LogEvent.JOB_ERROR:
+            record.shellcmd, record.input, record.output = None, [], []
+        elif event == LogEvent.JOB_INFO and getattr(record, "reason", None):
+            record.reason = short_reason(str(record.reason))
+        elif record.levelno >= logging.ERROR and isinstance(record.msg, str):
+            record.msg = _COMMAND.sub("The command", record.msg)
+        return True
+
+
+def short_reason(reason: str) -> str:
+    """Snakemake's reason for a job, with the settings that changed in place of all parameters."""
+    found = re.search("Params have changed.*? before: (.*) now: (.*)", reason, re.DOTALL)
+    if not found:
+        return reason
+    before, now = map(_parameters, found.groups())
+    names = list({**before.options, **now.options})
+    changes = [
+        f"{name.replace('-', '_')} {one} -> {other}"
+        for name in names
+        if (one := before.options.get(name, "(none)")) != (other := now.options.get(name, "(none)"))
+    ]
+    # What the settings were is said by then.
+    told = ["settings"] if changes else []
+    if before.fingerprint and now.fingerprint:
+        kinds = differences(before.fingerprint, now.fingerprint)
+        changes += [kind for kind in kinds if kind not in told]
+    return f"{reason[: found.start()]}changed since it was made: {', '.join(changes) or 'settings'}"
+
+
+class _Parameters(NamedTuple):
+    options: dict[str, str]
+    fingerprint: str
+
+
+def _parameters(text: str) -> _Parameters:
+    """A rule's parameters as Snakemake prints them: Python literals with commas in between."""
+    try:
+        items = [item for item in ast.literal_eval(f"[{text.strip()}]") if isinstance(item, str)]
+    except (ValueError, SyntaxError):
+        items = []
+    options: dict[str, str] = {}
+    name = ""
+    for word in shlex.split(next((item for item in items if item.startswith("--")), "")):
+        if word.startswith("--"):
+            name = word[2:].removeprefix("no-")
+            options[name] = "false" if word.startswith("--no-") else "true"
+        else:
+            options[name] = word if options[name] == "true" else f"{options[name]} {word}"
+    return _Parameters(options, next(filter(_FINGERPRINT.fullmatch, items), ""))
+
+
+def summary(failed: Iterable[tuple[str, str]]) -> str:
+    """What failed, why, and what to do, at the end of a call.
+
+    Args:
+        failed: what each job was to do, and its log.
+    """
+    lines = []
+    for what, log in failed:
+        lines.append(f"- {what}")
+        if said := last_line(log):
+            lines.append(f"    {said}")
+        if log:
+            lines.append(f"    log: {log}")
+    if not lines:
+        return ""
+    return "\n".join(
+        [
+            "What failed:",
+            *lines,
+            "Everything else that could be made is kept. Fix the cause and start the same command "
+            "again: only what is missing is made.",
+        ]
+    )
+
+
+def last_line(log: str | Path) -> str:
+    """The last line of a job's log, which says what is wrong."""
+    try:
+        lines = Path(log).read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -1,0 +1,86 @@
+"""Everything that reaches into Snakemake's private parts, and what breaks without each.
+
+Tried with Snakemake 9.27.1; pyproject.toml caps the dependency to 9.27. Before another version is
+allowed, tests/running/test_snakemake_internals.py and tests/workflow/test_slurm.py have to pass.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+
+import snakemake.api
+import snakemake.workflow
+from snakemake.cli import parse_args
+from snakemake.scheduling.job_scheduler import JobScheduler
+
+
+def targets() -> list[str]:
+    """What the command line asks for by name, which Snakemake looks at once rules are laid out.
+
+    Without it ``snakemake figures`` would collect and train before it draws, and a cell that is
+    not in the study would end in a traceback.
+    """
+    try:
+        _, arguments = parse_args(sys.argv[1:])
+    except SystemExit:  # another program's command line
+        return []
+    return sorted(arguments.targets)
+
+
+def lift_job_rate_limit(workflow) -> None:
+    """Submit as fast as jobs can start.
+
+    Without it the scheduler of a long study takes a whole core: the limit of 100 jobs a second,
+    which no option switches off, starts a timer for every finished job, and each timer re-runs
+    the scheduler every second from then on.
+    """
+    workflow.scheduler.job_rate_limiter = None
+
+
+def run_cells_here(workflow, at_once: int) -> None:
+    """In a cluster job's own Snakemake: run its cells itself, and all of them.
+
+    Without it the Slurm plugin's ``--jobs 1`` allows one cell at a time whatever the job has
+    asked for, and the first cell that fails leaves the job's other cells undone: neither
+    keep-going nor a profile is handed on to a cluster job.
+    """
+    workflow.register_resource("_nodes", at_once)
+
+    class Cells(JobScheduler):
+        def __init__(self, *args):
+            super().__init__(*args)
+            self.keepgoing = True
+            self.job_rate_limiter = None
+
+    snakemake.workflow.JobScheduler = Cells
+
+
+def ended_unnoticed(workflow, job) -> bool:
+    """Whether a job was running when its Snakemake was killed, so that its end was not noted.
+
+    Without it a training that had just finished would be done again after a kill, or one whose
+    result the user deleted would be restored from its links, not trained.
+    """
+    return bool(workflow.persistence._filter_incomplete_keys(map(str, job.output)))
+
+
+def asked_for(workflow) -> list[str]:
+    """Files that were asked for by this call, once its jobs are known.
+
+    Without it nobody would notice a call that ends well and has not made what it was asked for.
+    """
+    files = set(map(str, workflow.dag.targetfiles))
+    for job in workflow.dag.targetjobs:
+        # A target like `all` makes nothing itself.
+        made = set(job.output) - set(job.temp_output)
+        files |= set(map(str, made if job.output else job.input))
+    return sorted(files)
+
+
+def failed_jobs(workflow) -> Iterator[tuple[str, str]]:
+    """What each failed job was to do, and its log; without it the failures could not be listed."""
+    for failed in workflow.scheduler.failed:
+        # Of a group of jobs, those that did not make their files.
+        for job in failed if failed.is_group() else [failed]:
+            if not failed.is_group() or not all(map(os.path.exists, map(str, job.output))):
+                yield job.message or job.rule.name, str(job.log[0]) if job.log else ""
