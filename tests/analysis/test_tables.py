@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from jackpot.analysis import tables
-from jackpot.analysis.frames import CELL
+from jackpot.analysis.frames import CELL, prepare_runs
 from jackpot.vocabulary import families, family_of
 from tests.support.synthetic import make_study
 
@@ -140,3 +140,32 @@ def test_markdown_has_a_row_per_cell(made, tmp_path):
 )
 def test_p_values(p, text):
     assert tables.p_text(p) == text
+
+
+def test_effective_sparsity_is_named_where_it_is_noticeable(tmp_path):
+    runs = pd.DataFrame(
+        {
+            "dataset": "d",
+            "model": "m",
+            "ticket": "snip",
+            "check": ["none"] * 2 + ["rearranged"] * 2,
+            "sparsity": 0.98,
+            "seed": [0, 1, 0, 1],
+            "test_accuracy": [90.0, 91.0, 80.0, 82.0],
+            "effective_density": [0.02, 0.0199, 0.011, 0.009],
+        }
+    )
+    texts = tables.wide_table(tables.table_cells(prepare_runs(runs)))["98 %"].tolist()
+    assert texts == [
+        "90.50 ± 0.71 (n=2)",
+        "81.00 ± 1.41 (n=2, 99.0 % effective sparsity)",
+    ]
+    tables.write_tables(runs, tmp_path)
+    table = pd.read_csv(tmp_path / "initial.csv")
+    assert table.columns[-1] == "effective_sparsity"
+    assert table["effective_sparsity"].tolist() == pytest.approx([0.98005, 0.99])
+    # A study without the column has the same tables as before.
+    older = tables.wide_table(
+        tables.table_cells(prepare_runs(runs.drop(columns="effective_density")))
+    )
+    assert older["98 %"].tolist() == ["90.50 ± 0.71 (n=2)", "81.00 ± 1.41 (n=2)"]

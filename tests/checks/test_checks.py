@@ -22,11 +22,16 @@ NAMES = [
     "half_dataset",
     "random_labels",
     "random_pixels",
+    "inverted",
     "rearranged",
+    "redrawn_magnitudes",
+    "redrawn_signs",
     "reinitialized",
     "shuffled_weights",
 ]
-SPOILS = dict(zip(NAMES, ["nothing", *["data"] * 4, "mask", *["weights"] * 2], strict=True))
+SPOILS = dict(
+    zip(NAMES, ["nothing", *["data"] * 4, "scores", "mask", *["weights"] * 4], strict=True)
+)
 
 
 def data(count=40, classes=4, dtype=torch.uint8):
@@ -51,7 +56,7 @@ def same(left, right):
     return list(left) == list(right) and all(torch.equal(left[k], right[k]) for k in left)
 
 
-def test_there_are_eight_checks_with_questions():
+def test_there_are_eleven_checks_with_questions():
     assert list(CHECKS) == NAMES
     assert {name: check.spoils for name, check in CHECKS.items()} == SPOILS
     assert {check.name for check in CHECKS.values()} == set(NAMES)
@@ -65,19 +70,22 @@ def test_exactly_one_ingredient_changes_and_no_input_is_written_to(name):
     (images, labels), (weights, mask) = data(), ticket()
     originals = copy.deepcopy((images, labels, weights, mask))
     spoiled = check.data((images, labels), generator(1))
+    ranked = {name: weights[name] for name in mask}
+    changed_scores = check.scores(ranked, generator(1))
     changed_mask = check.mask(mask, generator(1))
     changed_weights = check.weights(weights, mask, generator(1))
     assert torch.equal(images, originals[0]) and torch.equal(labels, originals[1])
     assert same(weights, originals[2]) and same(mask, originals[3])
     untouched = torch.equal(spoiled[1], labels) and torch.equal(spoiled[0], images)
     assert untouched == (check.spoils != "data")
+    assert same(changed_scores, ranked) == (check.spoils != "scores")
     assert same(changed_mask, mask) == (check.spoils != "mask")
     assert same(changed_weights, weights) == (check.spoils != "weights")
     assert list(changed_weights) == list(weights)
     assert all(changed_weights[k].dtype == weights[k].dtype for k in weights)
 
 
-@pytest.mark.parametrize("name", NAMES[1:])
+@pytest.mark.parametrize("name", [name for name in NAMES[1:] if name != "inverted"])
 def test_edits_depend_on_their_generator_alone(name):
     check, (weights, mask) = CHECKS[name], ticket()
 
@@ -257,6 +265,54 @@ def test_reinitialized_weights_are_drawn_as_the_networks_own_were():
     # 16 filters on 3 channels: sqrt(2 / (9 * 3)) in place of sqrt(2 / (9 * 16)).
     torch.testing.assert_close(drawn["fan_in"], drawn["fan_out"] * (16 / 3) ** 0.5)
     assert torch.equal(plain, drawn["fan_out"])
+
+
+def test_inverted_turns_every_order_round():
+    g = generator(0, "scores")
+    scores = {"a": torch.randn(3, 4, generator=g), "b": torch.rand(7, generator=g).double()}
+    found = CHECKS["inverted"].scores(scores, generator(1))
+    for name, values in scores.items():
+        flat = values.reshape(-1).tolist()
+        ascending = sorted(range(len(flat)), key=flat.__getitem__)
+        lowest_first = found[name].reshape(-1).sort(descending=True, stable=True).indices
+        assert lowest_first.tolist() == ascending
+        assert found[name].dtype == values.dtype and found[name].shape == values.shape
+
+
+def test_redrawn_magnitudes_are_those_of_new_weights_under_the_old_signs():
+    weights, mask = ticket()
+    weights[next(iter(mask))][0] = 0.0
+    found = CHECKS["redrawn_magnitudes"].weights(weights, mask, generator(3))
+    fresh = CHECKS["reinitialized"].weights(weights, mask, generator(3))
+    for name, value in found.items():
+        if name not in mask:
+            assert torch.equal(value, weights[name])
+            continue
+        for new, old, drawn in zip(
+            value.reshape(-1).tolist(),
+            weights[name].reshape(-1).tolist(),
+            fresh[name].reshape(-1).tolist(),
+            strict=True,
+        ):
+            assert new == (abs(drawn) if old >= 0 else -abs(drawn))
+
+
+def test_redrawn_signs_are_fair_and_leave_the_magnitudes():
+    weights, mask = ticket()
+    found = CHECKS["redrawn_signs"].weights(weights, mask, generator(3))
+    flips, count = 0, 0
+    for name, value in found.items():
+        if name not in mask:
+            assert torch.equal(value, weights[name])
+            continue
+        assert torch.equal(value.abs(), weights[name].abs())
+        changed = value.sign() != weights[name].sign()
+        flips, count = flips + int(changed.sum()), count + value.numel()
+        # The new sign does not hang on the old one.
+        up, down = changed[weights[name] > 0], changed[weights[name] < 0]
+        if value.numel() > 500:
+            assert abs(float(up.float().mean()) - float(down.float().mean())) < 0.15
+    assert count > 4000 and abs(flips - count / 2) < 4 * (count / 4) ** 0.5
 
 
 def test_unknown_scopes_are_refused():

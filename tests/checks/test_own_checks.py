@@ -89,7 +89,7 @@ def test_a_class_and_a_function_are_checks(files):
 
 def test_what_edits_nothing_is_refused(files):
     with pytest.raises(
-        ValueError, match="edits nothing: it needs a function data, mask or weights"
+        ValueError, match="edits nothing: it needs a function data, scores, mask or weights"
     ):
         find_check("x", {"x": "mine.py:nothing"})
     with pytest.raises(ValueError, match="defines no function 'gone'"):

@@ -11,6 +11,12 @@ from jackpot.models import build_model, model_with_state, prunable
 from jackpot.models.initial import initial_state, initial_weights
 from jackpot.models.trial import lay_out, try_out
 from jackpot.randomness import generator
+from jackpot.settings import Training
+from jackpot.training.batches import to_device
+from jackpot.training.engine import train
+from jackpot.training.resume import ResumeFile
+from jackpot.training.sgd import SGD
+from tests.support.small import make_data
 
 NET = """
 import torch
@@ -143,3 +149,50 @@ def test_a_view_gets_contiguous_images(net):
     assert lay_out(views, (3, 8, 8)) == torch.contiguous_format
     expected = fine.to(memory_format=last)(images)
     torch.testing.assert_close(views(images), expected)
+
+
+DROPOUT = """
+from torch import nn
+
+def net(classes, channels, size):
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(size * size, 32), nn.ReLU(), nn.Dropout(0.5), nn.Linear(32, classes)
+    )
+"""
+
+
+def test_dropout_repeats_and_goes_on_with_the_same_bits(tmp_path, monkeypatch):
+    (tmp_path / "net.py").write_text(DROPOUT)
+    monkeypatch.chdir(tmp_path)
+    net = {"name": "net.py:net", "num_classes": 3, "in_channels": 1, "image_size": 8}
+    data = make_data(tmp_path / "data")
+    splits = [to_device(data, split, torch.device("cpu")) for split in ("train", "test")]
+    settings = Training(epochs=3, batch_size=16, crop_padding=1, learning_rate=0.01)
+    steps = []
+    step = SGD.step
+
+    def run(resume=None, stop_at=None):
+        steps.clear()
+
+        def counted(optimizer, lr):
+            step(optimizer, lr)
+            steps.append(lr)
+            if len(steps) == stop_at:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(SGD, "step", counted)
+        model = model_with_state(net, initial_weights(net, generator(0, "initialise")))
+        train(model, *splits, settings, seed=0, epochs=3, resume=resume)
+        return model.state_dict()
+
+    torch.manual_seed(1)
+    whole = run()
+    torch.manual_seed(2)
+    again = run()
+    path = tmp_path / "resume.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        run(ResumeFile(path, "f", minutes=1e-9), stop_at=9)
+    resumed = run(ResumeFile(path, "f", minutes=None))
+    assert len(steps) == 10  # of 18, the first 8 were saved
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, again[name]) and torch.equal(tensor, resumed[name])

@@ -1,5 +1,6 @@
 """Allocations against calculations written from the papers' text, and exactness."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,7 +12,16 @@ from jackpot.pruning.allocation import ALLOCATIONS, allocation_names, smart_coun
 from jackpot.pruning.counts import density_of, kept_count, whole_counts
 
 quick = settings(max_examples=60, deadline=None)
-PER_LAYER = ["ascending", "cubic", "erk", "linear", "smart", "uniform"]
+PER_LAYER = [
+    "ascending",
+    "balanced",
+    "cubic",
+    "erk",
+    "linear",
+    "pyramidal",
+    "smart",
+    "uniform",
+]
 SPARSITIES = [0.4, 0.6, 0.8, 0.9, 0.95, 0.98]
 
 
@@ -172,6 +182,56 @@ def test_counts_are_exact_and_fit(name, sizes, density, family, classifier_densi
     assert all(0 <= c <= size for c, size in zip(counts, sizes, strict=True))
 
 
+def level(sizes, budget):
+    """The height to which water fills columns of these sizes: bisection, in floating point."""
+    low, high = 0.0, float(max(sizes))
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if sum(min(s, middle) for s in sizes) < budget else (low, middle)
+    return high
+
+
+@pytest.mark.parametrize("sparsity", SPARSITIES)
+@pytest.mark.parametrize("family", NETWORKS)
+def test_balanced_layers_keep_the_same_number_or_all(family, sparsity):
+    sizes = NETWORKS[family]
+    budget = round((1 - sparsity) * sum(sizes))
+    counts = ALLOCATIONS["balanced"](sizes, density_of(sparsity), family=family)
+    assert sum(counts) == budget
+    water = level(sizes, budget)
+    assert max(abs(c - min(s, water)) for c, s in zip(counts, sizes, strict=True)) <= 1
+
+
+@pytest.mark.parametrize("sparsity", SPARSITIES)
+@pytest.mark.parametrize("family", NETWORKS)
+def test_pyramidal_densities_are_powers_of_a_root_of_the_budget(family, sparsity):
+    """The published way: a root of the polynomial whose coefficients are the layers' sizes."""
+    sizes = NETWORKS[family]
+    budget = round((1 - sparsity) * sum(sizes))
+    roots = np.roots([*sizes[::-1], -budget])
+    (root,) = [float(r.real) for r in roots if abs(r.imag) < 1e-9 and 0 < r.real < 1]
+    counts = ALLOCATIONS["pyramidal"](sizes, density_of(sparsity), family=family)
+    assert sum(counts) == budget
+    expected = [root**layer * size for layer, size in enumerate(sizes, 1)]
+    assert max(abs(c - e) for c, e in zip(counts, expected, strict=True)) < 1.5
+
+
+def test_pyramidal_keeps_everything_where_nothing_is_pruned():
+    assert ALLOCATIONS["pyramidal"]([7, 3, 5], 1.0, family="vgg") == [7, 3, 5]
+    assert ALLOCATIONS["pyramidal"]([7, 3, 5], 0.0, family="vgg") == [0, 0, 0]
+
+
+def test_erk_plus_keeps_the_last_layer_whole_and_the_others_by_erk():
+    # Without the plus, ERK keeps part of a classifier of 100 classes.
+    sizes, shapes = layers("vgg19", classes=100)
+    plus = ALLOCATIONS["erk"](sizes, 0.01, shapes=shapes, family="vgg", classifier_density=1.0)
+    assert plus[-1] == sizes[-1] and sum(plus) == round(0.01 * sum(sizes))
+    left = (sum(plus) - sizes[-1]) / sum(sizes[:-1])
+    rest = ALLOCATIONS["erk"](sizes[:-1], left, shapes=shapes[:-1], family="vgg")
+    assert max(abs(a - b) for a, b in zip(plus[:-1], rest, strict=True)) <= 1
+    assert plus[-1] > ALLOCATIONS["erk"](sizes, 0.01, shapes=shapes, family="vgg")[-1]
+
+
 @quick
 @given(sizes=sizes_strategy, parts=st.data())
 def test_whole_counts_round_each_share_up_or_down(sizes, parts):
@@ -221,7 +281,7 @@ def test_unknown_words_are_refused():
         smart_counts([100] * 40, 0.5, family="resnet", variant="mlrc2020")
     with pytest.raises(JackpotError, match="positive"):
         smart_counts([10, 0, 10], 0.5)
-    with pytest.raises(JackpotError, match="Allowed: global, ascending"):
+    with pytest.raises(JackpotError, match=r"Allowed: global, force, .*ascending"):
         ALLOCATIONS["smarter"]
 
 

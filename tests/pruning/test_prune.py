@@ -1,11 +1,13 @@
 """From a score and an allocation to masks, and the batch that a pruner sees."""
 
 import copy
+import math
 from itertools import pairwise
 
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from jackpot.errors import JackpotError
 from jackpot.models import build_model, prunable
@@ -125,6 +127,123 @@ def test_synflow_in_rounds_follows_the_algorithm(sparsity):
 def test_synflow_in_100_rounds_collapses_no_layer():
     model = network("vgg5")
     assert all(kept for _, _, kept in layer_counts(masks_of(model, "synflow", rounds=100)[0.98]))
+
+
+def snip_by_hand(model, alive):
+    """|w dL/dw| of a network whose weights are masked, by autograd on a float64 copy."""
+    network, (images, labels) = copy.deepcopy(model).double().train(), batch()
+    dense = flat(prunable(network)).detach().clone()
+    for weight, part in zip(prunable(network).values(), split(alive, model), strict=True):
+        weight.data = weight.data * part
+    F.cross_entropy(network(images.double()), labels).backward()
+    slopes = torch.cat([w.grad.reshape(-1) for w in prunable(network).values()])
+    return (dense * slopes).abs()
+
+
+def split(vector, model):
+    weights = list(prunable(model).values())
+    parts = vector.split([w.numel() for w in weights])
+    return [part.reshape(w.shape) for part, w in zip(parts, weights, strict=True)]
+
+
+def skeleton_by_hand(model, density, rounds, revive):
+    """de Jorge et al. 2021, algorithm 1 with their exponential schedule, with a plain sort."""
+    alive = torch.ones(len(flat(prunable(model))), dtype=torch.bool)
+    came_back = 0
+    for done in range(1, rounds + 1):
+        scores = snip_by_hand(model, alive)
+        if not revive:
+            scores[~alive] = -1
+        count = round(math.exp(done / rounds * math.log(density)) * len(alive))
+        order = sorted(range(len(alive)), key=lambda i: (-float(scores[i]), i))
+        kept = torch.zeros_like(alive)
+        kept[order[:count]] = True
+        came_back += int((kept & ~alive).sum())
+        alive = kept
+    return alive, came_back
+
+
+@pytest.mark.parametrize("sparsity", [0.5, 0.9])
+@pytest.mark.parametrize("score", ["snip", "force"])
+def test_iterative_snip_and_force_follow_the_algorithm(score, sparsity):
+    model = network(width=3)
+    found = masks_of(model, score, sparsities=[sparsity, 0.7], rounds=6)
+    expected, came_back = skeleton_by_hand(model, 1 - sparsity, 6, score == "force")
+    agreed = (flat(found[sparsity]) == expected).double().mean()
+    # Float32 against float64: a rank or two at the threshold.
+    assert agreed > 0.995
+    assert (came_back > 0) == (score == "force")
+    assert int(flat(found[sparsity]).sum()) == int(expected.sum())
+
+
+def test_ntk_sap_in_rounds_prunes_what_the_round_before_left():
+    model = network(width=2)
+    g, alive = generator(0, "prune"), None
+    for done in range(1, 4):
+        scores = SCORES["ntk_sap"](model, batch(), g, alive=alive)
+        if alive is not None:
+            scores = {n: s.masked_fill(~alive[n], -1.0) for n, s in scores.items()}
+        alive = keep_top(scores, 0.2 ** (done / 3))
+    assert same(masks_of(model, "ntk_sap", sparsities=[0.8], rounds=3)[0.8], alive)
+
+
+def negative(scores):
+    return {name: -score for name, score in scores.items()}
+
+
+@pytest.mark.parametrize("allocation", ["global", "smart"])
+@pytest.mark.parametrize("score", ["magnitude", "snip", "grasp"])
+def test_inverted_scores_keep_the_lowest_and_every_layers_count(score, allocation):
+    model = network()
+    scores = SCORES[score](model, batch(), generator(0))
+    plain = masks_of(model, score, allocation)
+    found = masks_of(model, score, allocation, edit=negative)
+    for sparsity in SPARSITIES:
+        assert layer_counts(found[sparsity]) == layer_counts(plain[sparsity])
+        for name, keep in found[sparsity].items():
+            values = scores[name].reshape(-1).tolist()
+            # Equal scores stay in order, as Python's sort leaves them.
+            order = sorted(range(len(values)), key=values.__getitem__)
+            kept = keep.reshape(-1).nonzero().squeeze(1).tolist()
+            assert kept == sorted(order[: len(kept)])
+
+
+@pytest.mark.parametrize("score", ["synflow", "force"])
+def test_inverted_scores_in_rounds_end_with_the_counts_of_the_plain_rounds(score):
+    model = network(width=2)
+    plain = masks_of(model, score, sparsities=[0.8, 0.5], rounds=4)
+    found = masks_of(model, score, sparsities=[0.8, 0.5], rounds=4, edit=negative)
+    for sparsity in (0.8, 0.5):
+        assert layer_counts(found[sparsity]) == layer_counts(plain[sparsity])
+        assert not same(found[sparsity], plain[sparsity])
+    again = masks_of(model, score, sparsities=[0.5], rounds=4, edit=negative)
+    assert same(again[0.5], found[0.5])
+
+
+def test_inverted_filters_are_those_of_smallest_l1_norm():
+    model = network(width=8)
+    options = {"sparsities": [0.5], "structured": True}
+    plain = masks_of(model, "magnitude", "uniform", **options)[0.5]
+    mask = masks_of(model, "magnitude", "uniform", edit=negative, **options)[0.5]
+    assert layer_counts(mask) == layer_counts(plain)
+    for name, weight in prunable(model).items():
+        norms, kept = weight.detach().abs().flatten(1).sum(1), mask[name].flatten(1).all(1)
+        assert kept.all() or norms[kept].max() < norms[~kept].min()
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_a_scores_name_is_an_allocation_of_its_counts(rounds):
+    model = network()
+    snip = masks_of(model, "snip", rounds=rounds)
+    found = masks_of(model, "random", "snip", rounds=rounds)
+    for sparsity in SPARSITIES:
+        assert layer_counts(found[sparsity]) == layer_counts(snip[sparsity])
+    assert not same(found[0.9], snip[0.9])
+    other = masks_of(model, "random", "snip", rounds=rounds, generator=generator(1, "prune"))
+    assert layer_counts(other[0.9]) == layer_counts(found[0.9])
+    assert not same(other[0.9], found[0.9])
+    with pytest.raises(JackpotError, match="no option variant"):
+        masks_of(model, "random", "snip", allocation_options={"variant": "su2020"})
 
 
 SEEN, LAYOUTS = [], set()

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from jackpot.errors import JackpotError
 from jackpot.models import build_model, prunable
+from jackpot.models.initial import initial_state
 from jackpot.pruning.masks import keep_top
 from jackpot.pruning.scores import SCORES
 from jackpot.randomness import generator
@@ -96,6 +97,89 @@ def test_snip_sums_gradients_over_draws_before_taking_the_absolute_value():
             expected = expected + differences(loss, vector)
     scores = SCORES["snip"](model, (images, labels), generator(0), draws=3)
     assert close(flat(scores), (vector * expected).abs())
+
+
+def half_alive(model, seed=0):
+    g = generator(seed, "alive")
+    return {n: torch.rand(w.shape, generator=g) < 0.5 for n, w in prunable(model).items()}
+
+
+def test_force_is_the_dense_weight_times_the_slope_in_the_pruned_network():
+    model, (images, labels) = tiny(), batch()
+    alive = half_alive(model)
+    pruned = copy.deepcopy(model)
+    for name, weight in prunable(pruned).items():
+        weight.data *= alive[name]
+    with torch.no_grad():
+        loss, at = loss_of(pruned, images, labels)
+        dense = loss_of(model, images, labels)[1]
+        slopes = differences(loss, at)
+    scores = SCORES["force"](model, (images, labels), generator(0), alive=alive)
+    assert close(flat(scores), (dense * slopes).abs())
+    gone = ~flat(alive)
+    assert float(flat(scores)[gone].max()) > 0, "pruned weights have a rank as well"
+    first = SCORES["force"](model, (images, labels), generator(0))
+    assert torch.equal(flat(first), flat(SCORES["snip"](model, (images, labels), generator(0))))
+
+
+def ntk_sap_by_differences(model, images, draws, alive, epsilon):
+    """Wang et al. 2023, eq. 10, for one draw: central differences over the mask, BatchNorm by hand.
+
+    Signed: the score is the absolute value of the sum over the draws.
+    """
+    fresh = initial_state(model.state_dict(), draws)
+    noise = torch.randn(images.shape, generator=draws).double()
+    moved = {
+        n: (fresh[n] + epsilon * torch.randn(w.shape, generator=draws)).double()
+        for n, w in prunable(model).items()
+    }
+    fresh = {name: value.double() for name, value in fresh.items()}
+
+    def before(mask, weights):
+        bias = fresh["conv.bias"]
+        return F.conv2d(noise, weights["conv.weight"] * mask["conv.weight"], bias, padding=1)
+
+    statistics = before({n: m.double() for n, m in alive.items()}, fresh)
+    mean = statistics.mean((0, 2, 3), keepdim=True)
+    # The running variance is the unbiased one.
+    variance = statistics.transpose(0, 1).flatten(1).var(1).reshape(1, -1, 1, 1)
+
+    def output(mask, weights):
+        y = torch.tanh((before(mask, weights) - mean) / (variance + 1e-5).sqrt())
+        y = F.adaptive_avg_pool2d(y, (3, 1)).flatten(1)
+        return F.linear(y, weights["classifier.weight"] * mask["classifier.weight"])
+
+    def distance(vector):
+        parts = vector.split([m.numel() for m in alive.values()])
+        mask = {n: p.reshape(m.shape) for (n, m), p in zip(alive.items(), parts, strict=True)}
+        return (output(mask, fresh) - output(mask, moved)).square().sum()
+
+    return differences(distance, flat(alive).double()) * flat(alive)
+
+
+@pytest.mark.parametrize(("repeats", "epsilon"), [(1, 0.01), (3, 0.5)])
+def test_ntk_sap_is_the_slope_of_the_squared_change_of_the_outputs(repeats, epsilon):
+    model, (images, labels) = tiny(), batch()
+    alive = half_alive(model)
+    scores = SCORES["ntk_sap"](
+        model, (images, labels), generator(5), alive=alive, repeats=repeats, epsilon=epsilon
+    )
+    draws = generator(5)
+    slopes = [ntk_sap_by_differences(model, images, draws, alive, epsilon) for _ in range(repeats)]
+    assert close(flat(scores), sum(slopes).abs(), 2e-3)
+    assert not flat(scores)[~flat(alive)].any()
+
+
+def test_ntk_sap_reads_neither_weights_nor_images():
+    model, (images, labels) = tiny(), batch()
+    other = tiny(1)
+    scores = SCORES["ntk_sap"](model, (images, labels), generator(0))
+    assert torch.equal(
+        flat(scores), flat(SCORES["ntk_sap"](other, (images * 3 - 1, labels), generator(0)))
+    )
+    assert not torch.equal(
+        flat(scores), flat(SCORES["ntk_sap"](model, (images, labels), generator(1)))
+    )
 
 
 @pytest.mark.parametrize(("draws", "temperature"), [(1, 200.0), (1, 1.5), (3, 2.0)])
@@ -341,10 +425,11 @@ def test_a_users_score_is_found_by_file_and_by_module(tmp_path, monkeypatch):
 
 
 def test_the_folder_is_the_registry():
-    assert SCORES.names() == ["grasp", "magnitude", "random", "snip", "synflow"]
-    assert set(SCORES) == set(SCORES.names()) and len(SCORES) == 5
+    names = ["force", "grasp", "magnitude", "ntk_sap", "random", "snip", "synflow"]
+    assert SCORES.names() == names
+    assert set(SCORES) == set(names) and len(SCORES) == 7
     assert "snip" in SCORES and "_copy" not in SCORES
-    with pytest.raises(JackpotError, match="Allowed: grasp, magnitude"):
+    with pytest.raises(JackpotError, match="Allowed: force, grasp, magnitude"):
         SCORES["snipp"]
 
 

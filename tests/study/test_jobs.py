@@ -138,7 +138,9 @@ def test_a_path_says_nothing_of_images_that_a_digest_tells(tmp_path):
         return plan.source("mine"), plan.prepare("mine").fingerprint
 
     digest = "0" * 64
-    assert jobs(path="a", sha256=digest) == jobs(path="b", sha256=digest)
+    here, there = jobs(path="a", sha256=digest), jobs(path="b", sha256=digest)
+    assert here[1] == there[1], "the same images, wherever they come from"
+    assert here[0] != there[0], "another place is looked at again"
     one, other = jobs(path="a"), jobs(path="b")
     assert one[0] != other[0] and one[1] != other[1]
 

@@ -1,12 +1,15 @@
 """A study is checked before anything runs, and its errors name file, key and allowed values."""
 
+import itertools
 import random
 import re
 
 import pytest
 
+from jackpot.checks import CHECKS
 from jackpot.errors import JackpotError
 from jackpot.study import Plan, load_config, load_study
+from jackpot.study.tickets import PRUNERS, TICKETS, applicable_checks
 from tests.support import ROOT
 from tests.support.studies import SMALL, written
 
@@ -25,21 +28,40 @@ def test_runs_are_the_product_of_an_experiment():
     study = load_study(DIGITS)
     runs = study.runs()
     assert len(runs) == len(set(runs))
-    by_hand = 0
+    by_hand = set()
     for e in study.experiments:
         for model in e.models or study.models:
             for ticket in e.tickets:
-                cells = {
-                    (r.check, r.sparsity, r.seed)
-                    for r in runs
-                    if (r.model, r.ticket) == (model, ticket)
-                }
-                by_hand += len(cells)
-                if ticket == "dense":
-                    assert {c[:2] for c in cells} == {("none", 0.0)}
-                elif e.checks == "all" and ticket in ("lottery", "hybrid"):
-                    assert len(cells) == 8 * len(e.sparsities) * len(e.seeds)
-    assert by_hand == len(runs)
+                for check, sparsity, seed in itertools.product(
+                    {"none", *e.checks}, e.sparsities, e.seeds
+                ):
+                    cell = ("none", 0.0) if ticket == "dense" else (check, sparsity)
+                    by_hand.add((model, ticket, *cell, seed))
+    assert by_hand == {(r.model, r.ticket, r.check, r.sparsity, r.seed) for r in runs}
+
+
+def test_the_zoo_has_every_pruner_under_every_check_that_applies():
+    study = load_study(ROOT / "studies" / "zoo.yaml")
+    ran = {(r.ticket, r.check) for r in study.runs()}
+    assert {study.all_tickets[ticket].pruner for ticket, _ in ran} - {None} == set(PRUNERS)
+    assert {ticket for ticket, _ in ran} == set(TICKETS)
+    for name, ticket in TICKETS.items():
+        allowed = applicable_checks(ticket, study.pruner_of(name), CHECKS)
+        assert {check for ticket, check in ran if ticket == name} == set(allowed)
+
+
+def test_which_of_the_newer_checks_apply():
+    def checks(name):
+        return applicable_checks(TICKETS[name], PRUNERS[TICKETS[name].pruner], CHECKS)
+
+    for name in set(TICKETS) - {"dense"}:
+        assert {"redrawn_magnitudes", "redrawn_signs"} <= set(checks(name))
+        # Where training comes between cuts there is no one ranking to turn round.
+        assert ("inverted" in checks(name)) == (name != "lottery_iterative")
+    assert "random_labels" in checks("force") and "random_labels" not in checks("ntk_sap")
+    # The positions are random, but the counts are SNIP's.
+    assert "random_labels" in checks("random_snip")
+    assert "random_labels" not in checks("random_balanced")
 
 
 def test_default_study_covers_every_ticket_and_check():

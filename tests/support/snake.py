@@ -115,7 +115,8 @@ class Clone:
 
     def digests(self):
         """Contents of every result by path, to see what a fault has changed."""
-        files = [p for p in self.root.rglob("*") if p.is_file() and "logs" not in p.parts]
+        left_out = {"logs", ".lock"}
+        files = [p for p in self.root.rglob("*") if p.is_file() and not left_out & set(p.parts)]
         return {str(p.relative_to(self.root)): p.read_bytes() for p in files}
 
 

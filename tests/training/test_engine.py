@@ -14,6 +14,7 @@ from jackpot.errors import JackpotError
 from jackpot.files.tensors import load_mask, load_tensors, save_mask
 from jackpot.models import build_model, load_model, prunable
 from jackpot.models.initial import initial_state
+from jackpot.pruning.connectivity import effective_counts
 from jackpot.randomness import generator
 from jackpot.settings import Training
 from jackpot.stages.pretrain import pretrain
@@ -236,6 +237,12 @@ def test_a_run_learns_keeps_its_mask_and_says_what_it_did(tmp_path):
     kept = sum(int(m.sum()) for m in mask.values())
     assert metrics["density"] == kept / sum(m.numel() for m in mask.values())
     assert [layer["kept"] for layer in metrics["layers"]] == [int(m.sum()) for m in mask.values()]
+    model = load_model(paths["init"])
+    effective = effective_counts(model, mask, (1, 8, 8))
+    assert [layer["effective"] for layer in metrics["layers"]] == effective
+    total = sum(m.numel() for m in mask.values())
+    assert metrics["effective_density"] == sum(effective) / total < metrics["density"]
+    assert list(metrics).index("effective_density") > list(metrics).index("versions")
     assert metrics["epochs"] == len(history) == 12 and not metrics["collapsed"]
 
 
@@ -328,7 +335,8 @@ def test_checks_change_the_run_and_keep_every_layers_count(tmp_path, check):
     spoiled, _ = run(tmp_path, paths, "spoiled", cell=cell)
     again, _ = run(tmp_path, paths, "again", cell=cell)
     assert spoiled["weights_sha256"] == again["weights_sha256"] != plain["weights_sha256"]
-    assert spoiled["layers"] == plain["layers"]
+    kept = [[layer["kept"] for layer in result["layers"]] for result in (spoiled, plain)]
+    assert kept[0] == kept[1]
 
 
 def test_divergence_stops_the_run_and_is_no_number(tmp_path):
@@ -346,6 +354,7 @@ def test_a_collapsed_layer_is_flagged(tmp_path):
     save_mask(paths["mask"], mask)
     metrics, _ = run(tmp_path, paths)
     assert metrics["collapsed"] and not metrics["diverged"]
+    assert metrics["effective_density"] == 0
 
 
 def test_a_mask_of_another_model_is_refused(tmp_path):

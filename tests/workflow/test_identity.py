@@ -116,6 +116,32 @@ def test_other_images_are_taken_in_by_the_next_call(tmp_path):
     assert weights[0] != weights[1]
 
 
+def test_a_folder_that_changed_is_taken_in_after_a_question(tmp_path):
+    folder = pictures(tmp_path / "one", 1)
+
+    def study(**more):
+        return {
+            "datasets": {"mine": {"kind": "image_folder", "path": folder, **more}},
+            "experiments": [{"tickets": ["dense"], "seeds": [0]}],
+        }
+
+    clone = Clone(tmp_path / "clone", study=study())
+    result = "runs/mine/vgg5/dense/none/sparsity0/seed0/metrics.json"
+    clone.make(result)
+    before = clone.metrics(result.removesuffix("/metrics.json"))["weights_sha256"]
+    (tmp_path / "one" / "train" / "a" / "0.png").unlink()
+    for options in ([], ["-n"]):
+        status, said = clone.snakemake(result, options=options)
+        assert status != 0 and "one has changed since it was first read" in said
+        assert "`version: 2`" in said and "datasets.mine" in said
+    values = yaml.safe_load((clone.folder / "study.yaml").read_text())
+    (clone.folder / "study.yaml").write_text(yaml.safe_dump({**values, **study(version=2)}))
+    clone.make(result)
+    after = clone.metrics(result.removesuffix("/metrics.json"))["weights_sha256"]
+    assert before != after
+    assert "Nothing to be done" in clone.make(result)
+
+
 def test_weights_that_are_asked_for_are_kept_of_every_run(tmp_path):
     experiments = [{"tickets": ["dense", "snip"], "sparsities": [0.8], "seeds": [0]}]
     clone = Clone(

@@ -1,6 +1,15 @@
 """Score the weights once and cut masks at every sparsity."""
 
-from jackpot.cli import add_machine, add_settings, main, parser_of, settings_from
+from jackpot.checks import CHECKS
+from jackpot.cli import (
+    add_check,
+    add_machine,
+    add_settings,
+    main,
+    options_of_check,
+    parser_of,
+    settings_from,
+)
 from jackpot.settings import Pruner, PruningBatch
 
 
@@ -11,6 +20,9 @@ def run() -> None:
     parser.add_argument("--out", required=True, help="folder for sparsity<s>.safetensors")
     parser.add_argument("--sparsities", type=float, nargs="+", required=True)
     parser.add_argument("--seed", type=int, default=0)
+    checks = [name for name, check in CHECKS.items() if "scores" in check.edits]
+    parser.add_argument("--check", default="none", help=f"{', '.join(checks)}, or your own")
+    add_check(parser)
     add_settings(parser, Pruner, without=("weights", "iterations"))
     add_settings(parser, PruningBatch)
     add_machine(parser)
@@ -30,6 +42,9 @@ def run() -> None:
         batch=batch,
         sparsities=args.sparsities,
         seed=args.seed,
+        check=args.check,
+        own_checks=dict(args.own_checks),
+        check_options=options_of_check(args),
         device=lease_device(prepare_device(args.device, args.threads)),
         fingerprint=args.fingerprint,
     )

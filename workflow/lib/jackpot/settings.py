@@ -93,7 +93,10 @@ class Pruner(Settings):
     """Score x allocation x the weights it looks at; makes masks."""
 
     score: str = Field(description="a score's name, or file.py:function, or module:function")
-    allocation: str = Field("global", description="how many weights stay in each layer")
+    allocation: str = Field(
+        "global",
+        description="how many weights stay in each layer; a score's name: as many as it leaves",
+    )
     weights: Literal["initial", "trained"] = Field(
         "initial", description="which weights the score looks at"
     )

@@ -36,6 +36,10 @@ TICKETS = {
     "snip": Style("SNIP", ORANGE, "^", _DASHES),
     "grasp": Style("GraSP", SKY, "v", _DASHES),
     "synflow": Style("SynFlow", GREEN, "X", _DASHDOTDOT),
+    "snip_iterative": Style("iterative SNIP", "#661100", "H", _DASHES),
+    "force": Style("FORCE", "#44AA99", "8", _DASHDOT),
+    "ntk_sap": Style("NTK-SAP", "#6699CC", "d", _LONG),
+    "magnitude_initial": Style("magnitude at initialization", "#999933", (5, 1, 0), _DOTS),
     "lottery": Style("lottery", PURPLE, "P", _DOTS),
     "random": Style("random", BLACK, "o"),
     "random_uniform": Style("random uniform", GREY, "d", _DOTS),
@@ -74,7 +78,17 @@ _SPARE_LINES = (
 
 # The tables of the papers, and who is in each.
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "initial": ("snip", "grasp", "synflow", "lottery", "lottery_iterative"),
+    "initial": (
+        "snip",
+        "snip_iterative",
+        "force",
+        "grasp",
+        "synflow",
+        "ntk_sap",
+        "magnitude_initial",
+        "lottery",
+        "lottery_iterative",
+    ),
     "random": ("random",),
     "partially_trained": ("weight_rewinding", "lr_rewinding"),
     "hybrid": ("hybrid", "hybrid_weight_rewinding", "hybrid_from_start"),

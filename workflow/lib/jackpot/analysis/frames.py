@@ -20,6 +20,7 @@ _NUMBERS = [
     "epochs",
     "seconds",
     "images_per_second",
+    "effective_density",
 ]
 
 
@@ -128,7 +129,9 @@ def sort_cells(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def summarise(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row a cell: ``n, n_diverged, n_collapsed, mean, sd, values`` (accuracies in percent).
+    """One row a cell: ``n, n_diverged, n_collapsed, mean, sd, effective_sparsity, values``.
+
+    Accuracies are in percent.
 
     ``n`` counts the runs that have an accuracy; ``mean`` and ``sd`` (n - 1 in the denominator) are
     over those, collapsed ones included. ``values`` lists them in order of seed.
@@ -144,10 +147,20 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
                 "n_collapsed": int(cell["collapsed"].sum()),
                 "mean": accuracy.mean(),
                 "sd": accuracy.std(ddof=1),
+                "effective_sparsity": 1 - cell["effective_density"].mean(),
                 "values": list(accuracy),
             }
         )
-    columns = [*CELL, "n", "n_diverged", "n_collapsed", "mean", "sd", "values"]
+    columns = [
+        *CELL,
+        "n",
+        "n_diverged",
+        "n_collapsed",
+        "mean",
+        "sd",
+        "effective_sparsity",
+        "values",
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 

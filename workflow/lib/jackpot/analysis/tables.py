@@ -2,7 +2,9 @@
 
 A cell reads ``91.20 ± 0.31 (n=3)``: mean and standard deviation (n - 1) of the test accuracy in
 percent over the n seeds that have one. Collapsed runs are in the mean and counted beside it;
-diverged runs have no accuracy and are counted too. A cell that was not run is a dash.
+diverged runs have no accuracy and are counted too. Effective sparsity, which counts weights without
+a path from input to output as removed, is named where it is noticeably above the sparsity. A cell
+that was not run is a dash.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +21,9 @@ ROW = ["dataset", "model", "ticket", "check"]
 
 _TIDY = [*CELL, "n", "n_collapsed", "n_diverged", "mean", "sd"]
 _THEIRS = ["source", "reported", "difference", "note"]
+_LAST = ["effective_sparsity"]
+# Points of sparsity from which weights without a path are worth a word.
+_NOTICEABLE = 0.1
 _VERDICT_NUMBERS = ["mean_difference", "ci95_low", "ci95_high", "ci90_low", "ci90_high"]
 
 
@@ -31,8 +36,9 @@ def table_cells(runs: pd.DataFrame, reported: pd.DataFrame | None = None) -> pd.
             datasets and models of ``runs`` are taken from it.
 
     Returns:
-        ``dataset, model, ticket, check, sparsity, n, n_collapsed, n_diverged, mean, sd, values``
-        and, with ``reported``, ``source, reported, difference, note`` (ours minus theirs, points).
+        ``dataset, model, ticket, check, sparsity, n, n_collapsed, n_diverged, mean, sd,
+        effective_sparsity, values`` and, with ``reported``, ``source, reported, difference,
+        note`` (ours minus theirs, points).
     """
     cells = summarise(runs).assign(sparsity=lambda frame: frame["sparsity"].round(9))
     if reported is None:
@@ -67,6 +73,8 @@ def _ours(row: pd.Series) -> str:
     notes = [f"n={row['n']}"]
     notes += [f"{row['n_collapsed']} collapsed"] if row["n_collapsed"] else []
     notes += [f"{row['n_diverged']} diverged"] if row["n_diverged"] else []
+    if 100 * (row["effective_sparsity"] - row["sparsity"]) >= _NOTICEABLE:
+        notes.append(f"{100 * row['effective_sparsity']:.1f} % effective sparsity")
     return f"{row['mean']:.2f}{spread} ({', '.join(notes)})"
 
 
@@ -114,7 +122,7 @@ def write_tables(
     out_dir = Path(out_dir)
     cells = table_cells(prepare_runs(runs), reported)
     family = cells["ticket"].map(family_of)
-    columns = [name for name in [*_TIDY, *_THEIRS] if name in cells]
+    columns = [name for name in [*_TIDY, *_THEIRS, *_LAST] if name in cells]
     written = []
     for name in families(cells["ticket"]):
         part = cells[family == name]

@@ -1,11 +1,13 @@
 """Sanity checks: each spoils one ingredient of a ticket, or several, and leaves the rest alone.
 
 If accuracy survives, the method never used that ingredient (su2020, section 3). A check is a file
-of this folder with a ``QUESTION`` and one or more of three pure functions; one that is not there
+of this folder with a ``QUESTION`` and one or more of these pure functions; one that is not there
 is the identity:
 
 - ``data(images, labels, generator, *, classes, **options)``: the ``(images, labels)`` that the
   pruner sees, ``images`` (N, C, H, W) of any dtype and ``labels`` (N,);
+- ``scores(scores, generator, **options)``: the scores that the mask is cut by, name -> scores,
+  higher = keep; every layer keeps as many weights as it would without the check;
 - ``mask(mask, generator, **options)``: the mask of the ticket, name -> bool, True = kept;
 - ``weights(weights, mask, generator, *, fresh, **options)``: its starting weights, a whole
   ``state_dict``, not yet masked; ``fresh(generator)`` draws initial weights of the model.
@@ -14,9 +16,9 @@ is the identity:
 ``SCOPES``, if there are variants, names the values of ``scope``, the default first.
 
 A study's own check is such a file (``mine.py``), or in a file (``mine.py:flipped``) a class that
-holds them or one function, whose first parameter says what it edits: ``images``, ``mask`` or
-``weights``. Two checks of different ingredients make one, ``half_dataset+shuffled_weights``.
-Listing the checks imports none of them, nor torch.
+holds them or one function, whose first parameter says what it edits: ``images``, ``scores``,
+``mask`` or ``weights``. Two checks of different ingredients make one,
+``half_dataset+shuffled_weights``. Listing the checks imports none of them, nor torch.
 """
 
 from __future__ import annotations
@@ -34,15 +36,18 @@ if TYPE_CHECKING:
     import torch
 
     Data = tuple[torch.Tensor, torch.Tensor]
+    Scores = dict[str, torch.Tensor]
     Mask = dict[str, torch.Tensor]
     Weights = dict[str, torch.Tensor]
     Fresh = Callable[[torch.Generator], Weights]
 
-EDITS = ("data", "mask", "weights")
+EDITS = ("data", "scores", "mask", "weights")
 # What an edit is called with by position, and what it is given if it has it.
-_ARGUMENTS = {"data": 3, "mask": 2, "weights": 3}
+_ARGUMENTS = {"data": 3, "scores": 2, "mask": 2, "weights": 3}
 _GIVEN = ("classes", "fresh")
-_FIRST = {"images": "data", "mask": "mask", "weights": "weights"}
+_FIRST = {"images": "data", "scores": "scores", "mask": "mask", "weights": "weights"}
+# Scores make the mask: they are one ingredient.
+_INGREDIENTS = (("data",), ("scores", "mask"), ("weights",))
 JOIN = "+"
 
 
@@ -78,7 +83,7 @@ class Check:
 
     @property
     def spoils(self) -> str:
-        """``data``, ``mask``, ``weights``, several of them, or ``nothing``."""
+        """``data``, ``scores``, ``mask``, ``weights``, several of them, or ``nothing``."""
         return " and ".join(self.edits) or "nothing"
 
     @property
@@ -112,6 +117,10 @@ class Check:
         images, labels = data
         classes = int(labels.max()) + 1 if classes is None else classes
         return self._edited("data", data, (images, labels, generator), options, classes=classes)
+
+    def scores(self, scores: Scores, generator: torch.Generator, **options: Any) -> Scores:
+        """The scores that the mask is cut by: name -> scores of any shape, higher = keep."""
+        return self._edited("scores", scores, (scores, generator), options)
 
     def mask(self, mask: Mask, generator: torch.Generator, **options: Any) -> Mask:
         """The mask of the ticket: name -> bool, True = kept."""
@@ -221,13 +230,13 @@ def find_check(name: str | Sequence[str], own: Mapping[str, str] | None = None) 
     found = [CHECKS.read(own[each], each) if each in own else CHECKS[each] for each in names]
     if len(found) == 1:
         return found[0]
-    for part in EDITS:
-        editors = [check.name for check in found if part in check.edits]
+    for parts in _INGREDIENTS:
+        editors = [check.name for check in found if not {*parts}.isdisjoint(check.edits)]
         if len(editors) > 1:
             raise ValueError(
-                f"{' and '.join(editors)} both edit the {part}, so the second would spoil what the "
-                "first has made, and a difference could not be told of either. Combine checks of "
-                "different ingredients: data, mask, weights."
+                f"{' and '.join(editors)} both edit the {parts[-1]}, so the second would spoil "
+                "what the first has made, and a difference could not be told of either. Combine "
+                "checks of different ingredients: data, mask, weights."
             )
     if len(found) != len([check for check in found if check.edits]):
         raise ValueError("`none` leaves the ticket alone; it cannot be combined with other checks")
@@ -276,8 +285,9 @@ class _Checks(Registry):
         edits = {part: Signature.of(node) for part, node in self._edits(source).items()}
         if not edits and is_own(source):
             raise ValueError(
-                f"{self._what(source)} edits nothing: it needs a function data, mask or weights, "
-                f"or one whose first parameter is images, mask or weights; see {self._page}"
+                f"{self._what(source)} edits nothing: it needs a function data, scores, mask or "
+                f"weights, or one whose first parameter is images, scores, mask or weights; "
+                f"see {self._page}"
             )
         for part, signature in edits.items():
             takes = _ARGUMENTS[part]

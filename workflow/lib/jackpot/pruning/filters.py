@@ -1,12 +1,16 @@
 """Structured pruning: whole convolution filters instead of single weights."""
 
+from collections.abc import Callable
+
 import torch
 
 from jackpot.files.tensors import Mask, Tensors
 from jackpot.pruning.masks import refuse_nan
 
 
-def keep_filters(scores: Tensors, count: int) -> Mask:
+def keep_filters(
+    scores: Tensors, count: int, edit: Callable[[Tensors], Tensors] | None = None
+) -> Mask:
     """Keep the best output filters, as near to ``count`` weights as whole filters allow.
 
     A filter's score is the sum of |score| over its weights (Li et al. 2017, "Pruning filters for
@@ -18,9 +22,12 @@ def keep_filters(scores: Tensors, count: int) -> Mask:
     Args:
         scores: name -> (out, ...) scores.
         count: weights to keep in all.
+        edit: what a check makes of the filters' scores, name -> (out,) float64.
     """
     refuse_nan(scores)
-    filters = torch.cat([_filter_scores(layer) for layer in scores.values()])
+    by_layer = {name: _filter_scores(layer) for name, layer in scores.items()}
+    gone = torch.cat([layer.isneginf() for layer in by_layer.values()])
+    filters = torch.cat(list((edit(by_layer) if edit else by_layer).values()))
     sizes = torch.cat(
         [torch.full((len(s),), s.shape[1:].numel(), device=filters.device) for s in scores.values()]
     )
@@ -31,7 +38,7 @@ def keep_filters(scores: Tensors, count: int) -> Mask:
         taken = max(taken, 1)
     kept = torch.zeros_like(filters, dtype=torch.bool)
     kept[order[:taken]] = True
-    kept &= filters > -torch.inf
+    kept &= ~gone
     parts = kept.split([len(layer) for layer in scores.values()])
     return {
         name: part.reshape(-1, *(1,) * (layer.dim() - 1)).expand(layer.shape).clone()

@@ -4,6 +4,7 @@ import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
@@ -14,10 +15,11 @@ from jackpot.models import prunable, seeded
 from jackpot.pruning.allocation import GLOBAL, allocate
 from jackpot.pruning.counts import density_of, kept_count
 from jackpot.pruning.filters import keep_filters
-from jackpot.pruning.masks import keep_number
+from jackpot.pruning.masks import keep_number, layer_counts
 from jackpot.pruning.scores import SCORES, checked_scores
 
 Batch = tuple[torch.Tensor, torch.Tensor]
+Edit = Callable[[Tensors], Tensors]
 
 
 def make_masks(
@@ -35,6 +37,7 @@ def make_masks(
     structured: bool = False,
     progress: float = 1.0,
     alive: Mask | None = None,
+    edit: Edit | None = None,
 ) -> dict[float, Mask]:
     """Prune a model at several sparsities.
 
@@ -43,14 +46,17 @@ def make_masks(
             allocation.
         data: pruning batch ``(images, labels)``; None for a score that reads none.
         score: a name in ``SCORES``, or ``"file.py:function"``.
-        allocation: ``global``, a name in ``ALLOCATIONS``, or ``"file.py:function"``.
+        allocation: ``global``, a name in ``ALLOCATIONS``, ``"file.py:function"``, or a name in
+            ``SCORES``: every layer keeps as many weights as that score leaves it under ``global``,
+            in as many rounds; ``allocation_options`` are then its own.
         sparsities: fractions removed, each 0 <= s < 1.
         generator: for scores that draw.
         score_options, allocation_options: keyword arguments of the two functions.
         rounds: 1 scores once for all sparsities. More prune each sparsity in that many rounds on
-            the schedule density**(round / rounds), scoring anew with the pruned weights at 0 and
-            never reviving one (SynFlow: 100; Tanaka et al. 2020, algorithm 1). Under a per-layer
-            allocation every layer follows the schedule to its own density.
+            the schedule density**(round / rounds), scoring anew with the pruned weights at 0
+            (SynFlow: 100; Tanaka et al. 2020, algorithm 1). None comes back, unless the score's
+            file says ``REVIVES``. Under a per-layer allocation every layer follows the schedule to
+            its own density.
         keep_classifier: prune convolutions only, yet count the classifier in the total (su2020's
             lottery ticket).
         structured: prune whole convolution filters (``jackpot.pruning.filters``); the classifier
@@ -58,6 +64,8 @@ def make_masks(
         progress: cut only this far along density**progress, for one of several rounds that a
             caller trains between; ``rounds`` must be 1.
         alive: weights that earlier rounds left; no other is kept.
+        edit: what a check makes of the scores. Every layer keeps as many weights as without it,
+            the best by the edited scores (of whole filters where ``structured``).
 
     Returns:
         sparsity -> mask over every prunable weight, on the weights' device.
@@ -70,25 +78,44 @@ def make_masks(
     score_options = dict(score_options or {})
     if structured and score == "random":
         score_options["per_filter"] = True
+    keep_classifier = keep_classifier or structured
+    if allocation in SCORES:
+        counted = make_masks(
+            model,
+            data,
+            score=allocation,
+            allocation=GLOBAL,
+            sparsities=sparsities,
+            generator=generator,
+            score_options=allocation_options,
+            rounds=rounds,
+            keep_classifier=keep_classifier,
+        )
+        pools = {s: _layers(mask) for s, mask in counted.items()}
+    else:
+        options = allocation_options or {}
+        pools = {s: _pools(model, s, allocation, options, keep_classifier) for s in sparsities}
     # A user's score may be careless with the model it is given, so it gets a copy.
     network = copy.deepcopy(model)
-    compute = _scorer(score, network, data, generator, score_options)
-    pools = {
-        sparsity: _pools(
-            model, sparsity, allocation, allocation_options or {}, keep_classifier or structured
-        )
-        for sparsity in sparsities
-    }
+    compute = _Scorer(score, network, data, generator, score_options)
     if rounds == 1:
         scores = _only(alive, compute()) if alive else compute()
-        return {s: _cut(scores, pools[s], progress, structured) for s in sparsities}
+        masks = {s: _cut(scores, pools[s], progress, structured) for s in sparsities}
+        if edit:
+            masks = {s: _cut(scores, _layers(masks[s]), 1, structured, edit) for s in sparsities}
+        return masks
     start = generator.get_state()
     masks = {}
-    for sparsity in sparsities:
+
+    def iterate(pools: Sequence[_Pool], edit: Edit | None = None) -> Mask:
         # Each sparsity starts afresh, so that its mask does not depend on the others asked for.
         generator.set_state(start)
         network.load_state_dict(model.state_dict())
-        masks[sparsity] = _iterate(network, compute, pools[sparsity], rounds, structured)
+        return _iterate(network, compute, pools, rounds, structured, edit)
+
+    for sparsity in sparsities:
+        mask = iterate(pools[sparsity])
+        masks[sparsity] = iterate(_layers(mask), edit) if edit else mask
     return masks
 
 
@@ -149,6 +176,13 @@ def _pools(
     ]
 
 
+def _layers(mask: Mask) -> list[_Pool]:
+    """Every layer alone, with the count that it has in ``mask``."""
+    return [
+        _Pool((name,), total, count, count / total) for name, total, count in layer_counts(mask)
+    ]
+
+
 def _classifier_too_large(sparsity: float, budget: int, size: int) -> JackpotError:
     return JackpotError(
         f"at sparsity {sparsity} {budget} weights stay in all, too few to keep the classifier's "
@@ -156,8 +190,16 @@ def _classifier_too_large(sparsity: float, budget: int, size: int) -> JackpotErr
     )
 
 
-def _cut(scores: Tensors, pools: Sequence[_Pool], progress: float, structured: bool) -> Mask:
-    keep = keep_filters if structured else keep_number
+def _cut(
+    scores: Tensors,
+    pools: Sequence[_Pool],
+    progress: float,
+    structured: bool,
+    edit: Edit | None = None,
+) -> Mask:
+    keep = partial(keep_filters, edit=edit) if structured else keep_number
+    if edit and not structured:
+        scores = edit(scores)
     mask: Mask = {}
     for pool in pools:
         mask |= keep({name: scores[name] for name in pool.names}, pool.count_at(progress))
@@ -166,34 +208,46 @@ def _cut(scores: Tensors, pools: Sequence[_Pool], progress: float, structured: b
 
 def _iterate(
     network: nn.Module,
-    compute: Callable[[], Tensors],
+    compute: "_Scorer",
     pools: Sequence[_Pool],
     rounds: int,
     structured: bool,
+    edit: Edit | None,
 ) -> Mask:
-    """Prune ``network`` (which is changed) round by round, never reviving a weight."""
+    """Prune ``network`` round by round; it is changed, unless the score is told what is left."""
 
     def rows(tensor: torch.Tensor) -> torch.Tensor:
         # A row is what is pruned as one: a filter, or a weight.
         return tensor.reshape(len(tensor), -1) if structured else tensor.reshape(-1, 1)
 
+    def mask_of(left: Tensors) -> Mask:
+        mask = {
+            name: torch.zeros(weight.shape, dtype=torch.bool, device=weight.device)
+            for name, weight in weights.items()
+        }
+        for name, numbers in left.items():
+            rows(mask[name])[numbers] = True
+        return mask
+
     weights = prunable(network)
     # Numbers of the rows that are left. Only they are ranked, so a pruned one cannot come back,
     # and the sparser the network, the less there is to do.
     left = {n: torch.arange(len(rows(w)), device=w.device) for n, w in weights.items()}
+    everything, alive = left, None
     for done in range(1, rounds + 1):
-        scores = {name: rows(score)[left[name]] for name, score in compute().items()}
-        kept = _cut(scores, pools, done / rounds, structured)
+        ranked = everything if compute.revives else left
+        scores = {name: rows(score)[ranked[name]] for name, score in compute(alive).items()}
+        kept = _cut(scores, pools, done / rounds, structured, edit)
+        left = {name: numbers[kept[name][:, 0]] for name, numbers in ranked.items()}
+        if compute.takes_alive:
+            alive = mask_of(left)
+            continue
         for name, weight in weights.items():
-            stays = kept[name][:, 0]
             # Not by rows(), which copies where a weight's memory format is another.
             shape = weight.shape[:1] if structured else weight.shape
-            weight.data[torch.unravel_index(left[name][~stays], shape)] = 0
-            left[name] = left[name][stays]
-    mask = {n: torch.zeros(w.shape, dtype=torch.bool, device=w.device) for n, w in weights.items()}
-    for name, numbers in left.items():
-        rows(mask[name])[numbers] = True
-    return mask
+            gone = ranked[name][~kept[name][:, 0]]
+            weight.data[torch.unravel_index(gone, shape)] = 0
+    return mask_of(left)
 
 
 def _only(alive: Mask, scores: Tensors) -> Tensors:
@@ -204,27 +258,40 @@ def _only(alive: Mask, scores: Tensors) -> Tensors:
     }
 
 
-def _scorer(
-    name: str,
-    network: nn.Module,
-    data: Batch | None,
-    generator: torch.Generator,
-    options: Mapping[str, object],
-) -> Callable[[], Tensors]:
-    function = SCORES[name]
-    parameters = inspect.signature(function).parameters.values()
-    known = [parameter.name for parameter in parameters]
-    any_keyword = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-    if not any_keyword and (unknown := sorted(set(options) - set(known))):
-        raise JackpotError(f"score {name} has no option {', '.join(unknown)}")
-    if "inplace" in known:
-        # The network is a copy already, so the score need not make one in every round.
-        options = {**options, "inplace": True}
+class _Scorer:
+    """A score of one network, asked once a round.
 
-    def compute() -> Tensors:
+    Attributes:
+        takes_alive: the score is told what is left and given the dense network; any other score
+            gets the network with the pruned weights at 0.
+        revives: pruned weights may come back.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        network: nn.Module,
+        data: Batch | None,
+        generator: torch.Generator,
+        options: Mapping[str, object],
+    ):
+        function = SCORES[name]
+        parameters = inspect.signature(function).parameters.values()
+        known = [parameter.name for parameter in parameters]
+        any_keyword = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+        if not any_keyword and (unknown := sorted(set(options) - set(known))):
+            raise JackpotError(f"score {name} has no option {', '.join(unknown)}")
+        if "inplace" in known:
+            # The network is a copy already, so the score need not make one in every round.
+            options = {**options, "inplace": True}
+        self.takes_alive = "alive" in known
+        self.revives = bool(getattr(inspect.getmodule(function), "REVIVES", False))
+        self._name, self._network, self._seed = name, network, generator.initial_seed()
+        self._score = partial(function, network, data, generator, **options)
+
+    def __call__(self, alive: Mask | None = None) -> Tensors:
+        told = {"alive": alive} if self.takes_alive else {}
         # Dropout, and a score that ignores its generator, draw from the global one.
-        with seeded(generator.initial_seed()):
-            scores = function(network, data, generator, **options)
-        return checked_scores(name, scores, prunable(network))
-
-    return compute
+        with seeded(self._seed):
+            scores = self._score(**told)
+        return checked_scores(self._name, scores, prunable(self._network))

@@ -48,7 +48,12 @@ COUNTS = {
     "undecided": Word("?", "open", ""),
     "not_tested": Word("–", "not tested", ""),
 }
-ASKED = {"data": "its data", "mask": "the mask's positions", "weights": "its weights"}
+ASKED = {
+    "data": "its data",
+    "scores": "its scores",
+    "mask": "the mask's positions",
+    "weights": "its weights",
+}
 OTHER = "another part"
 
 

@@ -29,8 +29,9 @@ RUN_COLUMNS = [
     "images_per_second",
     "device",
     "precision",
+    "effective_density",
 ]
-LAYER_COLUMNS = [*CELL, "position", "layer", "total", "kept"]
+LAYER_COLUMNS = [*CELL, "position", "layer", "total", "kept", "effective"]
 
 
 def collect(plan: Plan, *, partial: bool = False) -> None:
@@ -63,9 +64,9 @@ def _read_result(run: Run, path: Path) -> dict[str, Any]:
     missing = [key for key in (*RUN_COLUMNS, "layers", "versions") if key not in result]
     if missing:
         raise damaged(path, f"it lacks {', '.join(missing)}")
-    # The row of a dense ticket is its pretraining's, which calls itself dense, and its network by
-    # the network's own name.
-    free = ("ticket", "model") if result["ticket"] == "dense" else ()
+    # A dense row is its pretraining's, which calls itself dense, and its network by its own name.
+    is_dense = run.sparsity == 0 and result["ticket"] == "dense"
+    free = ("ticket", "model") if is_dense else ()
     wrong = [key for key in CELL if key not in free and result[key] != getattr(run, key)]
     if wrong:
         raise damaged(path, f"it is another run's: its {wrong[0]} is {result[wrong[0]]}")
@@ -74,7 +75,7 @@ def _read_result(run: Run, path: Path) -> dict[str, Any]:
 
 def _layers(runs: list[Run], results: list[dict[str, Any]]) -> pd.DataFrame:
     rows = [
-        [*_cell(run), position, layer["name"], layer["total"], layer["kept"]]
+        [*_cell(run), position, *(layer[key] for key in ("name", "total", "kept", "effective"))]
         for run, result in zip(runs, results, strict=True)
         for position, layer in enumerate(result["layers"], 1)
     ]
@@ -115,7 +116,9 @@ def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
             for run, path in zip(plan.progress.runs, plan.metrics(), strict=True)
         ],
         "applicable_checks": {
-            name: applicable_checks(study.all_tickets[name], study.pruner_of(name))
+            name: applicable_checks(
+                study.all_tickets[name], study.pruner_of(name), study.all_checks
+            )
             for name in sorted({run.ticket for run in study.runs()})
         },
         "command": _command(plan),

@@ -9,7 +9,15 @@ from jackpot.fingerprints import code_of
 from jackpot.models import load_weights, model_with_state, prunable
 from jackpot.settings import Training
 from jackpot.training.engine import cpu_state, train
-from jackpot.training.results import Cell, Job, digests, load_splits, placed, write_results
+from jackpot.training.results import (
+    Cell,
+    Job,
+    digests,
+    layers_of,
+    load_splits,
+    placed,
+    write_results,
+)
 from jackpot.training.resume import ResumeFile
 
 # Taken at import, so that it is of the code that runs even if a file is edited meanwhile.
@@ -65,5 +73,5 @@ def pretrain(
         save_tensors(out / f"epoch{epoch}.safetensors", weights, about)
     about = {**header, "epoch": trained, "diverged": outcome.diverged}
     save_tensors(out / "trained.safetensors", final, about)
-    layers = [(name, w.numel(), w.numel()) for name, w in prunable(model).items()]
-    return write_results(out, job, outcome, layers, final)
+    whole = {name: torch.ones_like(w, dtype=torch.bool) for name, w in prunable(model).items()}
+    return write_results(out, job, outcome, layers_of(model, whole, train_data), final)

@@ -1,19 +1,20 @@
 """The stage that makes masks: read weights and data, score once, cut at every sparsity."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from jackpot.checks import Check, find_check
 from jackpot.data.files import ImageData, load_data
-from jackpot.files.tensors import Mask, save_mask
+from jackpot.files.tensors import Mask, Tensors, save_mask
 from jackpot.models import load_weights, model_with_state, prunable
 from jackpot.pruning.batch import pruning_batch
 from jackpot.pruning.masks import layer_counts
 from jackpot.pruning.prune import make_masks
-from jackpot.pruning.scores import uses_data
+from jackpot.pruning.scores import SCORES, uses_data
 from jackpot.randomness import generator
 from jackpot.settings import Pruner, PruningBatch
 
@@ -28,6 +29,9 @@ def prune(
     sparsities: Sequence[float],
     seed: int,
     device: torch.device,
+    check: str = "none",
+    own_checks: Mapping[str, str] | None = None,
+    check_options: Mapping[str, Any] | None = None,
     fingerprint: str = "",
 ) -> None:
     """Write ``sparsity<s>.safetensors`` for every sparsity into the folder ``out``.
@@ -36,6 +40,9 @@ def prune(
         data: what the pruner sees, clean or corrupted.
         weights: what the score looks at: initial or trained weights.
         seed: decides the pruning batch and the score's own draws.
+        check: edits the scores; one that does not is the identity here.
+        own_checks: a user's checks: name -> ``file.py:function``.
+        check_options: options of the check.
     """
     state, metadata = load_weights(weights)
     model = model_with_state(metadata["model"], state).eval().to(device)
@@ -43,7 +50,8 @@ def prune(
     if metadata.get("diverged"):
         no_masks(out, model, sparsities, about)
     else:
-        masks = cut(model, load_data(data), pruner, batch, sparsities, seed)
+        edit = _edit(find_check(check, own_checks), seed, check_options or {})
+        masks = cut(model, load_data(data), pruner, batch, sparsities, seed, edit=edit)
         write_masks(out, masks, pruner, about)
 
 
@@ -54,13 +62,13 @@ def cut(
     batch: PruningBatch,
     sparsities: Sequence[float],
     seed: int,
-    **round_,
+    **more,
 ) -> dict[float, Mask]:
     """Masks of a model by sparsity, on its device.
 
     Args:
         seen: what the pruner sees; the pruning batch is drawn from its training split.
-        round_: ``progress`` and ``alive`` of ``make_masks``, for one round of several.
+        more: ``edit`` of ``make_masks``, or ``progress`` and ``alive`` for one round of several.
     """
     device = next(model.parameters()).device
     chosen = pruning_batch(
@@ -73,17 +81,35 @@ def cut(
         **batch.model_dump(),
     )
     settings = pruner.model_dump(exclude={"weights", "iterations"})
-    if batch.kind == "per_class" and batch.draws > 1 and uses_data(pruner.score):
-        # The score sums gradients over the draws, so it must know where one ends.
-        settings["score_options"] = {**pruner.score_options, "draws": batch.draws}
+    if batch.kind == "per_class" and batch.draws > 1:
+        # A score that sums gradients over the draws must know where one ends.
+        draws = {"draws": batch.draws}
+        if uses_data(pruner.score):
+            settings["score_options"] = {**pruner.score_options, **draws}
+        if pruner.allocation in SCORES and uses_data(pruner.allocation):
+            settings["allocation_options"] = {**pruner.allocation_options, **draws}
     return make_masks(
         model,
         tuple(tensor.to(device) for tensor in chosen),
         sparsities=sparsities,
         generator=generator(seed, "score"),
         **settings,
-        **round_,
+        **more,
     )
+
+
+def _edit(
+    check: Check, seed: int, options: Mapping[str, Any]
+) -> Callable[[Tensors], Tensors] | None:
+    """What a check makes of scores; None where it leaves them alone."""
+    if "scores" not in check.edits:
+        return None
+
+    def edit(scores: Tensors) -> Tensors:
+        # The same draws at every call, so that no mask depends on what else is cut.
+        return check.scores(scores, generator(seed, "check", check.name, "scores"), **options)
+
+    return edit
 
 
 def write_masks(

@@ -13,11 +13,19 @@ from jackpot.files.tensors import load_mask, save_tensors
 from jackpot.fingerprints import code_of
 from jackpot.models import load_weights, model_with_state, prunable
 from jackpot.models.initial import initial_weights
-from jackpot.pruning.masks import layer_counts, validate
+from jackpot.pruning.masks import validate
 from jackpot.randomness import generator
 from jackpot.settings import Training
 from jackpot.training.engine import Outcome, cpu_state, train
-from jackpot.training.results import Cell, Job, digests, load_splits, placed, write_results
+from jackpot.training.results import (
+    Cell,
+    Job,
+    digests,
+    layers_of,
+    load_splits,
+    placed,
+    write_results,
+)
 from jackpot.training.resume import ResumeFile
 
 # Taken at import, so that it is of the code that runs even if a file is edited meanwhile.
@@ -71,6 +79,7 @@ def retrain(
         **(check_options or {}),
     )
     model.load_state_dict(ticket.weights)
+    train_data = None
     model = placed(model, settings, device)
     if metadata.get("diverged") or about_mask.get("diverged"):
         # What is made from a training that diverged has diverged: its number would say nothing.
@@ -93,7 +102,8 @@ def retrain(
     if keep_weights:
         header = {"model": metadata["model"], "fingerprint": fingerprint}
         save_tensors(Path(out) / "weights.safetensors", final, header)
-    return write_results(out, job, outcome, layer_counts(ticket.mask), final)
+    layers = layers_of(model, ticket.mask, train_data)
+    return write_results(out, job, outcome, layers, final)
 
 
 def spoiled(check: Check, ticket: Ticket, seed: int, **options: Any) -> Ticket:

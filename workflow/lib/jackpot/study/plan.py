@@ -12,13 +12,14 @@ from functools import cached_property
 from typing import Any
 
 from jackpot.architectures import MODELS
+from jackpot.checks import JOIN
 from jackpot.cli import command_options
 from jackpot.data.folders import refuse_changed_folder
 from jackpot.data.kinds import KINDS
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed
 from jackpot.fingerprints import code_of, digest, recorded
-from jackpot.pruning.allocation import ALLOCATIONS, GLOBAL
+from jackpot.pruning.allocation import code_of_allocation
 from jackpot.pruning.scores import SCORES
 from jackpot.registry import is_own
 from jackpot.study.config import Config
@@ -188,8 +189,19 @@ class Plan:
         )
 
     def prune(self, dataset: str, model: str, pruner: str, data: str, seed: int | str) -> Job:
-        """Score once and cut at every sparsity of the study."""
+        """Score once and cut at every sparsity of the study.
+
+        ``data`` is a version of the dataset, and after a plus the check that edits the scores:
+        ``clean+inverted``.
+        """
         cell = (dataset, model, pruner, data, int(seed))
+        seen, _, name = data.partition(JOIN)
+        check = self.study.check_of(name) if name else None
+        edit = {}
+        if check:
+            own = self.study.own_checks(check)
+            chosen = _check_options(self.study.check_options.get(name, {}))
+            edit = {"check": name, "own_checks": own, **chosen}
         sparsities = [f"{s:g}" for s in self.study.sparsities]
         return self._once(
             ("prune", *cell),
@@ -197,11 +209,19 @@ class Plan:
                 "prune",
                 tuple(self.mask(*cell, sparsity) for sparsity in sparsities),
                 inputs={
-                    "data": self._data(dataset, data),
-                    "weights": self._scored(dataset, model, pruner, data, seed),
+                    "data": self._data(dataset, seen),
+                    "weights": self._scored(dataset, model, pruner, seen, seed),
                 },
-                options={**self._pruner(dataset, model, pruner, seed), "sparsities": sparsities},
-                code=(code_of("jackpot.stages.prune"), *self._method(pruner)),
+                options={
+                    **self._pruner(dataset, model, pruner, seed),
+                    **edit,
+                    "sparsities": sparsities,
+                },
+                code=(
+                    code_of("jackpot.stages.prune"),
+                    *self._method(pruner),
+                    *([check.code] if check else []),
+                ),
             ),
         )
 
@@ -257,6 +277,9 @@ class Plan:
         names = {"ticket": ticket, "check": check, "sparsity": sparsity}
         found = self.study.check_of(check)
         # What a data check did is in the mask and the weights already.
+        # A check of scores has been in the mask since it was cut.
+        ranked = found.editor("scores")
+        seen = f"{data}{JOIN}{ranked.name}" if ranked else data
         edits = [part for part in found.parts if {"mask", "weights"} & {*part.edits}]
         options = {}
         for part in edits:
@@ -269,7 +292,7 @@ class Plan:
                 inputs={
                     "clean": self._data(dataset, "clean"),
                     "weights": self._start(*cell, data, seed),
-                    "mask": self._mask(dataset, network, settings.pruner, data, seed, sparsity),
+                    "mask": self._mask(dataset, network, settings.pruner, seen, seed, sparsity),
                 },
                 options={
                     **self._cell(dataset, model, seed, names),
@@ -322,9 +345,7 @@ class Plan:
 
     def _method(self, pruner: str) -> tuple[str, ...]:
         settings = self.study.all_pruners[pruner]
-        is_global = settings.allocation == GLOBAL
-        allocation = GLOBAL if is_global else ALLOCATIONS.code(settings.allocation)
-        return SCORES.code(settings.score), allocation
+        return SCORES.code(settings.score), code_of_allocation(settings.allocation)
 
     def _pruner(self, dataset: str, model: str, pruner: str, seed: int | str) -> dict[str, Any]:
         settings = self.study.all_pruners[pruner].model_dump(exclude={"weights", "iterations"})

@@ -12,13 +12,25 @@ PRUNERS: dict[str, Pruner] = {
     "snip": Pruner(score="snip"),
     "grasp": Pruner(score="grasp"),
     "synflow": Pruner(score="synflow", rounds=100),
+    # de Jorge et al. 2021: 60 rounds are those of their README's commands.
+    "snip_iterative": Pruner(score="snip", rounds=60),
+    "force": Pruner(score="force", rounds=60),
+    # Wang et al. 2023: 20 rounds of 5 draws of weights, as in their script for CIFAR-10.
+    "ntk_sap": Pruner(score="ntk_sap", score_options={"repeats": 5}, rounds=20),
+    "magnitude_initial": Pruner(score="magnitude"),
     "magnitude": Pruner(score="magnitude", weights="trained"),
     "hybrid": Pruner(score="magnitude", allocation="smart", weights="trained"),
-    # su2020's ablations of the smart ratios, and Erdos-Renyi-Kernel.
+    # su2020's ablations of the smart ratios, Erdos-Renyi-Kernel, Gadhikar et al. 2023, and SNIP's
+    # counts at random positions.
     **{
         f"random_{name}": Pruner(score="random", allocation=name)
-        for name in ("uniform", "linear", "cubic", "ascending", "erk")
+        for name in ("uniform", "linear", "cubic", "ascending", "erk", "balanced", "pyramidal")
     },
+    "random_snip": Pruner(score="random", allocation="snip"),
+    # Liu et al. 2022, "The Unreasonable Effectiveness of Random Pruning", section 3.2.
+    "random_erk_plus": Pruner(
+        score="random", allocation="erk", allocation_options={"classifier_density": 1.0}
+    ),
     # Options of mlrc2020's random tickets: the last layer left dense, and whole filters.
     "random_dense_classifier": Pruner(
         score="random", allocation="smart", allocation_options={"classifier_density": 1.0}
@@ -55,9 +67,15 @@ def applies(check: Check, ticket: Ticket, pruner: Pruner | None) -> bool:
     """
     if pruner is None:
         return not check.edits
+    if "scores" in check.edits and pruner.iterations > 1:
+        # Training comes between the cuts: there is no one ranking to spoil.
+        return False
     if "data" not in check.edits or pretrains(ticket, pruner):
         return True
-    return uses_data(pruner.score) and not check.pretraining_only
+    sees_data = uses_data(pruner.score) or (
+        pruner.allocation in SCORES and uses_data(pruner.allocation)
+    )
+    return sees_data and not check.pretraining_only
 
 
 def applicable_checks(

@@ -13,8 +13,10 @@ from jackpot.data.files import load_data
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import sha256_of_file, write_sealed, write_text
-from jackpot.files.tensors import Tensors, sha256_of_tensors
+from jackpot.files.tensors import Mask, Tensors, sha256_of_tensors
 from jackpot.models.trial import lay_out
+from jackpot.pruning.connectivity import effective_counts
+from jackpot.pruning.masks import layer_counts
 from jackpot.settings import Training
 from jackpot.training.batches import DeviceImages, to_device
 from jackpot.training.device import device_name, versions
@@ -114,17 +116,45 @@ def digests(**files: str | Path) -> dict[str, str]:
     return {name: sha256_of_file(path) for name, path in files.items()}
 
 
+@dataclass(frozen=True)
+class Layer:
+    """What a mask leaves of a layer.
+
+    Attributes:
+        effective: weights on a path from input to output; None where nobody counted.
+    """
+
+    name: str
+    total: int
+    kept: int
+    effective: int | None
+
+
+def layers_of(model: torch.nn.Module, mask: Mask, images: DeviceImages | None) -> list[Layer]:
+    """Every prunable layer under a mask, in its order.
+
+    Args:
+        images: what the model sees; None if it is not trained, and paths are not counted.
+    """
+    effective: list[int | None] = [None] * len(mask)
+    if images is not None:
+        _, height, width, channels = images.images.shape
+        effective = effective_counts(model, mask, (channels, height, width))
+    counts = zip(layer_counts(mask), effective, strict=True)
+    return [Layer(*layer, number) for layer, number in counts]
+
+
 def write_results(
     out: str | Path,
     job: Job,
     outcome: Outcome,
-    layers: list[tuple[str, int, int]],
+    layers: list[Layer],
     final: Tensors,
 ) -> str:
     """Write ``history.csv`` and then ``metrics.json``, which is what says that a run is done.
 
     Args:
-        layers: name, total and kept weights of every prunable layer.
+        layers: every prunable layer.
         final: the last weights, whose hash is recorded.
 
     Returns:
@@ -139,14 +169,15 @@ def write_results(
 
     last = outcome.history[-1] if outcome.history else {}
     accuracies = [row["test_accuracy"] for row in outcome.history if row["test_loss"] is not None]
+    total, effective = sum(layer.total for layer in layers), [layer.effective for layer in layers]
     metrics = {
         **vars(cell),
         # A diverged run has no accuracy: the number it shows is that of broken weights.
         "test_accuracy": None if outcome.diverged else last["test_accuracy"],
         "test_loss": None if outcome.diverged else last["test_loss"],
         "best_test_accuracy": max(accuracies, default=None),
-        "density": sum(kept for *_, kept in layers) / sum(total for _, total, _ in layers),
-        "collapsed": any(kept == 0 for _, _, kept in layers),
+        "density": sum(layer.kept for layer in layers) / total,
+        "collapsed": any(layer.kept == 0 for layer in layers),
         "diverged": outcome.diverged,
         "epochs": len(outcome.history),
         "seconds": round(outcome.seconds, 3),
@@ -154,7 +185,7 @@ def write_results(
         "device": device_name(job.device),
         "precision": job.settings.precision,
         "weights_sha256": sha256_of_tensors(final),
-        "layers": [{"name": n, "total": total, "kept": kept} for n, total, kept in layers],
+        "layers": [vars(layer) for layer in layers],
         "fingerprints": {
             "run": job.fingerprint,
             # Not part of what the run is: another cell of the study may change.
@@ -169,6 +200,8 @@ def write_results(
         "started": job.started.isoformat(timespec="seconds"),
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
+        # Weights that no path from input to output can use count as removed; None: not counted.
+        "effective_density": None if None in effective else sum(effective) / total,
     }
     write_sealed(Path(out) / "metrics.json", metrics)
     accuracy = metrics["test_accuracy"]

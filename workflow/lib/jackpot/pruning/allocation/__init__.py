@@ -2,9 +2,9 @@
 
 Every allocation is ``allocate(layer_sizes, density, *, shapes, family, **options) -> list[int]``:
 counts that sum to ``round(density * total)`` and fit their layers; ``shapes`` and ``family`` are
-given to one that has them. ``global`` is the one valid
-name without a file: it has no counts of its own, but takes the top scores over all layers
-(``jackpot.pruning.masks.keep_top``). Nothing here imports torch.
+given to one that has them. ``global`` has no file and no counts of its own, but takes the top
+scores over all layers (``jackpot.pruning.masks.keep_top``). The name of a built-in score stands for
+its counts: as many in each layer as it leaves under ``global``. Nothing here imports torch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from typing import Any
 
 from jackpot.errors import JackpotError
 from jackpot.pruning.counts import density_of
+from jackpot.pruning.scores import SCORES
 from jackpot.registry import Registry
 
 GLOBAL = "global"
@@ -23,7 +24,7 @@ ALLOCATIONS = Registry(
     takes=("layer_sizes", "density"),
     offered=("shapes",),
     defaults=("family",),
-    without_file=(GLOBAL,),
+    without_file=(GLOBAL, *SCORES.names()),
     page="docs/extending/allocation.md",
 )
 
@@ -40,9 +41,16 @@ def check_allocation(name: str, options: Sequence[str] = ()) -> None:
         ValueError: says what is missing or wrong, and what is allowed.
     """
     if name != GLOBAL:
-        ALLOCATIONS.check(name, options)
+        (SCORES if name in SCORES else ALLOCATIONS).check(name, options)
     elif options:
         raise ValueError(f"allocation global has no option {', '.join(sorted(options))}")
+
+
+def code_of_allocation(name: str) -> str:
+    """Fingerprint of what decides the counts."""
+    if name == GLOBAL:
+        return GLOBAL
+    return (SCORES if name in SCORES else ALLOCATIONS).code(name)
 
 
 def allocate(

@@ -71,6 +71,23 @@ def proportional(
     return shares
 
 
+def filled(sizes: Sequence[int], weights: Sequence[int], budget: int) -> list[Fraction]:
+    """Shares ``min(size, scale * weight)`` that sum to ``budget``."""
+    whole: set[int] = set()
+    while True:
+        open_layers = [i for i in range(len(sizes)) if i not in whole]
+        left = budget - sum(sizes[i] for i in whole)
+        total = sum(weights[i] for i in open_layers)
+        scale = Fraction(left, total) if open_layers else Fraction(0)
+        # Making a layer whole only raises the scale, so none ever has to be reopened.
+        full = {i for i in open_layers if scale * weights[i] > sizes[i]}
+        if not full:
+            return [
+                Fraction(sizes[i]) if i in whole else scale * weights[i] for i in range(len(sizes))
+            ]
+        whole |= full
+
+
 def by_ratio(
     layer_sizes: Sequence[int],
     density: float,

@@ -1,9 +1,8 @@
 """Erdős-Rényi-Kernel (Evci et al. 2020, "Rigging the lottery", section 3 and appendix A)."""
 
 from collections.abc import Sequence
-from fractions import Fraction
 
-from jackpot.pruning.allocation._shares import allocate_exactly
+from jackpot.pruning.allocation._shares import allocate_exactly, filled
 
 
 def erk(
@@ -24,28 +23,13 @@ def erk(
         shapes: shape of every weight: (out, in, height, width) or (out, in).
         family: unused.
         classifier_density: None, as published, treats the classifier like every other layer;
-            otherwise as for ``smart``.
+            1.0 is ERK+ (Liu et al. 2022, "The Unreasonable Effectiveness of Random Pruning",
+            section 3.2); otherwise as for ``smart``.
     """
 
-    def share(sizes: Sequence[int], budget: int) -> list[Fraction]:
-        return _solve(sizes, [sum(shape) for shape in shapes[: len(sizes)]], budget)
-
-    return allocate_exactly(layer_sizes, density, classifier_density, share)
-
-
-def _solve(sizes: Sequence[int], dimensions: Sequence[int], budget: int) -> list[Fraction]:
-    """Shares ``min(size, scale * dimensions)`` that sum to ``budget``."""
-    whole: set[int] = set()
-    while True:
-        open_layers = [i for i in range(len(sizes)) if i not in whole]
-        left = budget - sum(sizes[i] for i in whole)
-        total = sum(dimensions[i] for i in open_layers)
-        scale = Fraction(left, total) if open_layers else Fraction(0)
-        # Making a layer whole only raises the scale, so none ever has to be reopened.
-        full = {i for i in open_layers if scale * dimensions[i] > sizes[i]}
-        if not full:
-            return [
-                Fraction(sizes[i]) if i in whole else scale * dimensions[i]
-                for i in range(len(sizes))
-            ]
-        whole |= full
+    return allocate_exactly(
+        layer_sizes,
+        density,
+        classifier_density,
+        lambda sizes, budget: filled(sizes, [sum(shape) for shape in shapes[: len(sizes)]], budget),
+    )

@@ -4,6 +4,10 @@ Every score is ``score(model, data, generator, **options) -> dict[str, Tensor]``
 prunable weight, higher = keep, in ``named_parameters()`` order. ``data`` is an ``(images, labels)``
 pair, already chosen and normalised. The caller's model is untouched. Each file says in a literal
 ``USES_DATA`` whether its values depend on the data; a file that says nothing is taken to use it.
+
+In rounds a score is asked again for the network with the pruned weights at 0. One that has an
+argument ``alive`` gets the dense network and the mask of what earlier rounds left (None at first).
+``REVIVES = True`` says that pruned weights are ranked too, and may come back.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ SCORES = Registry(
     Path(__file__).parent,
     "score",
     takes=("model", "data", "generator"),
-    offered=("inplace",),
+    offered=("inplace", "alive"),
     page="docs/extending/score.md",
 )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from jackpot.errors import JackpotError
 from jackpot.models import prunable
@@ -59,6 +60,21 @@ def summed(totals: list[torch.Tensor] | None, more: tuple[torch.Tensor, ...]) ->
     """Add detached gradients onto running totals (None at the start)."""
     more = [gradient.detach() for gradient in more]
     return more if totals is None else [a + b for a, b in zip(totals, more, strict=True)]
+
+
+def loss_gradients(network: nn.Module, data: Batch, draws: int) -> list[torch.Tensor]:
+    """dL/dw of the prunable weights, L the cross-entropy, summed over the draws.
+
+    Args:
+        network: a ``scoring_copy`` in train mode.
+    """
+    weights = list(prunable(network).values())
+    totals = None
+    with plain_arithmetic(network):
+        for images, labels in split_draws(network, data, draws):
+            loss = F.cross_entropy(network(images), labels)
+            totals = summed(totals, torch.autograd.grad(loss, weights))
+    return totals
 
 
 def named(model: nn.Module, values: list[torch.Tensor]) -> dict[str, torch.Tensor]:

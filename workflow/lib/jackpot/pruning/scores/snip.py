@@ -2,17 +2,9 @@
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from jackpot.models import prunable
-from jackpot.pruning.scores._copy import (
-    Batch,
-    named,
-    plain_arithmetic,
-    scoring_copy,
-    split_draws,
-    summed,
-)
+from jackpot.pruning.scores._copy import Batch, loss_gradients, named, scoring_copy
 
 USES_DATA = True
 
@@ -45,10 +37,6 @@ def snip(
         for weight in weights:
             fresh = nn.init.xavier_normal_(torch.empty(weight.shape), generator=generator)
             weight.data.copy_(fresh)
-    totals = None
-    with plain_arithmetic(network):
-        for images, labels in split_draws(network, data, draws):
-            loss = F.cross_entropy(network(images), labels)
-            totals = summed(totals, torch.autograd.grad(loss, weights))
-    scores = [(w.detach() * g).abs() for w, g in zip(weights, totals, strict=True)]
+    gradients = loss_gradients(network, data, draws)
+    scores = [(w.detach() * g).abs() for w, g in zip(weights, gradients, strict=True)]
     return named(network, scores)

@@ -1,0 +1,94 @@
+"""A study that goes from look to look by itself, through the real Snakemake."""
+
+import json
+import re
+
+import pandas as pd
+import pytest
+
+from jackpot.analysis.claims import going_on
+from jackpot.analysis.design import Design
+from jackpot.study import Plan, load_config, load_study
+from tests.support.snake import Clone
+
+pytestmark = pytest.mark.workflow
+
+LOOKS = [2, 3, 4]
+STUDY = {
+    "experiments": [{"tickets": ["snip"], "checks": ["rearranged"], "sparsities": [0.5, 0.8]}],
+    # With two seeds nothing is decided at this level; with three, what differs little is.
+    "statistics": {"margin": 60, "alpha": 0.002, "looks": LOOKS},
+    "training": {"epochs": 3, "crop_padding": 1, "flip": False},
+}
+CELL = ["dataset", "model", "ticket", "check", "sparsity"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One call, from nothing to the last look."""
+    clone = Clone(tmp_path_factory.mktemp("looks"), study=STUDY)
+    clone.said = clone.make("report.html", cores=2)
+    return clone
+
+
+def plan_of(clone):
+    path = str(clone.folder / "study.yaml")
+    config = load_config({"study": path, "results_dir": str(clone.results)}, "the test")
+    return Plan(load_study(path), config)
+
+
+def looks_of(clone):
+    return [json.loads(p.read_text()) for p in sorted((clone.root / "looks").iterdir())]
+
+
+def test_one_call_makes_every_look(finished):
+    """Each cell has the seeds that an independent replay of the looks gives it."""
+    runs, plan = pd.read_csv(finished.root / "runs.csv"), plan_of(finished)
+    design, n = (
+        Design(**plan.design()),
+        dict.fromkeys({r.cell for r in plan.study.runs()}, LOOKS[0]),
+    )
+    made = looks_of(finished)
+    for look, file in enumerate(made, 1):
+        counted = [row.seed < n[tuple(row[name] for name in CELL)] for _, row in runs.iterrows()]
+        more = going_on(runs[counted], design) if look < len(LOOKS) else set()
+        assert file["look"] == look
+        assert {tuple(cell) for cell in file["going_on"]} == more
+        if look < len(LOOKS):
+            n |= dict.fromkeys(more, LOOKS[look])
+    assert not made[-1]["going_on"], "it went on to the end"
+    assert runs.groupby(CELL).size().to_dict() == n
+    assert len(made) > 1, "two seeds cannot decide at this level"
+    assert finished.said.count(": look 1 of 3, 2 seeds a cell; 4 of 4 cells are open") == 1
+
+
+def test_the_page_tells_of_the_looks(finished):
+    assert "Looks" in (finished.root / "report.html").read_text()
+    table = pd.read_csv(finished.root / "verdicts.csv")
+    assert set(table["looks"]) == {3} and table["look"].max() == len(looks_of(finished))
+
+
+def test_nothing_is_left_to_do(finished):
+    before = finished.digests()
+    status, text = finished.snakemake("report.html")
+    assert status == 0 and "Nothing to be done" in text
+    assert finished.digests() == before
+
+
+def test_a_lost_look_is_made_again(finished):
+    """The same decision, and no training."""
+    before = finished.digests()
+    lost = next((finished.root / "looks").glob("look1-*"))
+    lost.unlink()
+    said = finished.make("report.html")
+    assert finished.digests() == before
+    assert "Job" in said and not re.search(r"^Job \d+: (retrain|prune|pretrain)", said, re.M)
+
+
+def test_a_dry_run_lists_the_next_look(finished, tmp_path):
+    """Another margin is another design: its first look has all its runs and decides anew."""
+    study = {**STUDY, "statistics": {**STUDY["statistics"], "margin": 61}}
+    other = Clone(tmp_path / "other", study=study, results=finished.results)
+    said = other.make("report.html", options=["-n"])
+    assert "look 1 of 3, 2 seeds a cell" in said and "Later looks can ask for 8 more runs" in said
+    assert not re.search(r"^Job \d+: (retrain|prune|pretrain)", said, re.M), "all runs are there"
