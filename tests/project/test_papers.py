@@ -203,7 +203,7 @@ def test_pixels_are_permuted_as_each_of_their_programs_does(studies):
     seen = {}
     for ticket in ("snip", "grasp"):
         job = plan.retrain("cifar10", "vgg19", ticket, "corrupted_data", "0.98", "0")
-        assert "scope" not in job.options
+        assert job.options.get("scope") is None
         data = job.inputs["mask"].job.inputs["data"]
         seen[ticket] = Path(data.path).stem
         assert data.job.options["check"] == "corrupted_data"
