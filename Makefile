@@ -15,8 +15,9 @@ READY := $(VENV)/.ready
 run: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) $(ARGS)
 
+# A third worker on two cores: Slurm's tests wait for most of their minutes.
 test: $(READY)
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(READY)
 	$(VENV)/bin/python benchmarks/bench.py $(ARGS)

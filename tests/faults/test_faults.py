@@ -157,10 +157,11 @@ def test_a_damaged_result_is_named_and_the_others_stay(tmp_path, study, warm, fi
     assert before == {p: p.read_bytes() for p in before}
 
 
-def judge(warm, runs):
+def judge(warm, clone, runs):
     """Statistics of a runs.csv; nothing may be written of one that is refused."""
     out = runs.with_name("verdicts.csv")
-    status, text = run("verdicts", "--runs", runs, "--out", out, environment=warm)
+    files = ["--runs", runs, "--out", out, "--study", clone.folder / "study.yaml"]
+    status, text = run("verdicts", *files, environment=warm)
     assert out.exists() == (status == 0)
     return status, text
 
@@ -170,7 +171,7 @@ def test_a_half_written_table_is_not_judged(tmp_path, study, warm, damage):
     runs = tmp_path / "runs.csv"
     shutil.copy(study.root / "runs.csv", runs)
     damage(runs)
-    status, text = judge(warm, runs)
+    status, text = judge(warm, study, runs)
     assert status == 1 and text.startswith(f"error: {runs}: damaged")
 
 
@@ -179,6 +180,7 @@ def test_altered_words_about_the_study_are_not_printed(tmp_path, study, warm):
     shutil.copy(study.root / about.name, about)
     about.write_text(about.read_text().replace('"digits"', '"cifar10"', 1))
     files = ["--runs", study.root / "runs.csv", "--about", about, "--out", tmp_path / "report.html"]
+    files += ["--study", study.folder / "study.yaml"]
     status, text = run("report", *files, environment=warm)
     assert status == 1 and text.startswith(f"error: {about}: damaged") and "altered" in text
 

@@ -70,7 +70,8 @@ class Clone:
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in ("Snakefile", "workflow", "profiles", "envs"):
             (self.folder / name).symlink_to(ROOT / name)
-        (self.folder / "study.yaml").write_text(yaml.safe_dump({**STUDY, **(study or {})}))
+        self.study = study or {}
+        (self.folder / "study.yaml").write_text(yaml.safe_dump({**STUDY, **self.study}))
         self.results = Path(results or self.folder / "results")
         values = yaml.safe_load((ROOT / "config.yaml").read_text())
         values |= {"study": "study.yaml", "results_dir": str(self.results)}

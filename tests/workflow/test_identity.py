@@ -1,12 +1,12 @@
 """What a result was made from is what decides it: the user's own files, data and settings."""
 
 import json
+import shutil
 
 import pytest
 import torch
 import yaml
 from PIL import Image
-from safetensors import safe_open
 
 from tests.support.snake import Clone
 
@@ -142,22 +142,6 @@ def test_a_folder_that_changed_is_taken_in_after_a_question(tmp_path):
     assert "Nothing to be done" in clone.make(result)
 
 
-def test_weights_that_are_asked_for_are_kept_of_every_run(tmp_path):
-    experiments = [{"tickets": ["dense", "snip"], "sparsities": [0.8], "seeds": [0]}]
-    clone = Clone(
-        tmp_path / "kept",
-        study={"experiments": experiments},
-        keep_weights=True,
-        keep_intermediate=False,
-    )
-    clone.make("runs.csv", cores=2)
-    for ticket, sparsity in (("dense", "0"), ("snip", "0.8")):
-        with safe_open(
-            clone.root / clone.run_of(ticket, sparsity=sparsity) / "weights.safetensors", "pt"
-        ) as file:
-            assert len(list(file.keys())) > 5
-
-
 def test_by_hand_the_sparsity_is_that_of_the_mask(small_study, tmp_path):
     root = small_study.root
     status, text = small_study.script(
@@ -171,14 +155,11 @@ def test_by_hand_the_sparsity_is_that_of_the_mask(small_study, tmp_path):
     assert json.loads((tmp_path / "metrics.json").read_text())["sparsity"] == 0.8
 
 
-def test_figures_beside_another_target_leaves_nothing_out(tmp_path):
-    study = {"experiments": [{"tickets": ["dense", "snip"], "sparsities": [0.8], "seeds": [0]}]}
-    clone = Clone(tmp_path / "both", study=study)
-    clone.make("runs.csv", cores=2)
+def test_figures_beside_another_target_leaves_nothing_out(small_study, tmp_path):
+    shutil.copytree(small_study.results, tmp_path / "results")
+    clone = Clone(tmp_path / "both", results=tmp_path / "results", study=small_study.study)
     (clone.root / clone.run_of("snip") / "metrics.json").unlink()
-    command = clone.start(options=["-n", "all", "figures"])
-    text, _ = command.communicate(timeout=120)
+    text = clone.make(options=["-n", "all", "figures"])
     assert "retrain" in text and "collect" in text
-    command = clone.start(options=["-n", "figures"])
-    text, _ = command.communicate(timeout=120)
+    text = clone.make(options=["-n", "figures"])
     assert "retrain" not in text and "draw" in text

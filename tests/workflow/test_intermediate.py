@@ -1,6 +1,7 @@
-"""A study may keep no masks and weights."""
+"""A study may keep no masks and starting weights, and yet the trained weights of every run."""
 
 import pytest
+from safetensors import safe_open
 
 from tests.support.snake import Clone
 
@@ -14,12 +15,22 @@ STUDY = {
 
 
 def test_masks_and_weights_go_and_nothing_is_left_to_do(tmp_path):
-    clone = Clone(tmp_path / "spare", study=STUDY, keep_intermediate=False)
+    clone = Clone(tmp_path / "spare", study=STUDY, keep_intermediate=False, keep_weights=True)
     clone.make(cores=2)
     results = clone.digests()
     assert (clone.root / "report.html").exists()
-    left = sorted(path for path in results if path.endswith(".safetensors"))
     # Data are kept: they are few, and every run's input.
-    assert left == ["data/digits/clean.safetensors", "data/digits/corrupted_data.safetensors"]
+    data = [f"data/digits/{name}.safetensors" for name in ("clean", "corrupted_data")]
+    runs = [
+        clone.run_of("dense", sparsity="0"),
+        clone.run_of("snip"),
+        clone.run_of("snip", "corrupted_data"),
+        clone.run_of("weight_rewinding"),
+    ]
+    kept = [f"{run}/weights.safetensors" for run in runs]
+    assert {path for path in results if path.endswith(".safetensors")} == {*data, *kept}
+    for path in kept:
+        with safe_open(clone.root / path, "pt") as file:
+            assert len(list(file.keys())) > 5
     assert "Nothing to be done" in clone.make(cores=2)
     assert clone.digests() == results

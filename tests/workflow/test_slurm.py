@@ -127,8 +127,11 @@ def reference(cluster, tmp_path_factory):
     """The undisturbed study."""
     head = Head(cluster, tmp_path_factory.mktemp("reference"))
     head.start(*TOGETHER)
-    head.finish()
-    return head
+    try:
+        head.finish()
+        yield head
+    finally:
+        head.stop()
 
 
 @pytest.fixture

@@ -216,16 +216,6 @@ def test_a_partial_study_reports_what_is_missing(project, tmp_path):
     assert f"snakemake --cores 1 {CELL}" in page
 
 
-def test_warm_and_ordinary_processes_give_the_same_bits(project, tmp_path):
-    folder = copy_project(tmp_path)
-    snakemake(folder, CELL, "--config", "warm_processes=false")
-    one, two = (json.loads((f / CELL).read_text()) for f in (project, folder))
-    assert one["weights_sha256"] == two["weights_sha256"]
-    for fingerprints in (one["fingerprints"], two["fingerprints"]):
-        fingerprints.pop("history")  # which holds seconds
-    assert one["fingerprints"] == two["fingerprints"]
-
-
 @pytest.mark.parametrize(
     ("study", "config", "expected"),
     [
