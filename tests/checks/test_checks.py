@@ -1,15 +1,17 @@
 """Each check spoils one ingredient, all of it, and nothing else."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jackpot.checks import CHECKS, version_of_data
+from jackpot.checks import CHECKS, Ticket, version_of_data
 from jackpot.errors import JackpotError
 from jackpot.models import build_model, prunable
+from jackpot.models.initial import initial_weights
 from jackpot.pruning.masks import attach, keep_top, layer_counts
 from jackpot.randomness import generator
 
@@ -247,6 +249,22 @@ def test_reinitialized_weights_are_fresh_and_have_the_initial_distribution():
     widest = fresh["features.25.weight"]
     assert widest.shape == (128, 128, 3, 3)
     assert float(widest.std()) == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.05)
+
+
+def test_reinitialized_weights_are_drawn_as_the_networks_own_were():
+    description = {"name": "vgg11", "width": 16}
+    state, first = build_model(**description).state_dict(), "features.0.weight"
+    check = CHECKS["reinitialized"]
+    plain = check.weights(state, {}, generator(0))[first]
+    drawn = {}
+    for initial in ("fan_out", "fan_in"):
+        fresh = partial(initial_weights, {**description, "initial": initial})
+        drawn[initial] = check.weights(state, {}, generator(0), fresh=fresh)[first]
+        mixed = check.ticket(Ticket({}, state), generator(1), generator(0), fresh=fresh)
+        assert torch.equal(mixed.weights[first], drawn[initial])
+    # 16 filters on 3 channels: sqrt(2 / (9 * 3)) in place of sqrt(2 / (9 * 16)).
+    torch.testing.assert_close(drawn["fan_in"], drawn["fan_out"] * (16 / 3) ** 0.5)
+    assert torch.equal(plain, drawn["fan_out"])
 
 
 def test_inverted_turns_every_order_round():

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from jackpot.errors import JackpotError
 from jackpot.models import build_model, prunable
-from jackpot.models.initial import initial_state
+from jackpot.models.initial import INITIAL, initial_state, initial_weights
 from jackpot.randomness import generator
 
 
@@ -72,6 +73,124 @@ def test_unknown_models_are_refused_by_name(name):
 def test_unknown_options_are_refused():
     with pytest.raises(JackpotError, match="depth_multiplier"):
         build_model("vgg11", depth_multiplier=2)
+
+
+def shapes(model):
+    return {name: tuple(p.shape) for name, p in model.named_parameters()}
+
+
+def test_options_change_what_they_name_and_nothing_else():
+    plain = shapes(build_model("vgg11", width=4))
+    norm = {n for n in plain if n.startswith("features") and len(plain[n]) == 1}
+    assert len(norm) == 2 * 8
+    for options, lost, gained in (
+        ({"affine": True, "bias": False}, set(), 0),
+        ({"affine": False}, norm, 0),
+        ({"bias": True}, set(), 8),
+    ):
+        other = shapes(build_model("vgg11", width=4, **options))
+        assert set(plain) - set(other) == lost, options
+        more = set(other) - set(plain)
+        assert len(more) == gained and all(name.endswith(".bias") for name in more), options
+        assert all(other[name] == plain[name] for name in set(plain) & set(other))
+
+
+def test_without_affine_every_filter_keeps_zero_mean_and_unit_variance():
+    model = build_model("vgg5", width=4, affine=False).train()
+    seen = []
+    # The second one, after convolution, BatchNorm, ReLU, pooling, convolution. A copy: the ReLU
+    # after it works in place.
+    norm = model.features[5]
+    assert isinstance(norm, torch.nn.BatchNorm2d)
+    norm.register_forward_hook(lambda *call: seen.append(call[2].clone()))
+    model(torch.randn(16, 3, 8, 8, generator=generator(0, "x")))
+    torch.testing.assert_close(seen[0].mean((0, 2, 3)), torch.zeros(8), atol=1e-5, rtol=0)
+    torch.testing.assert_close(seen[0].std((0, 2, 3)), torch.ones(8), atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_filter_without_weights_gets_no_gradient_through_its_bias(affine):
+    """A dead filter stays dead in both forms: BatchNorm's bias starts where ReLU has no slope."""
+    model = build_model("vgg5", width=4, affine=affine).train()
+    model.load_state_dict(initial_state(model.state_dict(), generator(0, "i")))
+    model.features[4].weight.data[3] = 0
+    images = torch.randn(16, 3, 8, 8, generator=generator(0, "x"))
+    F.cross_entropy(model(images), torch.arange(16) % 10).backward()
+    norm = model.features[5]
+    if affine:
+        assert norm.bias.grad[3] == norm.weight.grad[3] == 0
+        assert (norm.bias.grad != 0).sum() == 7
+    assert not model.features[4].weight.grad[3].any()
+    assert not model.features[8].weight.grad[:, 3].any()
+
+
+def test_batch_norm_cancels_the_biases_of_convolutions():
+    draws = generator(0, "bias")
+    model = build_model("vgg5", width=4, bias=True).train()
+    images = torch.randn(16, 3, 8, 8, generator=draws)
+    before = model(images)
+    for layer in model.features:
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.bias.data = torch.randn(layer.bias.shape, generator=draws)
+    torch.testing.assert_close(model(images), before, atol=1e-4, rtol=1e-4)
+
+
+def test_bottleneck_resnet56_is_the_one_of_su2020():
+    """Counted from their text: 9 blocks of three layers a stage, 32, 64 and 128 channels, x 4."""
+    expected, channels = 3 * 32 * 9, 32
+    for planes in (32, 64, 128):
+        for _ in range(9):
+            expected += channels * planes + 9 * planes**2 + planes * 4 * planes
+            if channels != 4 * planes:
+                expected += channels * 4 * planes
+            channels = 4 * planes
+    expected += channels * 10
+    with torch.device("meta"):
+        model = build_model("resnet56", width=32, bottleneck=True)
+        basic = build_model("resnet56", width=32)
+    assert total(model) == expected
+    # 1 + 27 * 3 + 3 shortcuts + 1; the basic one has 1 + 27 * 2 + 2 + 1.
+    assert (len(prunable(model)), len(prunable(basic))) == (86, 58)
+    assert total(basic) != expected
+    strides = [m.stride for m in model.modules() if getattr(m, "kernel_size", 0) == (3, 3)]
+    assert [n for n, stride in enumerate(strides) if stride == (2, 2)] == [10, 19]
+    # Theirs lists a block's shortcut after its convolutions: the order that ratios go by.
+    order = [n.removeprefix("blocks.0.") for n in prunable(model) if n.startswith("blocks.0.")]
+    assert order == [f"conv{i}.weight" for i in (1, 2, 3)] + ["shortcut.0.weight"]
+    small = build_model("resnet8", width=3, bottleneck=True)
+    assert small(torch.zeros(2, 3, 8, 8)).shape == (2, 10)
+
+
+def test_fan_in_draws_by_the_input_channels():
+    """su2020's VGG against ours: 4.6 times the standard deviation at the first layer of VGG19."""
+    state = build_model("vgg19", width=16).state_dict()
+    wide, narrow = (initial_state(state, generator(2, "i"), f) for f in ("fan_in", "fan_out"))
+    ratios = {}
+    for name, tensor in state.items():
+        if tensor.dim() == 4:
+            out, channels = tensor.shape[:2]
+            std = (2 / (9 * channels)) ** 0.5
+            assert wide[name].std() == pytest.approx(std, rel=5 / (2 * tensor.numel()) ** 0.5)
+            ratios[name] = float(wide[name].std() / narrow[name].std())
+            assert ratios[name] == pytest.approx((out / channels) ** 0.5, rel=1e-5)
+        else:
+            assert torch.equal(wide[name], narrow[name])
+    # At width 16 the first ratio is sqrt(16 / 3); at 64 it is sqrt(64 / 3) = 4.62.
+    changed = sorted((round(r, 2) for r in ratios.values() if r > 1.01), reverse=True)
+    assert changed == [2.31, 1.41, 1.41, 1.41]
+
+
+def test_initial_weights_are_drawn_as_a_description_says():
+    plain = {"name": "vgg5", "width": 4}
+    drawn = {
+        initial: initial_weights({**plain, **given}, generator(0))["features.0.weight"]
+        for initial, given in (("", {}), *((i, {"initial": i}) for i in INITIAL))
+    }
+    assert torch.equal(drawn[""], drawn["fan_out"])
+    # 4 filters on 3 channels.
+    torch.testing.assert_close(drawn["fan_in"], drawn["fan_out"] * (4 / 3) ** 0.5)
+    with pytest.raises(JackpotError, match=r"fan_mid.*Allowed: fan_out, fan_in"):
+        initial_weights({**plain, "initial": "fan_mid"}, generator(0))
 
 
 def test_initial_values_have_the_stated_distribution():

@@ -122,6 +122,70 @@ def test_rewinding_and_epochs_are_theirs(studies):
         assert settings.epochs == 300
 
 
+def plan_of(study):
+    return Plan(study, load_config({}))
+
+
+def initialised(plan, dataset, model, ticket):
+    """What is drawn for a run: the options of the job at the root of its weights."""
+    job = plan.retrain(dataset, model, ticket, "none", "0.98", "0").inputs["weights"].job
+    while job.rule != "initialise":
+        job = job.inputs["weights"].job
+    return {k: v for k, v in job.options.items() if k in ("initial", "options")}
+
+
+def test_vgg19_has_affine_batch_norm_where_theirs_has(studies):
+    """mlrc2020: S/models/vgg.py has affine=False; GraSP/ and random_tickets/ have not."""
+    study = studies["mlrc2020"]
+    plan, plain = plan_of(study), {"options": {"affine": False}}
+    for run in study.runs():
+        if run.ticket == "dense":
+            continue
+        drawn = initialised(plan, run.dataset, run.model, run.ticket)
+        ours = run.ticket == "grasp" or run.ticket.startswith("random")
+        assert drawn == (plain if run.model == "vgg19" and not ours else {}), run
+    dense = plan.dense("cifar10", "vgg19", "dense", "none", 0, 2020).inputs["metrics"].job
+    assert dense.inputs["weights"].job.options["options"] == {"affine": False}
+    assert {run.model for run in study.runs()} == {"vgg19", "resnet32"}
+
+
+def test_networks_of_su2020_are_theirs(studies):
+    """models/vgg.py: fan-in and biases; models/resnet.py: bottlenecks from depth 54 on."""
+    plan = plan_of(studies["su2020"])
+    for model in studies["su2020"].models:
+        theirs = {"initial": "fan_in", "options": {"bias": True}} if model.startswith("vgg") else {}
+        if model == "resnet56":
+            theirs = {"options": {"bottleneck": True}}
+        assert initialised(plan, "cifar10", model, "random") == theirs
+    plan = plan_of(studies["grasp2020"])
+    assert initialised(plan, "cifar10", "vgg19", "grasp") == {}
+
+
+def test_rates_and_rewound_weights_are_theirs(studies):
+    theirs, papers = studies["mlrc2020"], studies["su2020"]
+    assert theirs.training.missed_milestones == "preset"
+    assert papers.training.missed_milestones == "multiply"
+    assert studies["grasp2020"].training.missed_milestones is None
+    for ticket in ("weight_rewinding", "hybrid_weight_rewinding"):
+        job = plan_of(theirs).retrain("cifar10", "vgg19", ticket, "none", "0.98", "2020")
+        assert job.inputs["weights"].path.endswith("/epoch41.safetensors")
+        assert job.options["first_epoch"] == 40
+    job = plan_of(papers).retrain("cifar10", "vgg19", "weight_rewinding", "none", "0.98", "0")
+    assert job.inputs["weights"].path.endswith("/epoch40.safetensors")
+
+
+def test_the_readme_of_su2020_has_its_cells(studies):
+    found = cells(studies["su2020"])
+    for model in ("resnet32", "vgg19"):
+        assert ("cifar10", model, "lottery", "shuffled_weights", 0.98) in found
+        assert ("cifar10", model, "hybrid_from_start", "none", 0.98) in found
+    job = plan_of(studies["su2020"]).retrain(
+        "cifar10", "resnet32", "hybrid_from_start", "none", "0.98", "0"
+    )
+    assert (job.options["first_epoch"], job.options["retrain_epochs"]) == (0, 160)
+    assert job.inputs["weights"].path.endswith("/trained.safetensors")
+
+
 def test_variants_are_theirs(studies):
     theirs, papers = studies["mlrc2020"].all_pruners, studies["su2020"].all_pruners
     for name in ("random", "hybrid", "random_structured", "random_dense_classifier"):
@@ -139,7 +203,7 @@ def test_pixels_are_permuted_as_each_of_their_programs_does(studies):
     seen = {}
     for ticket in ("snip", "grasp"):
         job = plan.retrain("cifar10", "vgg19", ticket, "corrupted_data", "0.98", "0")
-        assert "scope" not in job.options
+        assert job.options.get("scope") is None
         data = job.inputs["mask"].job.inputs["data"]
         seen[ticket] = Path(data.path).stem
         assert data.job.options["check"] == "corrupted_data"

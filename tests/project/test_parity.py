@@ -86,6 +86,7 @@ def files(tmp_path_factory, warm):
         "TRAINED": out / "trained.safetensors",
         "MASK": out / "sparsity0.6.safetensors",
         "RUNS": folder / "runs.csv",
+        "STUDY": ROOT / "studies" / "digits.yaml",
         "SOURCE": folder / "data" / "digits" / "source.json",
     }
     make_study().runs.to_csv(known["RUNS"], index=False)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from jackpot.errors import JackpotError
 from jackpot.models import build_model, prunable
 from jackpot.models.initial import initial_state
+from jackpot.pruning.masks import keep_top
 from jackpot.pruning.scores import SCORES
 from jackpot.randomness import generator
 
@@ -233,6 +234,20 @@ def test_grasp_can_redraw_the_classifier_in_its_copy_only():
     draws = torch.randn(3, 6, generator=generator(0, "g")) * (2 / (6 + 3)) ** 0.5
     by_hand.classifier.weight.data = draws
     assert close(flat(redrawn), flat(SCORES["grasp"](by_hand, data, generator(0))).double())
+
+
+def test_grasp_of_the_same_draw_twice_is_four_times_that_of_one():
+    """mlrc2020's second draw of corrupted data is its first: twice the gradient, twice H."""
+    model, (images, labels) = tiny(), batch(12)
+    once = SCORES["grasp"](model, (images, labels), generator(0))
+    twice = (images.repeat(2, 1, 1, 1), labels.repeat(2))
+    scores = SCORES["grasp"](model, twice, generator(0), draws=2)
+    torch.testing.assert_close(flat(scores), 4 * flat(once))
+    assert all(torch.equal(a, b) for a, b in zip(*map(halved, (scores, once)), strict=True))
+
+
+def halved(scores):
+    return keep_top(scores, 0.5).values()
 
 
 def test_grasp_needs_two_images_a_draw():

@@ -8,7 +8,7 @@ import pytest
 
 from jackpot.checks import CHECKS
 from jackpot.errors import JackpotError
-from jackpot.study import load_config, load_study
+from jackpot.study import Plan, load_config, load_study
 from jackpot.study.tickets import PRUNERS, TICKETS, applicable_checks
 from tests.support import ROOT
 from tests.support.studies import SMALL, written
@@ -197,6 +197,94 @@ def test_overrides_apply_in_order_and_only_where_they_match(tmp_path):
     assert study.rewind_epoch_of("digits", "vgg5", "hybrid") == 2
     assert study.retrain_epochs_of("digits", "vgg5", "hybrid") == 7
     assert study.retrain_epochs_of("digits", "vgg5", "snip") == 4
+
+
+def test_a_model_can_stand_in_for_another_in_some_cells(tmp_path):
+    models = {"vgg5": {"width": 2}, "plain": {"architecture": "vgg5", "options": {"affine": False}}}
+    experiments = [
+        {
+            "models": ["vgg5"],
+            "tickets": ["dense", "snip", "random", "weight_rewinding"],
+            "sparsities": [0.5],
+            "seeds": [0],
+        }
+    ]
+    override = {"when": {"model": "vgg5", "ticket": ["dense", "snip"]}, "network": "plain"}
+    changes = {"models": models, "experiments": experiments}
+    study = load_study(written(tmp_path, overrides=[override], **changes))
+    assert {r.model for r in study.runs()} == {"vgg5"}
+    plan = Plan(study, load_config({}))
+    parts = {}
+    for run in study.runs():
+        job = plan.job_of(run)
+        assert "/runs/digits/vgg5/" in job.outputs[0]
+        own = [f.path for name, f in job.inputs.items() if name != "clean"]
+        parts[run.ticket] = {re.search(r"/(?:masks|weights)/digits/(\w+)/", p)[1] for p in own}
+    plain, own = {"plain"}, {"vgg5"}
+    assert parts == {"dense": plain, "snip": plain, "random": own, "weight_rewinding": own}
+    assert plan.initialise("digits", "plain", 0).options["options"] == {"affine": False}
+    assert "options" not in plan.initialise("digits", "vgg5", 0).options
+    without = Plan(load_study(written(tmp_path, **changes)), load_config({}))
+    changed = {
+        r.ticket
+        for r in study.runs()
+        if plan.job_of(r).fingerprint != without.job_of(r).fingerprint
+    }
+    assert changed == {"dense", "snip"}
+    text = message(tmp_path, overrides=[{"network": "vgg6"}])
+    assert "overrides[0].network: model 'vgg6' does not exist. Allowed: vgg5" in text
+    text = message(tmp_path, overrides=[{"when": {"pruner": "snip"}, "network": "vgg5"}])
+    assert "use `when: {ticket: ...}`" in text
+
+
+def test_weights_can_be_rewound_to_another_epoch_than_the_schedule(tmp_path):
+    experiments = [{"tickets": ["weight_rewinding"], "sparsities": [0.5], "seeds": [0]}]
+    jobs = {}
+    for after in (None, 2):
+        changes = {"rewind_weights_epoch": after} if after else {}
+        study = load_study(written(tmp_path, experiments=experiments, rewind_epoch=1, **changes))
+        plan = Plan(study, load_config({}))
+        (run,) = {r for r in study.runs() if r.check == "none"}
+        jobs[after] = plan.job_of(run)
+        epoch = after or 1
+        assert jobs[after].inputs["weights"].path.endswith(f"/epoch{epoch}.safetensors")
+        assert jobs[after].options["first_epoch"] == 1
+        assert jobs[after].inputs["weights"].job.options["snapshots"] == [epoch]
+    assert jobs[None].fingerprint != jobs[2].fingerprint
+    text = message(tmp_path, experiments=experiments, rewind_weights_epoch=5)
+    assert "rewind_weights_epoch: 5 is after the end of pretraining" in text and "0 to 4" in text
+    overrides = [{"when": {"ticket": "weight_rewinding"}, "rewind_weights_epoch": 4}]
+    study = load_study(written(tmp_path, experiments=experiments, overrides=overrides))
+    assert study.rewind_weights_epoch_of("digits", "vgg5", "weight_rewinding") == 4
+    assert study.rewind_epochs == [4]
+
+
+def test_options_at_their_defaults_are_not_passed(tmp_path):
+    """So that what an option is called, or that there is one, moves no result."""
+    options = {"affine": True, "bias": False}
+    model = {"width": 2, "initial": "fan_out", "options": options}
+    prints = set()
+    for given in ({"width": 2}, model):
+        plan = Plan(load_study(written(tmp_path, models={"vgg5": given})), load_config({}))
+        job = plan.initialise("digits", "vgg5", 0)
+        assert set(job.options) == {"architecture", "width", "seed", "arithmetic"}
+        prints.add(job.fingerprint)
+    assert len(prints) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (
+            {"options": {"bottleneck": True}},
+            "vgg5: architecture 'vgg5' has no option bottleneck; it has: width, affine, bias",
+        ),
+        ({"initial": "fan_mid"}, "'own', 'fan_out' or 'fan_in'"),
+        ({"options": {"affine": "no"}}, "affine is true or false, not 'no'"),
+    ],
+)
+def test_options_of_models_are_checked(tmp_path, model, expected):
+    assert expected in message(tmp_path, models={"vgg5": model})
 
 
 def test_fifty_mutated_studies_end_in_a_message_each(tmp_path):

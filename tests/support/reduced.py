@@ -30,13 +30,15 @@ def reduced(name, folder, **changes):
     small = {"vgg": ("vgg5", 3), "res": ("resnet8", 3)}
     for model in study["models"]:
         architecture, width = small[model[:3]]
-        study["models"][model] = {"architecture": architecture, "width": width}
+        study["models"][model] |= {"architecture": architecture, "width": width}
     study["training"] |= {"epochs": 1, "crop_padding": 1}
     for override in study["overrides"]:
         for key in ("pretraining", "retraining"):
             override.get(key, {}).pop("epochs", None)
     if "rewind_epoch" in study:
         study["rewind_epoch"] = 0
+    if "rewind_weights_epoch" in study:
+        study["rewind_weights_epoch"] = 1
     if "retrain_epochs" in study:
         study["retrain_epochs"] = 1
     path = folder / f"{name}.yaml"

@@ -15,7 +15,7 @@ def run() -> None:
         help=f"{', '.join(architecture_names())}, or your own file.py:function",
     )
     add_settings(parser, Model, without=("architecture", "options"))
-    add_mapping(parser, "--options", "keyword arguments of your own model's function")
+    add_mapping(parser, "--options", "keyword arguments of the network, e.g. VGG's affine=false")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fingerprint", default="", help="given by Snakemake, stored in the file")
     add_arithmetic(parser)

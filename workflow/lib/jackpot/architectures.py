@@ -4,7 +4,7 @@ import ast
 from functools import cache
 from pathlib import Path
 
-from jackpot.registry import Registry, literal, parsed
+from jackpot.registry import Registry, is_own, literal, parsed
 
 _FOLDER = Path(__file__).parent / "models"
 
@@ -69,6 +69,11 @@ MODELS = _Models(
     offered=("depth",),
     page="docs/extending/model.md",
 )
+
+
+def initial_by_default(name: str) -> str:
+    """How a network's initial weights are drawn where nothing says how."""
+    return "own" if is_own(name) else "fan_out"
 
 
 def architecture_names() -> list[str]:

@@ -16,7 +16,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -35,6 +35,7 @@ class Signature:
         keywords: names of those that are keywords only.
         required: names of all that have no default.
         any_positional, any_keyword: whether it has ``*args`` and ``**kwargs``.
+        defaults: name -> default, of those whose default is a constant.
     """
 
     positional: tuple[str, ...]
@@ -42,6 +43,7 @@ class Signature:
     required: tuple[str, ...]
     any_positional: bool
     any_keyword: bool
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, node: ast.FunctionDef, bound: int = 0) -> "Signature":
@@ -50,6 +52,9 @@ class Signature:
         positional = [arg.arg for arg in (*a.posonlyargs, *a.args)]
         required = positional[: len(positional) - len(a.defaults)]
         keywords = [arg.arg for arg in a.kwonlyargs]
+        last = positional[len(required) :]
+        written = dict(zip(last, a.defaults, strict=True))
+        written |= dict(zip(keywords, a.kw_defaults, strict=True))
         required = required[bound:] + [
             name for name, default in zip(keywords, a.kw_defaults, strict=True) if default is None
         ]
@@ -59,6 +64,7 @@ class Signature:
             tuple(required),
             a.vararg is not None,
             a.kwarg is not None,
+            {name: node.value for name, node in written.items() if isinstance(node, ast.Constant)},
         )
 
     def options(self, takes: int) -> tuple[str, ...]:
@@ -163,6 +169,9 @@ class Registry(Mapping[str, Any]):
     def check(self, name: str, options: Collection[str] = ()) -> None:
         """Refuse a name, or options of it, before anything runs.
 
+        Args:
+            options: names, or a mapping of names to values, which are then looked at as well.
+
         Raises:
             ValueError: says what is missing or wrong, and what is allowed.
         """
@@ -183,6 +192,11 @@ class Registry(Mapping[str, Any]):
                     f"{what} has no option {option}{_meant(option, known)}; "
                     f"it has: {', '.join(known) or 'none'}"
                 )
+        for option, value in options.items() if isinstance(options, Mapping) else ():
+            # A function of a user's may take more than its default shows.
+            switch = isinstance(signature.defaults.get(option), bool) and not is_own(name)
+            if switch and not isinstance(value, bool):
+                raise ValueError(f"{what}: {option} is true or false, not {value!r}")
         given = {*signature.positional[:takes], *self._offered, *self._defaults, *options}
         if lacking := [option for option in signature.required if option not in given]:
             raise ValueError(f"{what} needs the option {', '.join(lacking)}, which has no default")
@@ -192,6 +206,11 @@ class Registry(Mapping[str, Any]):
         signature = self.signature(name)
         found = signature.options(len(self._takes)) if signature else ()
         return [option for option in found if option not in self._offered]
+
+    def defaults(self, name: str) -> Mapping[str, Any]:
+        """Defaults of a method's options that are written as constants."""
+        signature = self.signature(name)
+        return signature.defaults if signature else {}
 
     def offered(self, name: str, **values: Any) -> dict[str, Any]:
         """Those of the keywords that a method has; imports it where only that can tell."""

@@ -51,13 +51,21 @@ class Training(Settings):
     momentum: float = Field(0.9, ge=0, lt=1, description="SGD momentum")
     nesterov: bool = Field(False, description="Nesterov's form of momentum")
     weight_decay: float = Field(1e-4, ge=0, description="L2 penalty on every parameter")
-    decay: Literal["step", "linear"] = Field(
-        "step", description="step: times `factor` at each milestone; linear: down to zero"
+    decay: Literal["step", "linear", "linear_to_zero"] = Field(
+        "step",
+        description="step: times `factor` at each milestone; linear: towards zero, which comes "
+        "after the last epoch; linear_to_zero: an epoch ahead of that, so the last epoch has it",
     )
     milestones: tuple[Share, ...] = Field(
         (0.5, 0.75), description="fractions of `epochs` at which step decay acts"
     )
     factor: float = Field(0.1, gt=0, le=1, description="what step decay multiplies with")
+    missed_milestones: Literal["multiply", "preset"] | None = Field(
+        None,
+        description="milestones before the epoch that was rewound to. By default they have acted. "
+        "Otherwise they never do, and the next one multiplies the rate by `factor` (su2020) or "
+        "sets the preset rate of its place (mlrc2020)",
+    )
     crop_padding: int = Field(
         4, ge=0, description="zero padding, in pixels, before a random crop to the old size"
     )

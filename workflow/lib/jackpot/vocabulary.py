@@ -91,7 +91,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     ),
     "random": ("random",),
     "partially_trained": ("weight_rewinding", "lr_rewinding"),
-    "hybrid": ("hybrid", "hybrid_weight_rewinding"),
+    "hybrid": ("hybrid", "hybrid_weight_rewinding", "hybrid_from_start"),
     "dense": ("dense",),
 }
 OTHERS = "others"

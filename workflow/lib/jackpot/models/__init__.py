@@ -42,9 +42,9 @@ def build_model(
         in_channels: channels of the input images.
         image_size: side of the images, or (height, width); None where a network takes any.
         initial: how ``jackpot.models.initial`` draws its weights; nothing here depends on it.
-        **options: ``width``, the channels of the first stage (VGG 64, ResNet 16), or the
-            function's own. VGG averages whatever map is left before the classifier: 2x2 of
-            CIFAR's images, 4x4 of Tiny-ImageNet's, as the released codes do.
+        **options: those of ``VGG``, ``ResNet`` or the function, e.g. ``width``. VGG averages
+            whatever map is left before the classifier: 2x2 of CIFAR's images, 4x4 of
+            Tiny-ImageNet's, as the released codes do.
 
     Returns:
         The network. What the constructor of a user's draws at random is always the same, and

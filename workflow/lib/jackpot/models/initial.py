@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from jackpot.architectures import initial_by_default
 from jackpot.errors import JackpotError
 from jackpot.files.tensors import Tensors
 from jackpot.models import build_model, construct_own, seeded
@@ -55,7 +56,7 @@ def initial_weights(description: Mapping[str, Any], draws: torch.Generator) -> T
         description: keyword arguments of ``build_model``, as stored beside weights.
     """
     own = is_own(description["name"])
-    initial = description.get("initial") or ("own" if own else "fan_out")
+    initial = description.get("initial") or initial_by_default(description["name"])
     if initial != "own":
         with torch.device("cpu" if own else "meta"):
             shapes = build_model(**description).state_dict()

@@ -1,8 +1,10 @@
 """VGG with BatchNorm and one linear classifier, for small images.
 
-Simonyan & Zisserman 2015, in the CIFAR form that GraSP, su2020 and mlrc2020 train: convolutions
-without bias, BatchNorm after each, no hidden linear layers. VGG5 and VGG7 are smaller members
-for 8x8 images, with fewer poolings.
+Simonyan & Zisserman 2015, in the CIFAR form that GraSP, su2020 and mlrc2020 train: BatchNorm after
+each convolution, no hidden linear layers. GraSP's has affine BatchNorm and no biases. su2020 gives
+the convolutions biases (which BatchNorm cancels), mlrc2020's SNIP and partially-trained code takes
+BatchNorm's weight and bias away. VGG5 and VGG7 are smaller members for 8x8 images, with fewer
+poolings.
 """
 
 import torch
@@ -23,7 +25,13 @@ LAYOUTS: dict[int, tuple[int | str, ...]] = {
 
 
 class VGG(nn.Module):
-    """``forward``: float (N, C, H, W) -> logits (N, num_classes)."""
+    """``forward``: float (N, C, H, W) -> logits (N, num_classes).
+
+    Args:
+        width: channels of the first stage.
+        affine: whether BatchNorm has a weight and a bias.
+        bias: whether convolutions have biases.
+    """
 
     family = "vgg"
 
@@ -35,6 +43,8 @@ class VGG(nn.Module):
         *,
         depth: int,
         width: int = 64,
+        affine: bool = True,
+        bias: bool = False,
     ):
         super().__init__()
         layers: list[nn.Module] = []
@@ -45,8 +55,8 @@ class VGG(nn.Module):
                 continue
             out = item * width
             layers += [
-                Conv2d(channels, out, 3, padding=1, bias=False),
-                nn.BatchNorm2d(out),
+                Conv2d(channels, out, 3, padding=1, bias=bias),
+                nn.BatchNorm2d(out, affine=affine),
                 nn.ReLU(inplace=True),
             ]
             channels = out

@@ -64,13 +64,13 @@ def _read_result(run: Run, path: Path) -> dict[str, Any]:
     missing = [key for key in (*RUN_COLUMNS, "layers", "versions") if key not in result]
     if missing:
         raise damaged(path, f"it lacks {', '.join(missing)}")
-    # A dense ticket of the user's own name is the pretraining, which calls itself dense.
+    # A dense row is its pretraining's, which calls itself dense, and its network by its own name.
     is_dense = run.sparsity == 0 and result["ticket"] == "dense"
-    expected = {**vars(run), "ticket": "dense"} if is_dense else vars(run)
-    wrong = [key for key in CELL if result[key] != expected[key]]
+    free = ("ticket", "model") if is_dense else ()
+    wrong = [key for key in CELL if key not in free and result[key] != getattr(run, key)]
     if wrong:
         raise damaged(path, f"it is another run's: its {wrong[0]} is {result[wrong[0]]}")
-    return {**result, "ticket": run.ticket}
+    return {**result, "ticket": run.ticket, "model": run.model}
 
 
 def _layers(runs: list[Run], results: list[dict[str, Any]]) -> pd.DataFrame:

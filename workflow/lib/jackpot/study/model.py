@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from jackpot.architectures import MODELS
+from jackpot.architectures import MODELS, initial_by_default
 from jackpot.checks import CHECKS, JOIN, Check, find_check
 from jackpot.data.kinds import KINDS
 from jackpot.pruning.scores import SCORES, uses_data
@@ -117,15 +117,27 @@ class Model(Settings):
     initial: Literal["own", "fan_out", "fan_in"] | None = Field(
         None,
         description="initial weights: own: the module's own, the default for your own models; "
-        "fan_out, fan_in: Kaiming-normal convolutions by this fan (default: fan_out)",
+        "fan_out, fan_in: Kaiming-normal convolutions by this fan (default: fan_out; su2020's VGG: "
+        "fan_in)",
     )
     options: dict[str, Any] | None = Field(
-        None, description="your own model: keyword arguments of its function"
+        None,
+        description="keyword arguments of your own model's function, or of a built-in network; "
+        "VGG: affine (of BatchNorm) and bias (of convolutions), ResNet: bottleneck (blocks)",
     )
 
-    def given(self) -> dict[str, Any]:
+    def given(self, architecture: str) -> dict[str, Any]:
         """Options of the network and of its initial weights that differ from the defaults."""
-        return self.model_dump(exclude={"architecture"}, exclude_defaults=True)
+        defaults = MODELS.defaults(architecture)
+        initial = None if self.initial == initial_by_default(architecture) else self.initial
+        # As written, since 1 is equal to 1.0 and to True.
+        options = {
+            name: value
+            for name, value in (self.options or {}).items()
+            if name not in defaults or repr(value) != repr(defaults[name])
+        }
+        given = {"width": self.width, "initial": initial, "options": options}
+        return {name: value for name, value in given.items() if value}
 
 
 class Experiment(Settings):
@@ -173,7 +185,15 @@ class Override(Settings):
     check_options: dict[str, dict[Literal["scope"], str]] = Field(
         {}, description="scopes of data checks, e.g. corrupted_data: {scope: rows}"
     )
+    network: str | None = Field(
+        None,
+        description="a model of the study that stands in for these cells' own; it is initialised, "
+        "pretrained and pruned under its own name",
+    )
     rewind_epoch: Annotated[int, Field(ge=0)] | None = Field(None, description="epoch to rewind to")
+    rewind_weights_epoch: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="epochs trained after which weights are those to rewind to"
+    )
     retrain_epochs: Annotated[int, Field(ge=1)] | None = Field(
         None, description="epochs after rewinding"
     )
@@ -188,8 +208,10 @@ class Override(Settings):
             )
         if (self.pruning_batch.model_fields_set or self.check_options) and self.when.ticket:
             raise ValueError("masks are shared by tickets: use `when: {pruner: ...}`, not ticket")
+        of_tickets = ("network", "rewind_epoch", "rewind_weights_epoch", "retrain_epochs")
         if self.when.pruner and (
-            self.retraining.model_fields_set or self.rewind_epoch or self.retrain_epochs
+            self.retraining.model_fields_set
+            or any(getattr(self, key) is not None for key in of_tickets)
         ):
             raise ValueError("retraining belongs to tickets: use `when: {ticket: ...}`")
         return self
@@ -243,6 +265,11 @@ class Study(Settings):
     rewind_epoch: Annotated[int, Field(ge=0)] = Field(
         0, description="epoch to which partially-trained tickets rewind"
     )
+    rewind_weights_epoch: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        description="epochs trained after which weights are those to rewind to, where they are not "
+        "those of the epoch that the schedule rewinds to; default: `rewind_epoch`",
+    )
     retrain_epochs: Annotated[int, Field(ge=1)] | None = Field(
         None, description="epochs after rewinding; default: the rest of the schedule"
     )
@@ -293,14 +320,12 @@ class Study(Settings):
     def _check_models(cls, models):
         for name, model in models.items():
             architecture = model.architecture or name
-            options = {**model.given(), **(model.options or {})}
-            initial = options.pop("initial", None)
-            options.pop("options", None)
+            width = {} if model.width is None else {"width": model.width}
             try:
-                MODELS.check(architecture, options)
+                MODELS.check(architecture, {**width, **(model.options or {})})
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
-            if initial == "own" and not is_own(architecture):
+            if model.initial == "own" and not is_own(architecture):
                 raise ValueError(f"{name}: initial: own is for models of your own")
         return models
 
@@ -324,6 +349,8 @@ class Study(Settings):
             for key, value in override.when.model_dump(exclude_none=True).items():
                 for name in [value] if isinstance(value, str) else value:
                     _one_of(f"overrides[{i}].when.{key}: {key}", name, known[key])
+            if override.network is not None:
+                _one_of(f"overrides[{i}].network: model", override.network, self.models)
             spoiling = {name: c for name, c in self.all_checks.items() if "data" in c.edits}
             check_scopes(override.check_options, spoiling, f"overrides[{i}].check_options: ")
         self._check_rewinding()
@@ -377,8 +404,15 @@ class Study(Settings):
     def _check_rewinding(self) -> None:
         for dataset, model, name in {(r.dataset, r.model, r.ticket) for r in self.runs()}:
             ticket = self.all_tickets[name]
-            epochs = self.pretraining_of(dataset, model).epochs
+            network = self.network_of(dataset, model, name)
+            epochs = self.pretraining_of(dataset, network).epochs
             epoch = self.rewind_epoch_of(dataset, model, name)
+            after = self.rewind_weights_epoch_of(dataset, model, name)
+            if ticket.weights == "rewound" and after > epochs:
+                raise ValueError(
+                    f"rewind_weights_epoch: {after} is after the end of pretraining; allowed for "
+                    f"{name} of {model} on {dataset}: 0 to {epochs}"
+                )
             if "rewound" in (ticket.weights, ticket.schedule) and epoch >= epochs:
                 raise ValueError(
                     f"rewind_epoch: {epoch} is not before the end of pretraining; allowed for "
@@ -391,7 +425,7 @@ class Study(Settings):
             if pruner is None:
                 continue
             score = self.all_pruners[pruner].score
-            batch = self.pruning_batch_of(dataset, model, pruner)
+            batch = self.pruning_batch_of(dataset, self.network_of(dataset, model, name), pruner)
             drawn = batch.kind == "per_class" and batch.draws > 1 and uses_data(score)
             try:
                 SCORES.check(score, ["draws"] if drawn else [])
@@ -521,9 +555,19 @@ class Study(Settings):
                 settings = settings.changed_by(getattr(override, key))
         return settings
 
+    def network_of(self, dataset: str, model: str, ticket: str) -> str:
+        """The model whose weights and masks a ticket is made of: its own, or a stand-in for it."""
+        return self._last_set("network", dataset, model, ticket) or model
+
     def rewind_epoch_of(self, dataset: str, model: str, ticket: str) -> int:
-        """The epoch to which a ticket rewinds."""
+        """The epoch to which a ticket's schedule rewinds."""
         return self._last_set("rewind_epoch", dataset, model, ticket)
+
+    def rewind_weights_epoch_of(self, dataset: str, model: str, ticket: str) -> int:
+        """After how many epochs of pretraining a ticket's rewound weights are taken."""
+        cell = (dataset, model, ticket)
+        given = self._last_set("rewind_weights_epoch", *cell)
+        return self.rewind_epoch_of(*cell) if given is None else given
 
     def retrain_epochs_of(self, dataset: str, model: str, ticket: str) -> int:
         """How many epochs a ticket is trained for."""
@@ -534,7 +578,7 @@ class Study(Settings):
         return given or max(1, epochs - self.rewind_epoch_of(dataset, model, ticket))
 
     def _last_set(self, key: str, dataset: str, model: str, ticket: str):
-        value = getattr(self, key)
+        value = getattr(self, key, None)
         for override in self.overrides:
             matches = override.when.matches(dataset=dataset, model=model, ticket=ticket)
             if matches and getattr(override, key) is not None:
@@ -551,7 +595,7 @@ class Study(Settings):
         """Every epoch whose weights some ticket starts from."""
         return sorted(
             {
-                self.rewind_epoch_of(r.dataset, r.model, r.ticket)
+                self.rewind_weights_epoch_of(r.dataset, r.model, r.ticket)
                 for r in self.runs()
                 if self.all_tickets[r.ticket].weights == "rewound"
             }

@@ -153,13 +153,13 @@ class Plan:
                 inputs={"data": self._data(dataset, "clean")},
                 options={
                     "architecture": architecture,
-                    **spec.given(),
+                    **spec.given(architecture),
                     "seed": int(seed),
                     "arithmetic": self.study.arithmetic,
                 },
                 code=(
                     code_of("jackpot.stages.initialise"),
-                    MODELS.code(spec.architecture or model),
+                    MODELS.code(architecture),
                 ),
             ),
         )
@@ -254,7 +254,8 @@ class Plan:
     def dense(self, dataset, model, ticket, check, sparsity, seed) -> Job:
         """The row of the dense network, which is that of its pretraining."""
         folder = self.run(dataset, model, ticket, check, f"{float(sparsity):g}", seed)
-        pretraining = self.pretrain(dataset, model, seed, "clean")
+        network = self.study.network_of(dataset, model, ticket)
+        pretraining = self.pretrain(dataset, network, seed, "clean")
         names = {"metrics": "metrics.json", "history": "history.csv"}
         if self.config.keep_weights:
             names["weights"] = "trained.safetensors"
@@ -270,7 +271,8 @@ class Plan:
         cell, sparsity = (dataset, model, ticket), f"{float(sparsity):g}"
         settings = self.study.all_tickets[ticket]
         rewound = settings.schedule == "rewound"
-        data = self.study.data_of(dataset, model, settings.pruner, check)
+        network = self.study.network_of(*cell)
+        data = self.study.data_of(dataset, network, settings.pruner, check)
         folder = self.run(*cell, check, sparsity, seed)
         names = {"ticket": ticket, "check": check, "sparsity": sparsity}
         found = self.study.check_of(check)
@@ -290,7 +292,7 @@ class Plan:
                 inputs={
                     "clean": self._data(dataset, "clean"),
                     "weights": self._start(*cell, data, seed),
-                    "mask": self._mask(dataset, model, settings.pruner, seen, seed, sparsity),
+                    "mask": self._mask(dataset, network, settings.pruner, seen, seed, sparsity),
                 },
                 options={
                     **self._cell(dataset, model, seed, names),
@@ -327,11 +329,12 @@ class Plan:
 
     def _start(self, dataset, model, ticket, data, seed) -> File:
         start = self.study.all_tickets[ticket].weights
+        network = self.study.network_of(dataset, model, ticket)
         if start == "initial":
-            return self._initial(dataset, model, seed)
-        epoch = self.study.rewind_epoch_of(dataset, model, ticket)
+            return self._initial(dataset, network, seed)
+        epoch = self.study.rewind_weights_epoch_of(dataset, model, ticket)
         name = "trained" if start == "trained" else f"epoch{epoch}"
-        return self.pretrain(dataset, model, seed, data).output(f"{name}.safetensors")
+        return self.pretrain(dataset, network, seed, data).output(f"{name}.safetensors")
 
     def _mask(self, dataset, model, pruner, data, seed, sparsity) -> File:
         if pruner in self.iterative_pruners():

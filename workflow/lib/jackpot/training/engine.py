@@ -76,7 +76,7 @@ def train(
         snapshots: epochs (number of epochs trained) whose state is wanted.
         resume: where to save, and to go on from.
     """
-    run = TrainingLoop(model, settings, mask, resume)
+    run = TrainingLoop(model, settings, mask, resume, first_epoch)
     run.start(snapshots)
     bar = tqdm(
         total=epochs, initial=run.epoch, desc="epochs", unit="epoch", mininterval=1, file=sys.stderr
@@ -103,8 +103,9 @@ class TrainingLoop:
     ``train`` is the way in; benchmarks time single epochs, evaluations and saves.
     """
 
-    def __init__(self, model, settings, mask, resume):
+    def __init__(self, model, settings, mask, resume, first_epoch=0):
         self.model, self.settings, self.resume = model, settings, resume
+        self.first_epoch = first_epoch
         self.parameters = dict(model.named_parameters())
         self.device = next(iter(self.parameters.values())).device
         self.optimizer = SGD(
@@ -133,7 +134,7 @@ class TrainingLoop:
     def train_epoch(self, data: DeviceImages, seed: int, epoch: int, stop: "_StopSignals") -> None:
         """One epoch, from ``self.step`` on; nothing here waits for the device."""
         self.part_started = time.monotonic()
-        lr = learning_rate(self.settings, epoch)
+        lr = learning_rate(self.settings, epoch, self.first_epoch)
         self.model.train()
         own = hasattr(self.model, "image_shape")
         for images, labels in training_batches(data, self.settings, seed, epoch, self.step):
@@ -170,7 +171,7 @@ class TrainingLoop:
         seconds = self._epoch_seconds()
         row = {
             "epoch": epoch + 1,
-            "lr": learning_rate(self.settings, epoch),
+            "lr": learning_rate(self.settings, epoch, self.first_epoch),
             "train_loss": _number(train_loss),
             "train_accuracy": 100 * self.correct.item() / images,
             "test_loss": _number(test_loss),
