@@ -106,7 +106,7 @@ def jobs(process, script):
     def is_job(member):
         words = member.cmdline()
         if os.getsid(member.pid) == process.pid:
-            return words[1:2] == [f"workflow/scripts/{script}.py"]
+            return words[1:2] and words[1].endswith(f"workflow/scripts/{script}.py")
         # A fork is called as its server is.
         parent = member.parent()
         return (
