@@ -37,7 +37,7 @@ def test_the_installed_version_is_one_that_was_tried():
     (tried,) = re.findall(r"Snakemake (\d+\.\d+\.\d+)", snakemake_internals.__doc__)
     assert tried in allowed
     for lock in (ROOT / "envs").glob("requirements-*.txt"):
-        assert f"\nsnakemake=={tried}\n" in lock.read_text()
+        assert f"\nsnakemake=={tried}" in lock.read_text()
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_the_installed_version_is_one_that_was_tried():
 def test_the_only_target(monkeypatch, tmp_path, words, target):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["snakemake", *words])
-    assert snakemake_internals.only_target() == target
+    assert snakemake_internals.targets() == ([target] if target else (["all", "figures"] if "figures" in words else []))
 
 
 def test_cells_of_a_cluster_job_go_on_after_a_failure(monkeypatch):
