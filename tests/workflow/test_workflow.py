@@ -48,7 +48,11 @@ def snakemake(folder, *arguments, check=True):
     """What a call of Snakemake in a copied project says."""
     environment = {**os.environ, "PYTHONPATH": str(folder / "workflow" / "lib")}
     options = ["--cores", 2, "--scheduler", "greedy", *arguments]
-    return (snake.succeed if check else snake.call)(folder, *options, environment=environment)
+    if check:
+        return snake.succeed(folder, *options, environment=environment)
+    status, text = snake.call(folder, *options, environment=environment)
+    assert status == 1, text
+    return text
 
 
 def planned(text):
@@ -79,7 +83,7 @@ def test_the_study_runs_to_its_report(project):
     assert len(runs) - 1 == 2 + 4 + 2 * 3 * 4
     assert runs[0] == (
         "study,dataset,model,ticket,check,sparsity,seed,test_accuracy,test_loss,"
-        "best_test_accuracy,density,collapsed,epochs,seconds,images_per_second,device,precision"
+        "best_test_accuracy,density,collapsed,epochs,seconds,images_per_second,device,precision,effective_density"
     )
     assert (
         (results / "verdicts.csv")
@@ -262,7 +266,10 @@ def test_a_score_of_ones_own_needs_one_file(tmp_path):
     (folder / "studies" / "small.yaml").write_text(yaml.safe_dump(study))
     snakemake(folder)
     checks = {p.name for p in (folder / "results/small/runs/digits/vgg5/inverse").iterdir()}
-    assert checks == {"none", "rearranged", "shuffled_weights", "reinitialized"}
+    assert checks == {
+        *("none", "rearranged", "inverted", "shuffled_weights", "reinitialized"),
+        *("redrawn_magnitudes", "redrawn_signs"),
+    }
     with open(folder / "mine.py", "a") as file:
         file.write("\nCHANGED = 1\n")
     jobs = planned(snakemake(folder, "-n"))
