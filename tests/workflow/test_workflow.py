@@ -209,7 +209,7 @@ def test_snakemakes_own_report_has_the_figures_and_their_captions(project, tmp_p
         "partially trained",
     ):
         assert words in page
-    assert "a panel per ticket, a line per check" in page
+    assert "a panel per ticket, a point per check" in page
 
 
 def test_a_partial_study_reports_what_is_missing(project, tmp_path):
@@ -217,14 +217,18 @@ def test_a_partial_study_reports_what_is_missing(project, tmp_path):
     shutil.rmtree((folder / CELL).parent)
     snakemake(folder, "--config", "partial=true")
     page = (folder / "results" / "small" / "report.html").read_text()
-    assert f"snakemake --cores 1 {CELL}" in page
+    assert re.search(rf"snakemake --cores [^<]* {CELL}", page)
 
 
 @pytest.mark.parametrize(
     ("study", "config", "expected"),
     [
         ({"sparsitys": 1}, [], r"small.yaml: unknown key 'sparsitys'"),
-        ({"datasets": {"digits": {"kind": "mnist"}}}, [], r"datasets.digits.kind: .*'digits'"),
+        (
+            {"datasets": {"digits": {"kind": "mnist"}}},
+            [],
+            r"datasets.digits: .*kind of dataset 'mnist' does not exist. Allowed: .*digits",
+        ),
         ({}, ["study=studies/none.yaml"], r"no such study. Studies there: .*digits.yaml"),
         ({}, ["thread=1"], r"unknown key 'thread'. Did you mean 'threads'"),
     ],
