@@ -221,7 +221,7 @@ def test_pixels_are_permuted_as_each_of_their_programs_does(studies):
     ("override", "expected"),
     [
         ({"shuffled_weights": {"scope": "layer"}}, r"check 'shuffled_weights' does not exist"),
-        ({"corrupted_data": {"scope": "cols"}}, r"Allowed: image, rows"),
+        ({"corrupted_data": {"scope": "cols"}}, r"known: image, rows"),
     ],
 )
 def test_overrides_of_scopes_are_checked(tmp_path, override, expected):

@@ -33,7 +33,7 @@ def test_runs_are_the_product_of_an_experiment():
         for model in e.models or study.models:
             for ticket in e.tickets:
                 for check, sparsity, seed in itertools.product(
-                    {"none", *e.checks}, e.sparsities, e.seeds
+                    {"none", *e.checks}, e.sparsities, e.seeds or study.seed_order
                 ):
                     cell = ("none", 0.0) if ticket == "dense" else (check, sparsity)
                     by_hand.add((model, ticket, *cell, seed))

@@ -59,7 +59,7 @@ def snakemake(study, images, folder, *arguments, cores=2, **config):
     }
     file = folder / f"{study.stem}-config.yaml"
     file.write_text(yaml.safe_dump(values))
-    options = ["-c", cores, "--quiet", "all", "--scheduler", "greedy", "--show-failed-logs"]
+    options = ["-c", cores, "--scheduler", "greedy", "--show-failed-logs"]
     # Without its notes on outputs: they would pile up in the working tree.
     options += ["--drop-metadata", "--configfile", file]
     return snake.succeed(ROOT, *options, *arguments)

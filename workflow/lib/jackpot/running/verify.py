@@ -76,6 +76,8 @@ def verify(plan: Plan, runs: list[Run], scratch: Path, *, cores: int) -> list[Co
     write_json(scratch / "config.json", config.model_dump(mode="json"))
     targets = [str(_metrics(again, run)) for run in runs]
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--quiet", "all"]
+    # Without a profile, of whose use Snakemake would tell however quiet it is to be.
+    command += ["--workflow-profile", "none", "--scheduler", "greedy"]
     command += ["--configfile", str(scratch / "config.json"), "--", *targets]
     if subprocess.run(command).returncode:
         raise JackpotError(

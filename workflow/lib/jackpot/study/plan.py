@@ -75,7 +75,7 @@ class Plan:
     # The jobs.
 
     def check_target(self, path: str) -> None:
-        """Refuse a file of a run that is not in the study.
+        """Refuse a file of a run that is not in the study; a check that it leaves out is welcome.
 
         Raises:
             JackpotError: naming the first part of its path that no run has, and what there is.
@@ -86,6 +86,8 @@ class Plan:
             return
         left = [run.path.split("/")[1:] for run in self.study.runs()]
         for place, (name, part) in enumerate(zip(names, asked, strict=False)):
+            if name == "check" and part in self.study.all_checks:
+                continue
             allowed = dict.fromkeys(parts[place] for parts in left)
             if part not in allowed:
                 value, *others = (text.removeprefix(name) for text in (part, *allowed))
