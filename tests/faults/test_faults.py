@@ -216,8 +216,8 @@ def test_an_archive_that_changed_since_it_was_fetched_is_refused(tmp_path, warm)
     assert status == 1 and str(archive) in text, "it never was an archive"
     cut(archive)
     status, text = run("prepare", "--source", source, "--out", out, environment=warm)
-    assert status == 1 and text.startswith(f"error: {archive}: has changed since")
-    assert f"Delete {source}" in text and not out.exists()
+    assert status == 1 and text.startswith(f"error: dataset x: {archive} has changed since")
+    assert "`version: " in text and "datasets.x" in text and not out.exists()
 
 
 def test_a_damaged_mask_is_mended_alone(tmp_path, study):

@@ -78,10 +78,12 @@ def train(
     """
     run = TrainingLoop(model, settings, mask, resume, first_epoch)
     run.start(snapshots)
-    bar = tqdm(
-        total=epochs, initial=run.epoch, desc="epochs", unit="epoch", mininterval=1, file=sys.stderr
-    )
-    with bar, _StopSignals(resume is not None) as stop:
+    shown = {"total": epochs, "initial": run.epoch, "desc": "epochs", "unit": "epoch"}
+    # The signals come first: whoever sees the bar may ask it to stop.
+    with (
+        _StopSignals(resume is not None) as stop,
+        tqdm(**shown, mininterval=1, file=sys.stderr) as bar,
+    ):
         while run.epoch < epochs and not run.outcome.diverged:
             epoch = first_epoch + run.epoch
             run.train_epoch(data, seed, epoch, stop)
