@@ -274,7 +274,7 @@ def test_a_dry_run_lists_every_cell_and_shared_work_once(studies, tmp_path):
     # Two models on two datasets, clean and half; initial weights of seeds 0 and 2020.
     count = {rule: int(number) for rule, number in re.findall(r"^(\w+) +(\d+)$", text, re.M)}
     assert (count["initialise"], count["pretrain"], count["dense"]) == (8, 8, 4)
-    assert (count["download"], count["prepare"], count["corrupt"]) == (2, 2, 6)
+    assert (count["download"], count["prepare"], count["corrupt"]) == (2, 2, 8)
     assert count["retrain"] == len(runs) - 4
 
 

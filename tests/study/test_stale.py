@@ -149,7 +149,7 @@ def test_verify_makes_cells_again_and_finds_the_one_that_was_altered(tmp_path, s
     write_sealed(path, metrics)
     status, text = clone.script("verify", "--sample", 9, "--sample-seed", 1, "--cores", 2)
     lines = text.splitlines()
-    assert status == 1 and lines[-1] == "2 of 3 cells are the same (--sample-seed 1)"
+    assert status == 1 and "2 of 3 cells are the same (--sample-seed 1)" in lines
     assert f"same       {clone.run_of('snip')}" in lines
     different = next(line for line in lines if line.startswith("different"))
     assert run in different and "test_accuracy" in different and "another machine" in different
