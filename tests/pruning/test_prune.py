@@ -1,4 +1,4 @@
-"""From a score and an allocation to masks, and the batch that a pruner sees."""
+"""From a score and an allocation to masks."""
 
 import copy
 import math
@@ -10,42 +10,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from jackpot.errors import JackpotError
-from jackpot.models import build_model, prunable
-from jackpot.models.initial import initial_state
+from jackpot.models import prunable
 from jackpot.pruning.allocation import ALLOCATIONS, smart_counts
-from jackpot.pruning.batch import pruning_batch
 from jackpot.pruning.masks import keep_counts, keep_top, layer_counts
-from jackpot.pruning.prune import make_masks
 from jackpot.pruning.scores import SCORES
 from jackpot.randomness import generator
-
-SPARSITIES = [0.0, 0.5, 0.9, 0.98]
-
-
-def network(name="resnet8", **options):
-    model = build_model(name, **{"width": 4, "in_channels": 1, **options})
-    model.load_state_dict(initial_state(model.state_dict(), generator(0, "init")))
-    return model
-
-
-def batch():
-    g = generator(0, "batch")
-    return torch.randn(20, 1, 8, 8, generator=g), torch.arange(20) % 10
-
-
-def masks_of(model, score="magnitude", allocation="global", sparsities=SPARSITIES, **options):
-    options.setdefault("generator", generator(0, "prune"))
-    return make_masks(
-        model, batch(), score=score, allocation=allocation, sparsities=sparsities, **options
-    )
-
-
-def flat(tensors):
-    return torch.cat([t.reshape(-1) for t in tensors.values()])
-
-
-def same(left, right):
-    return list(left) == list(right) and all(torch.equal(left[k], right[k]) for k in left)
+from tests.support.pruning import SPARSITIES, batch, flat, masks_of, negative, network, same
 
 
 @pytest.mark.parametrize("score", list(SCORES))
@@ -187,10 +157,6 @@ def test_ntk_sap_in_rounds_prunes_what_the_round_before_left():
     assert same(masks_of(model, "ntk_sap", sparsities=[0.8], rounds=3)[0.8], alive)
 
 
-def negative(scores):
-    return {name: -score for name, score in scores.items()}
-
-
 @pytest.mark.parametrize("allocation", ["global", "smart"])
 @pytest.mark.parametrize("score", ["magnitude", "snip", "grasp"])
 def test_inverted_scores_keep_the_lowest_and_every_layers_count(score, allocation):
@@ -218,17 +184,6 @@ def test_inverted_scores_in_rounds_end_with_the_counts_of_the_plain_rounds(score
         assert not same(found[sparsity], plain[sparsity])
     again = masks_of(model, score, sparsities=[0.5], rounds=4, edit=negative)
     assert same(again[0.5], found[0.5])
-
-
-def test_inverted_filters_are_those_of_smallest_l1_norm():
-    model = network(width=8)
-    options = {"sparsities": [0.5], "structured": True}
-    plain = masks_of(model, "magnitude", "uniform", **options)[0.5]
-    mask = masks_of(model, "magnitude", "uniform", edit=negative, **options)[0.5]
-    assert layer_counts(mask) == layer_counts(plain)
-    for name, weight in prunable(model).items():
-        norms, kept = weight.detach().abs().flatten(1).sum(1), mask[name].flatten(1).all(1)
-        assert kept.all() or norms[kept].max() < norms[~kept].min()
 
 
 @pytest.mark.parametrize("rounds", [1, 3])
@@ -312,37 +267,6 @@ def test_lottery_ticket_ranks_the_convolutions_together():
     assert kept.min() > pruned.max()
 
 
-@pytest.mark.parametrize("allocation", ["global", "smart", "uniform"])
-@pytest.mark.parametrize("score", ["magnitude", "random", "snip"])
-def test_structured_pruning_keeps_whole_filters(score, allocation):
-    model = network(width=8)
-    mask = masks_of(model, score, allocation, [0.5], structured=True)[0.5]
-    assert bool(mask["classifier.weight"].all())
-    for keep in mask.values():
-        assert torch.equal(keep.flatten(1).any(1), keep.flatten(1).all(1))
-    largest = max(w[0].numel() for w in prunable(model).values())
-    allowed = largest if allocation == "global" else largest * len(mask)
-    assert abs(int(flat(mask).sum()) - round(0.5 * len(flat(mask)))) <= allowed / 2
-
-
-def test_structured_magnitude_keeps_the_filters_of_largest_l1_norm():
-    model = network(width=8)
-    mask = masks_of(model, "magnitude", "uniform", [0.5], structured=True)[0.5]
-    for name, weight in prunable(model).items():
-        norms, kept = weight.detach().abs().flatten(1).sum(1), mask[name].flatten(1).all(1)
-        assert kept.all() or norms[kept].min() > norms[~kept].max()
-
-
-def test_structured_random_does_not_favour_large_filters():
-    model = network(width=16)
-    kept = 0.0
-    for seed in range(30):
-        g = generator(seed, "structured")
-        mask = masks_of(model, "random", "global", [0.5], structured=True, generator=g)[0.5]
-        kept = kept + torch.stack([m.flatten(1).all(1).float().mean() for m in mask.values()]) / 30
-    assert bool(((kept[:-1] - kept[:-1].mean()).abs() < 0.15).all())
-
-
 def test_a_users_score_and_allocation(tmp_path):
     (tmp_path / "mine.py").write_text(
         "def later(model, data, generator, *, sign=1):\n"
@@ -408,74 +332,3 @@ def test_a_network_without_a_family_has_no_vgg_rule():
     mask = masks_of(model, allocation="smart", sparsities=[0.5])[0.5]
     sizes = [w.numel() for w in prunable(model).values()]
     assert [kept for _, _, kept in layer_counts(mask)] == smart_counts(sizes, 0.5, "resnet")
-
-
-def pictures(per_class=15, classes=6):
-    g = generator(0, "pictures")
-    labels = torch.arange(classes).repeat(per_class)
-    labels = labels[torch.randperm(len(labels), generator=g)]
-    images = torch.randint(256, (len(labels), 3, 4, 5), generator=g, dtype=torch.uint8)
-    # A picture's first two values are its number, so that it can be told apart.
-    images[:, 0, 0, 0] = torch.arange(len(labels))
-    return images, labels
-
-
-MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
-
-
-def numbers(images):
-    return (images[:, 0, 0, 0] * STD[0] + MEAN[0]).mul(255).round().long()
-
-
-def test_batch_of_every_class_in_order():
-    images, labels = pictures()
-    found, classes = pruning_batch(
-        images, labels, MEAN, STD, generator(0), samples_per_class=4, draws=3
-    )
-    assert classes.tolist() == [c for _ in range(3) for c in range(6) for _ in range(4)]
-    assert torch.equal(labels[numbers(found)], classes)
-    draws = [set(part.tolist()) for part in numbers(found).split(24)]
-    assert all(len(draw) == 24 for draw in draws), "no picture twice in a draw"
-    assert draws[0] != draws[1] != draws[2]
-
-
-def test_batch_is_normalised_by_channel():
-    images, labels = pictures()
-    found, _ = pruning_batch(images, labels, MEAN, STD, generator(0), samples_per_class=2)
-    assert found.dtype == torch.float32 and found.shape == (12, 3, 4, 5)
-    for row, number in zip(found, numbers(found), strict=True):
-        for channel in range(3):
-            expected = (images[number, channel] / 255 - MEAN[channel]) / STD[channel]
-            assert torch.allclose(row[channel], expected, atol=1e-6)
-
-
-def test_shuffled_batch_is_without_replacement():
-    images, labels = pictures()
-    found, classes = pruning_batch(
-        images, labels, MEAN, STD, generator(0), kind="shuffled", size=50
-    )
-    assert len(numbers(found).unique()) == 50
-    assert torch.equal(labels[numbers(found)], classes)
-    assert classes.tolist() != sorted(classes.tolist())
-
-
-@pytest.mark.parametrize("options", [{"samples_per_class": 5}, {"kind": "shuffled", "size": 30}])
-def test_batches_are_keyed(options):
-    images, labels = pictures()
-
-    def draw(seed):
-        return pruning_batch(images, labels, MEAN, STD, generator(seed), **options)[0]
-
-    assert torch.equal(draw(0), draw(0)) and not torch.equal(draw(0), draw(1))
-
-
-def test_batches_that_cannot_be_drawn_are_refused():
-    images, labels = pictures()
-    with pytest.raises(JackpotError, match="class 0 has 15 images"):
-        pruning_batch(images, labels, MEAN, STD, generator(0), samples_per_class=16)
-    with pytest.raises(JackpotError, match="class 6 has 0 images"):
-        pruning_batch(images, labels, MEAN, STD, generator(0), classes=7)
-    with pytest.raises(JackpotError, match="too few"):
-        pruning_batch(images, labels, MEAN, STD, generator(0), kind="shuffled", size=91)
-    with pytest.raises(JackpotError, match="known: per_class, shuffled"):
-        pruning_batch(images, labels, MEAN, STD, generator(0), kind="stratified")

@@ -1,0 +1,24 @@
+"""Random scores."""
+
+import torch
+
+from jackpot.models import build_model
+from jackpot.pruning.scores import SCORES
+from jackpot.randomness import generator
+from tests.support.scores import flat
+
+
+def test_random_is_uniform_and_keyed():
+    model = build_model("vgg5", width=8)
+    scores = flat(SCORES["random"](model, None, generator(0, "r")))
+    assert torch.equal(scores, flat(SCORES["random"](model, None, generator(0, "r"))))
+    assert not torch.equal(scores, flat(SCORES["random"](model, None, generator(1, "r"))))
+    quantiles = scores.sort().values[:: len(scores) // 10][:10]
+    assert torch.allclose(quantiles, torch.arange(10) / 10, atol=0.03)
+
+
+def test_random_per_filter_draws_one_uniform_number_a_filter():
+    scores = SCORES["random"](build_model("vgg5", width=32), None, generator(0), per_filter=True)
+    sums = torch.cat([s.flatten(1).sum(1) for s in scores.values()])
+    assert all(bool((s.flatten(1).std(1) < 1e-9).all()) for s in scores.values())
+    assert torch.allclose(sums.sort().values[:: len(sums) // 5][:5], torch.arange(5) / 5, atol=0.1)
