@@ -25,6 +25,12 @@ PER_LAYER = [
 SPARSITIES = [0.4, 0.6, 0.8, 0.9, 0.95, 0.98]
 
 
+def counts_of(name, sizes, density, *, shapes=(), family="vgg", **options):
+    """What a function of allocation returns when it is given what it has parameters for."""
+    given = ALLOCATIONS.offered(name, shapes=shapes, family=family)
+    return ALLOCATIONS[name](sizes, density, **given, **options)
+
+
 def layers(name, classes=10, **options):
     with torch.device("meta"):
         weights = prunable(build_model(name, num_classes=classes, **options))
@@ -109,13 +115,13 @@ def test_smart_variants_and_families_differ():
     ],
 )
 def test_worked_examples(name, sizes, family, expected):
-    assert ALLOCATIONS[name](sizes, 0.5, family=family) == expected
+    assert counts_of(name, sizes, 0.5, family=family) == expected
 
 
 def test_classifier_density():
     sizes = [60, 100, 40]
-    assert ALLOCATIONS["uniform"](sizes, 0.5, family="vgg", classifier_density=None) == [30, 50, 20]
-    assert ALLOCATIONS["uniform"](sizes, 0.5, family="vgg", classifier_density=1.0)[-1] == 40
+    assert ALLOCATIONS["uniform"](sizes, 0.5, classifier_density=None) == [30, 50, 20]
+    assert ALLOCATIONS["uniform"](sizes, 0.5, classifier_density=1.0)[-1] == 40
     # 12 : 6 : 2 -> scale 100/1400.
     smart = ALLOCATIONS["smart"](sizes, 0.5, family="resnet", classifier_density=None)
     assert smart == [51, 43, 6]
@@ -136,7 +142,7 @@ def test_classifier_takes_what_full_layers_cannot_hold():
 def test_erk_follows_its_formula_and_fills_small_layers():
     sizes, shapes = layers("resnet20")
     for density in (0.02, 0.1, 0.5, 0.9):
-        counts = ALLOCATIONS["erk"](sizes, density, shapes=shapes, family="resnet")
+        counts = ALLOCATIONS["erk"](sizes, density, shapes=shapes)
         scale = [
             c / s / (sum(shape) / s)
             for c, s, shape in zip(counts, sizes, shapes, strict=True)
@@ -173,8 +179,8 @@ sizes_strategy = st.lists(st.integers(1, 5000), min_size=1, max_size=12)
 )
 def test_counts_are_exact_and_fit(name, sizes, density, family, classifier_density):
     shapes = [(size, 1) for size in sizes]
-    counts = ALLOCATIONS[name](
-        sizes, density, shapes=shapes, family=family, classifier_density=classifier_density
+    counts = counts_of(
+        name, sizes, density, shapes=shapes, family=family, classifier_density=classifier_density
     )
     assert sum(counts) == kept_count(density, sum(sizes))
     assert len(counts) == len(sizes)
@@ -196,7 +202,7 @@ def level(sizes, budget):
 def test_balanced_layers_keep_the_same_number_or_all(family, sparsity):
     sizes = NETWORKS[family]
     budget = round((1 - sparsity) * sum(sizes))
-    counts = ALLOCATIONS["balanced"](sizes, density_of(sparsity), family=family)
+    counts = ALLOCATIONS["balanced"](sizes, density_of(sparsity))
     assert sum(counts) == budget
     water = level(sizes, budget)
     assert max(abs(c - min(s, water)) for c, s in zip(counts, sizes, strict=True)) <= 1
@@ -210,26 +216,26 @@ def test_pyramidal_densities_are_powers_of_a_root_of_the_budget(family, sparsity
     budget = round((1 - sparsity) * sum(sizes))
     roots = np.roots([*sizes[::-1], -budget])
     (root,) = [float(r.real) for r in roots if abs(r.imag) < 1e-9 and 0 < r.real < 1]
-    counts = ALLOCATIONS["pyramidal"](sizes, density_of(sparsity), family=family)
+    counts = ALLOCATIONS["pyramidal"](sizes, density_of(sparsity))
     assert sum(counts) == budget
     expected = [root**layer * size for layer, size in enumerate(sizes, 1)]
     assert max(abs(c - e) for c, e in zip(counts, expected, strict=True)) < 1.5
 
 
 def test_pyramidal_keeps_everything_where_nothing_is_pruned():
-    assert ALLOCATIONS["pyramidal"]([7, 3, 5], 1.0, family="vgg") == [7, 3, 5]
-    assert ALLOCATIONS["pyramidal"]([7, 3, 5], 0.0, family="vgg") == [0, 0, 0]
+    assert ALLOCATIONS["pyramidal"]([7, 3, 5], 1.0) == [7, 3, 5]
+    assert ALLOCATIONS["pyramidal"]([7, 3, 5], 0.0) == [0, 0, 0]
 
 
 def test_erk_plus_keeps_the_last_layer_whole_and_the_others_by_erk():
     # Without the plus, ERK keeps part of a classifier of 100 classes.
     sizes, shapes = layers("vgg19", classes=100)
-    plus = ALLOCATIONS["erk"](sizes, 0.01, shapes=shapes, family="vgg", classifier_density=1.0)
+    plus = ALLOCATIONS["erk"](sizes, 0.01, shapes=shapes, classifier_density=1.0)
     assert plus[-1] == sizes[-1] and sum(plus) == round(0.01 * sum(sizes))
     left = (sum(plus) - sizes[-1]) / sum(sizes[:-1])
-    rest = ALLOCATIONS["erk"](sizes[:-1], left, shapes=shapes[:-1], family="vgg")
+    rest = ALLOCATIONS["erk"](sizes[:-1], left, shapes=shapes[:-1])
     assert max(abs(a - b) for a, b in zip(plus[:-1], rest, strict=True)) <= 1
-    assert plus[-1] > ALLOCATIONS["erk"](sizes, 0.01, shapes=shapes, family="vgg")[-1]
+    assert plus[-1] > ALLOCATIONS["erk"](sizes, 0.01, shapes=shapes)[-1]
 
 
 @quick

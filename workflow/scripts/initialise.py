@@ -2,7 +2,7 @@
 
 from jackpot.architectures import architecture_names
 from jackpot.cli import add_arithmetic, add_mapping, add_settings, main, parser_of
-from jackpot.study.model import Model
+from jackpot.study.parts import Model
 
 
 def run() -> None:

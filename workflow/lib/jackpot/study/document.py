@@ -17,7 +17,8 @@ from jackpot.pruning.scores import SCORES
 from jackpot.registry import Registry
 from jackpot.settings import Pruner, PruningBatch, Settings, Statistics, Ticket, Training
 from jackpot.study.config import Config, Resume
-from jackpot.study.model import Dataset, Experiment, Logging, Model, Override, Study, When
+from jackpot.study.model import Study
+from jackpot.study.parts import Dataset, Experiment, Logging, Model, Override, When
 from jackpot.study.tickets import PRUNERS, TICKETS, applicable_checks
 
 SECTIONS = {

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from jackpot.architectures import MODELS, initial_by_default
+from jackpot.architectures import MODELS
 from jackpot.checks import CHECKS, JOIN, Check, find_check
-from jackpot.data.kinds import KINDS
 from jackpot.pruning.scores import SCORES, uses_data
 from jackpot.registry import is_own
 from jackpot.settings import (
@@ -16,13 +15,20 @@ from jackpot.settings import (
     PathName,
     Pruner,
     PruningBatch,
-    PruningBatchChanges,
     Requests,
     Settings,
     Statistics,
     Ticket,
     Training,
-    TrainingChanges,
+)
+from jackpot.study.parts import (
+    CheckName,
+    Dataset,
+    Experiment,
+    Logging,
+    Model,
+    Override,
+    Seed,
 )
 from jackpot.study.scopes import check_scopes, data_of, options_of_data
 from jackpot.study.scopes import one_of as _one_of
@@ -35,192 +41,6 @@ from jackpot.study.tickets import (
     pretrains,
 )
 from jackpot.vocabulary import families
-
-
-def _short(sparsity: float) -> float:
-    if float(f"{sparsity:g}") != sparsity:
-        raise ValueError("has more than six digits, more than a path can tell apart")
-    return sparsity
-
-
-# A dash and a plus have meanings of their own in the names of checks and of spoiled data.
-CheckName = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
-Sparsity = Annotated[float, Field(ge=0, lt=1), AfterValidator(_short)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-
-
-class Dataset(Settings):
-    """Where images come from and how they are read."""
-
-    kind: str = Field(description="how the files are laid out, or your own file.py:function")
-    path: str | None = Field(None, description="a local folder or archive, instead of a download")
-    url: str | list[str] | None = Field(None, description="addresses to download from, in order")
-    sha256: str | None = Field(
-        None, pattern="^[0-9a-f]{64}$", description="digest the archive must have"
-    )
-    md5: str | None = Field(
-        None, pattern="^[0-9a-f]{32}$", description="digest the archive must have, if no sha256"
-    )
-    test_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None, description="digits: share of the images that test"
-    )
-    size: Annotated[int, Field(ge=4, le=1024)] | None = Field(
-        None, description="image_folder: side in pixels to which images are scaled"
-    )
-    channels: Literal[1, 3] | None = Field(None, description="image_folder: 1 for grey, 3 for RGB")
-    options: dict[str, Any] | None = Field(
-        None, description="your own kind: keyword arguments of its function"
-    )
-    verify: bool | None = Field(
-        None,
-        description="false: take a local copy of a published archive whatever its digest is",
-    )
-    version: int | None = Field(
-        None,
-        description="change it when the files at `path` have changed and are to be read anew",
-    )
-
-    @field_validator("kind")
-    @classmethod
-    def _check_kind(cls, kind):
-        KINDS.signature(kind)
-        return kind
-
-    @model_validator(mode="after")
-    def _check_place(self):
-        named = ("test_fraction", "size", "channels")
-        given = [key for key in named if getattr(self, key) is not None]
-        KINDS.check(self.kind, [*given, *(self.options or {})])
-        if self.verify is False and not self.path:
-            raise ValueError("verify: false is for a local copy: give its path")
-        if self.kind == "image_folder" and not (self.path or self.url):
-            raise ValueError("an image_folder needs a path or a url")
-        if self.url and self.kind == "image_folder" and not self.sha256:
-            raise ValueError("an image_folder with a url needs the archive's sha256")
-        return self
-
-    @property
-    def has_digest(self) -> bool:
-        """Whether a digest says what the images are, wherever they come from."""
-        return bool(self.sha256 or self.md5)
-
-
-class Model(Settings):
-    """A network: ``vgg<depth>`` or ``resnet<depth>`` and its width, or one of your own."""
-
-    architecture: str | None = Field(
-        None, description="vgg19, resnet32, ..., or your own file.py:function; default: its name"
-    )
-    width: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="channels of the first stage; VGG 64, ResNet 16 by default"
-    )
-    initial: Literal["own", "fan_out", "fan_in"] | None = Field(
-        None,
-        description="initial weights: own: the module's own, the default for your own models; "
-        "fan_out, fan_in: Kaiming-normal convolutions by this fan (default: fan_out; su2020's VGG: "
-        "fan_in)",
-    )
-    options: dict[str, Any] | None = Field(
-        None,
-        description="keyword arguments of your own model's function, or of a built-in network; "
-        "VGG: affine (of BatchNorm) and bias (of convolutions), ResNet: bottleneck (blocks)",
-    )
-
-    def given(self, architecture: str) -> dict[str, Any]:
-        """Options of the network and of its initial weights that differ from the defaults."""
-        defaults = MODELS.defaults(architecture)
-        initial = None if self.initial == initial_by_default(architecture) else self.initial
-        # As written, since 1 is equal to 1.0 and to True.
-        options = {
-            name: value
-            for name, value in (self.options or {}).items()
-            if name not in defaults or repr(value) != repr(defaults[name])
-        }
-        given = {"width": self.width, "initial": initial, "options": options}
-        return {name: value for name, value in given.items() if value}
-
-
-class Experiment(Settings):
-    """A full product of its lists. Dense rows have sparsity 0 and no check."""
-
-    datasets: list[str] | None = Field(None, description="default: all of the study's")
-    models: list[str] | None = Field(None, description="default: all of the study's")
-    tickets: Annotated[list[str], Field(min_length=1)] = Field(description="tickets to train")
-    checks: list[str | list[str]] | Literal["all"] = Field(
-        ["none"],
-        description="sanity checks; `none` is always run beside them; a list in the list, or "
-        "`half_dataset+shuffled_weights`, is one check; all: those that apply",
-    )
-    sparsities: list[Sparsity] = Field([], description="fractions of prunable weights removed")
-    seeds: Annotated[list[Seed], Field(min_length=1)] | None = Field(
-        None,
-        description="one run for each, in this order; with `statistics.looks` they are the same "
-        "everywhere, as many as the last look has: 0, 1, 2, ... by default",
-    )
-
-
-class When(Settings):
-    """Which cells an override changes: those that match every key that is given."""
-
-    dataset: list[str] | str | None = Field(None, description="dataset or datasets")
-    model: list[str] | str | None = Field(None, description="model or models")
-    ticket: list[str] | str | None = Field(None, description="ticket or tickets")
-    pruner: list[str] | str | None = Field(None, description="pruner or pruners")
-
-    def matches(self, **cell: str | None) -> bool:
-        """Whether a cell has, for each key given here, one of the named values."""
-        return all(
-            cell.get(key) in ([value] if isinstance(value, str) else value)
-            for key, value in self.model_dump(exclude_none=True).items()
-        )
-
-
-class Override(Settings):
-    """Other settings for some cells; later overrides win."""
-
-    when: When = Field(When(), description="which cells; all of them if left out")
-    pretraining: TrainingChanges = Field(TrainingChanges(), description="for pretraining")
-    retraining: TrainingChanges = Field(TrainingChanges(), description="for training tickets")
-    pruning_batch: PruningBatchChanges = Field(PruningBatchChanges(), description="for scores")
-    check_options: dict[str, dict[Literal["scope"], str]] = Field(
-        {}, description="scopes of data checks, e.g. corrupted_data: {scope: rows}"
-    )
-    network: str | None = Field(
-        None,
-        description="a model of the study that stands in for these cells' own; it is initialised, "
-        "pretrained and pruned under its own name",
-    )
-    rewind_epoch: Annotated[int, Field(ge=0)] | None = Field(None, description="epoch to rewind to")
-    rewind_weights_epoch: Annotated[int, Field(ge=0)] | None = Field(
-        None, description="epochs trained after which weights are those to rewind to"
-    )
-    retrain_epochs: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="epochs after rewinding"
-    )
-
-    @model_validator(mode="after")
-    def _check_reach(self):
-        changed = self.pretraining.model_fields_set
-        if changed and (self.when.ticket or self.when.pruner):
-            raise ValueError(
-                "pretraining is shared by all tickets of a seed: `when` may only name "
-                "dataset and model"
-            )
-        if (self.pruning_batch.model_fields_set or self.check_options) and self.when.ticket:
-            raise ValueError("masks are shared by tickets: use `when: {pruner: ...}`, not ticket")
-        of_tickets = ("network", "rewind_epoch", "rewind_weights_epoch", "retrain_epochs")
-        if self.when.pruner and (
-            self.retraining.model_fields_set
-            or any(getattr(self, key) is not None for key in of_tickets)
-        ):
-            raise ValueError("retraining belongs to tickets: use `when: {ticket: ...}`")
-        return self
-
-
-class Logging(Settings):
-    """What is written beside history.csv."""
-
-    tensorboard: bool = Field(False, description="TensorBoard event files, a folder for each run")
 
 
 @dataclass(frozen=True, order=True)

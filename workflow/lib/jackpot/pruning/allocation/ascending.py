@@ -9,8 +9,6 @@ def ascending(
     layer_sizes: Sequence[int],
     density: float,
     *,
-    shapes: object = None,
-    family: str,
     classifier_density: float | None = CLASSIFIER_DENSITY,
 ) -> list[int]:
     """Density of layer l in proportion to l^2 + l: later layers keep more.
@@ -18,8 +16,6 @@ def ascending(
     Args:
         layer_sizes: weights of every prunable layer, the classifier last.
         density: fraction kept over all layers.
-        shapes: unused.
-        family: unused.
         classifier_density: as for ``smart``.
     """
     # Not divided by l^2 for VGG: 1 + 1/l would descend.

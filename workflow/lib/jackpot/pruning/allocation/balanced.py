@@ -10,8 +10,6 @@ def balanced(
     layer_sizes: Sequence[int],
     density: float,
     *,
-    shapes: object = None,
-    family: object = None,
     classifier_density: float | None = None,
 ) -> list[int]:
     """The same number of weights in every layer; what a small layer cannot hold, the others share.
@@ -22,7 +20,6 @@ def balanced(
     Args:
         layer_sizes: weights of every prunable layer, the classifier last.
         density: fraction kept over all layers.
-        shapes, family: unused.
         classifier_density: None, as published, treats the classifier like every other layer;
             otherwise as for ``smart``.
     """

@@ -9,7 +9,6 @@ def cubic(
     layer_sizes: Sequence[int],
     density: float,
     *,
-    shapes: object = None,
     family: str,
     classifier_density: float | None = CLASSIFIER_DENSITY,
 ) -> list[int]:
@@ -18,7 +17,6 @@ def cubic(
     Args:
         layer_sizes: weights of every prunable layer, the classifier last.
         density: fraction kept over all layers.
-        shapes: unused.
         family: ``vgg`` (divided by l^2, as su2020 does for every descending form) or ``resnet``.
         classifier_density: as for ``smart``.
     """

@@ -10,7 +10,6 @@ def erk(
     density: float,
     *,
     shapes: Sequence[Sequence[int]],
-    family: object = None,
     classifier_density: float | None = None,
 ) -> list[int]:
     """Density of a layer in proportion to (in + out + width + height) / (in*out*width*height).
@@ -21,7 +20,6 @@ def erk(
         layer_sizes: weights of every prunable layer, the classifier last.
         density: fraction kept over all layers.
         shapes: shape of every weight: (out, in, height, width) or (out, in).
-        family: unused.
         classifier_density: None, as published, treats the classifier like every other layer;
             1.0 is ERK+ (Liu et al. 2022, "The Unreasonable Effectiveness of Random Pruning",
             section 3.2); otherwise as for ``smart``.

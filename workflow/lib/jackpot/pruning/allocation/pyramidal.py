@@ -11,8 +11,6 @@ def pyramidal(
     layer_sizes: Sequence[int],
     density: float,
     *,
-    shapes: object = None,
-    family: object = None,
     classifier_density: float | None = None,
 ) -> list[int]:
     """Density p^l in layer l = 1, 2, ...; p is such that the counts sum to the budget.
@@ -20,7 +18,6 @@ def pyramidal(
     Args:
         layer_sizes: weights of every prunable layer, the classifier last.
         density: fraction kept over all layers.
-        shapes, family: unused.
         classifier_density: None, as published, treats the classifier like every other layer;
             otherwise as for ``smart``.
     """

@@ -13,7 +13,6 @@ def smart(
     layer_sizes: Sequence[int],
     density: float,
     *,
-    shapes: object = None,
     family: str,
     variant: str = "su2020",
     classifier_density: float | None = CLASSIFIER_DENSITY,
@@ -25,7 +24,6 @@ def smart(
     Args:
         layer_sizes: weights of every prunable layer, the classifier last.
         density: fraction kept over all layers.
-        shapes: unused.
         family: ``vgg`` or ``resnet``.
         variant: ``su2020`` or ``mlrc2020``.
         classifier_density: fraction of the classifier that stays; 1.0 leaves it whole, None

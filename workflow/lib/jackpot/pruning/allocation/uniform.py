@@ -9,8 +9,6 @@ def uniform(
     layer_sizes: Sequence[int],
     density: float,
     *,
-    shapes: object = None,
-    family: str,
     classifier_density: float | None = CLASSIFIER_DENSITY,
 ) -> list[int]:
     """One density for every layer but the classifier.
@@ -18,8 +16,6 @@ def uniform(
     Args:
         layer_sizes: weights of every prunable layer, the classifier last.
         density: fraction kept over all layers.
-        shapes: unused.
-        family: unused.
         classifier_density: as for ``smart``.
     """
     ratios = [1] * len(layer_sizes)
