@@ -7,15 +7,26 @@ def cached(file):
     A copied or cloned results folder has arbitrary time stamps; the fingerprint in each file is
     what tells. Where it differs, the input is an ordinary one, and changes travel downstream.
     """
-    # A history has no place for a fingerprint; that of the metrics beside it is its own.
-    witness = os.path.join(os.path.dirname(file.path), "metrics.json")
-    made_by = recorded(witness if file.path.endswith(".csv") else file.path)
-    return ancient(file.path) if made_by == file.fingerprint else file.path
+    return ancient(file.path) if file.is_current() else file.path
 
 
 def inputs(rule):
-    """The inputs of a rule's jobs, by name."""
-    return lambda w: {name: cached(file) for name, file in PLAN.of(rule, w).inputs.items()}
+    """The inputs of a rule's jobs, by name.
+
+    What is gone, while all that was made of it is there and today's, is not made again: results
+    that were brought back (docs/provenance.md) come without the masks and weights behind them.
+    """
+
+    def named(w):
+        job = PLAN.of(rule, w)
+        whole = job.is_current()
+        return {
+            name: cached(file)
+            for name, file in job.inputs.items()
+            if not whole or os.path.exists(file.path)
+        }
+
+    return named
 
 
 # Snakemake redoes a job when a parameter changes, unless its function takes `output`. What an option

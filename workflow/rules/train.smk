@@ -82,7 +82,7 @@ rule dense:
     conda:
         CONDA
     params:
-        trained=lambda w, input: os.path.dirname(input.history),
+        trained=lambda w: os.path.dirname(PLAN.dense(**dict(w.items())).inputs["history"].path),
         run=lambda w, output: os.path.dirname(output.history),
         # A file is whole or absent, and metrics.json, which says that all is there, comes last.
         keep=SETTINGS.keep_weights,

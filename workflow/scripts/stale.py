@@ -5,18 +5,17 @@ Ends with status 1 if there is any, so that a script can ask.
 
 import sys
 
-from jackpot.cli import add_place, main, parser_of
-from jackpot.study import Plan, load_study, read_config
+from jackpot.cli import main, parser_of
+from jackpot.study.options import add_place, plan_there
 
 
 def run() -> None:
     parser = parser_of(__doc__)
     add_place(parser)
-    config = read_config(**vars(parser.parse_args()))
+    plan = plan_there(parser.parse_args())
 
     from jackpot.study.stale import findings
 
-    plan = Plan(load_study(config.study, config.datasets), config)
     found = list(findings(plan))
     for finding in found:
         print(f"{finding.path}: {finding.why}")

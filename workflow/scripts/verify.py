@@ -10,8 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from jackpot.cli import add_place, main, parser_of
-from jackpot.study import Plan, load_study, read_config
+from jackpot.cli import main, parser_of
+from jackpot.study.options import add_place, plan_there
 
 
 def run() -> None:
@@ -20,17 +20,15 @@ def run() -> None:
     parser.add_argument("--sample", type=int, default=3, help="how many cells (default: 3)")
     parser.add_argument("--sample-seed", type=int, help="choose the same cells as before")
     parser.add_argument("--cores", type=int, default=1, help="(default: 1)")
-    values = vars(parser.parse_args())
-    number, seed, cores = (values.pop(name) for name in ("sample", "sample_seed", "cores"))
-    config = read_config(**values)
+    args = parser.parse_args()
+    plan, seed = plan_there(args), args.sample_seed
 
     from jackpot.running.verify import choose, moved, verify
 
-    plan = Plan(load_study(config.study, config.datasets), config)
     seed = random.randrange(2**31) if seed is None else seed
-    runs = choose(plan, number, seed)
+    runs = choose(plan, args.sample, seed)
     with tempfile.TemporaryDirectory(prefix="jackpot-verify-") as scratch:
-        found = verify(plan, runs, Path(scratch), cores=cores)
+        found = verify(plan, runs, Path(scratch), cores=args.cores)
     for comparison in found:
         print(comparison)
     same = sum(not comparison.differs for comparison in found)

@@ -174,14 +174,6 @@ def add_resume(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_place(parser: argparse.ArgumentParser) -> None:
-    """Which study, and where its results are: config.yaml and changes to it."""
-    parser.add_argument("--config", default="config.yaml", help="(default: config.yaml)")
-    parser.add_argument("--study", help="the study's YAML file (default: as config.yaml says)")
-    parser.add_argument("--results-dir", help="(default: as config.yaml says)")
-    parser.add_argument("--data-dir", help="(default: as config.yaml says)")
-
-
 def command_options(values: dict[str, Any]) -> str:
     """``{"batch_size": 64, "flip": False}`` -> ``--batch-size 64 --no-flip``, shell-quoted.
 

@@ -1,11 +1,12 @@
 """What one job is: inputs, options, code, outputs, and the fingerprint that follows."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from jackpot.fingerprints import fingerprint
+from jackpot.fingerprints import fingerprint, recorded
 
 # Options that decide no result, by rule, and why. Every other option of every rule is part of its
 # fingerprint; there is no second list.
@@ -28,6 +29,14 @@ class File:
     def fingerprint(self) -> str:
         """What today's job would store in the file."""
         return self.job.fingerprint
+
+    def is_current(self) -> bool:
+        """Whether the file is there, made by today's settings and code."""
+        if not self.path.endswith(".csv"):
+            return recorded(self.path) == self.fingerprint
+        # A history has no place for a fingerprint; that of the metrics beside it is its own.
+        metrics = os.path.join(os.path.dirname(self.path), "metrics.json")
+        return os.path.exists(self.path) and recorded(metrics) == self.fingerprint
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +78,10 @@ class Job:
             for name, value in self.options.items()
             if name not in left_out and value is not None
         }
+
+    def is_current(self) -> bool:
+        """Whether all that it makes is there, made by today's settings and code."""
+        return all(File(path, self).is_current() for path in self.outputs)
 
     def output(self, name: str) -> File:
         """The output whose path ends in ``/name``."""

@@ -1,11 +1,11 @@
-"""A study on a command line: how the scripts around its tables are told of it."""
+"""A study on a command line: how scripts are told of it, by Snakemake and by hand."""
 
 import argparse
 import json
 
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
-from jackpot.study.load import load_config, load_study
+from jackpot.study.load import load_config, load_study, read_config
 from jackpot.study.plan import Plan
 
 # In the order of Plan.study_options, which writes what is read here.
@@ -34,3 +34,19 @@ def take_plan(args: argparse.Namespace) -> Plan:
             "what it says now. Nothing is lost; start Snakemake again."
         )
     return plan
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Which study, and where its results are, for a script that is started by hand."""
+    parser.add_argument("--config", default="config.yaml", help="(default: config.yaml)")
+    parser.add_argument("--study", help="the study's YAML file (default: as config.yaml says)")
+    parser.add_argument("--results-dir", help="(default: as config.yaml says)")
+    parser.add_argument("--data-dir", help="(default: as config.yaml says)")
+
+
+def plan_there(args: argparse.Namespace) -> Plan:
+    """The study that the options of ``add_place`` name."""
+    config = read_config(
+        args.config, study=args.study, results_dir=args.results_dir, data_dir=args.data_dir
+    )
+    return Plan(load_study(config.study, config.datasets), config)

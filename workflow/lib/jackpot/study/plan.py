@@ -9,7 +9,7 @@ from typing import Any
 from jackpot.cli import command_options
 from jackpot.data.folders import refuse_changed_folder
 from jackpot.files.atomic import read_sealed
-from jackpot.fingerprints import code_of, digest, recorded
+from jackpot.fingerprints import code_of, digest
 from jackpot.study.jobs import File
 from jackpot.study.looks import Cell, Progress, progress
 from jackpot.study.model import Run
@@ -69,7 +69,7 @@ class Plan(Rules):
 
     def is_settled(self) -> bool:
         """Whether every result is there, made by today's options and code."""
-        return all(recorded(file.path) == file.fingerprint for file in self.results())
+        return all(file.is_current() for file in self.results())
 
     def files(self) -> dict[str, str]:
         """Path -> today's fingerprint of every file with one that a job of the study makes."""

@@ -1,0 +1,101 @@
+"""Results that were published and brought back are finished work, on another machine too."""
+
+import json
+import shutil
+import tarfile
+
+import pytest
+import yaml
+
+from tests.support.snake import STUDY, Clone
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture(scope="module")
+def published(small_study, tmp_path_factory):
+    """Where the small study is published."""
+    folder = tmp_path_factory.mktemp("published") / "small"
+    status, said = small_study.script("publish", "--to", folder)
+    assert status == 0 and "3 of the 3 results" in said, said
+    return folder
+
+
+def other_machine(small_study, tmp_path, **changes):
+    """A clone of the same study that has nothing: no data, no weights, no masks."""
+    return Clone(tmp_path / "there", study={**small_study.study, **changes})
+
+
+def test_what_is_published_is_small_and_the_same_each_time(small_study, published, tmp_path):
+    with tarfile.open(published / "results.tar.xz") as archive:
+        names = archive.getnames()
+    assert len(names) == 6 and {name.rsplit("/")[-1] for name in names} == {
+        "metrics.json",
+        "history.csv",
+    }
+    assert (published / "runs.csv").read_bytes() == (small_study.root / "runs.csv").read_bytes()
+    again = tmp_path / "again"
+    small_study.script("publish", "--to", again)
+    name = "results.tar.xz"
+    assert (again / name).read_bytes() == (published / name).read_bytes()
+
+
+def test_nothing_is_trained_again(small_study, published, tmp_path):
+    clone = other_machine(small_study, tmp_path)
+    status, said = clone.script("bring_back", "--published", published)
+    assert status == 0 and "3 results brought back" in said, said
+    _, said = clone.snakemake("runs.csv", options=["-n"])
+    assert "collect" in said
+    assert not {"download", "prepare", "initialise", "pretrain", "prune", "retrain"} & {
+        line.split()[0] for line in said.splitlines() if line.split()
+    }
+    clone.make("runs.csv", "verdicts.csv")
+    for name in ("runs.csv", "verdicts.csv"):
+        assert (clone.root / name).read_bytes() == (small_study.root / name).read_bytes()
+    status, said = clone.script("bring_back", "--published", published)
+    assert status == 0 and "3 results were there already" in said, said
+
+
+def test_a_lost_result_is_made_again_from_nothing_to_the_same_bits(
+    small_study, published, tmp_path
+):
+    clone = other_machine(small_study, tmp_path)
+    clone.script("bring_back", "--published", published)
+    lost = clone.run_of("snip", "rearranged")
+    shutil.rmtree(clone.root / lost)
+    clone.make(f"{lost}/metrics.json")
+    digests = [c.metrics(lost)["weights_sha256"] for c in (clone, small_study)]
+    assert digests[0] == digests[1]
+
+
+def test_other_settings_and_other_runs_are_left_out_with_the_reason(
+    small_study, published, tmp_path
+):
+    clone = other_machine(small_study, tmp_path, training={**STUDY["training"], "epochs": 3})
+    status, said = clone.script("bring_back", "--published", published)
+    assert status == 1 and "3 results left out: other settings" in said, said
+    assert not list(clone.root.rglob("metrics.json"))
+    experiments = [{"tickets": ["snip"], "sparsities": [0.8], "seeds": [0]}]
+    study = {**STUDY, "experiments": experiments}
+    (clone.folder / "study.yaml").write_text(yaml.safe_dump(study))
+    status, said = clone.script("bring_back", "--published", published)
+    assert status == 1 and "1 results brought back" in said, said
+    assert "2 results left out: not part of the study" in said, said
+
+
+@pytest.mark.parametrize("part", ["metrics.json", "history.csv"])
+def test_an_altered_result_is_refused(small_study, published, tmp_path, part):
+    clone, forged = other_machine(small_study, tmp_path), tmp_path / "forged"
+    with tarfile.open(published / "results.tar.xz") as archive:
+        archive.extractall(forged, filter="data")
+    file = next(forged.rglob(f"snip/none/**/{part}"))
+    if part == "metrics.json":
+        value = json.loads(file.read_text())
+        file.write_text(json.dumps({**value, "test_accuracy": 99.0}))
+    else:
+        file.write_text(file.read_text().replace("1", "2"))
+    with tarfile.open(forged / "results.tar.xz", "w:xz") as archive:
+        archive.add(forged / "runs", "runs")
+    status, said = clone.script("bring_back", "--published", forged)
+    assert status == 1 and "altered" in said, said
+    assert not (clone.root / clone.run_of("snip") / "metrics.json").exists()

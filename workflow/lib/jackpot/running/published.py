@@ -1,0 +1,121 @@
+"""A study's results as a few small files, and back again as finished work.
+
+Weights and masks are left out: a result says by its fingerprint what it was made of, and its
+layers' counts and digests are in it.
+"""
+
+import shutil
+import tarfile
+from collections import Counter
+from pathlib import Path
+
+from jackpot.data.archives import Limits, unpacked
+from jackpot.errors import JackpotError
+from jackpot.files.atomic import read_sealed, sha256_of_file, write_atomically
+from jackpot.fingerprints import differences
+from jackpot.study import Plan
+from jackpot.study.stale import REASONS
+
+RESULTS = "results.tar.xz"
+PARTS = ("metrics.json", "history.csv")
+# What else is published of a study, as far as it is there.
+BESIDE = (
+    "runs.csv",
+    "verdicts.csv",
+    "about.json",
+    "report.html",
+    "tables/*.md",
+    "figures/*.png",
+)
+# A study of a hundred thousand runs of the papers' length.
+LIMITS = Limits(members=1_000_000, total_bytes=8 * 2**30, member_bytes=64 * 2**20)
+
+
+def publish(plan: Plan, folder: str | Path) -> int:
+    """Write a study's results, and the tables, page and figures made of them, to a folder.
+
+    A study that is not finished can be published too: what has been trained is kept, and goes on
+    elsewhere.
+
+    Returns:
+        How many results the archive holds, which are all those that are today's.
+
+    Raises:
+        JackpotError: there is none.
+    """
+    root, folder = Path(plan.root), Path(folder)
+    runs = [run for run in plan.study.runs() if plan.job_of(run).is_current()]
+    if not runs:
+        raise JackpotError(
+            f"{root}/runs: no result is there that today's settings and code would make; "
+            "stale.py says why."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [f"{run.path}/{part}" for run in runs for part in PARTS]
+    write_atomically(folder / RESULTS, lambda path: _pack(path, root, names))
+    for pattern in BESIDE:
+        # An earlier publication's files are of another time.
+        for old in folder.glob(pattern):
+            old.unlink()
+        for file in root.glob(pattern):
+            copy = folder / file.relative_to(root)
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copyfile(file, copy)
+    return len(runs)
+
+
+def _pack(path: Path, root: Path, names: list[str]) -> None:
+    """The same bytes for the same results: no owner, no time."""
+    with tarfile.open(path, "w:xz") as archive:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.size = (root / name).stat().st_size
+            with open(root / name, "rb") as file:
+                archive.addfile(member, file)
+
+
+def bring_back(plan: Plan, folder: str | Path) -> Counter[str]:
+    """Put published results where the study has its own, if today's settings and code would make
+    them; Snakemake then goes on from there.
+
+    Args:
+        folder: where ``publish`` wrote to.
+
+    Returns:
+        How many results were ``brought back``, ``were there already``, and, by the reason, were
+        left where they are.
+
+    Raises:
+        JackpotError: the archive is missing or damaged, or a result in it was altered. What was
+            brought back before stays.
+    """
+    archive = Path(folder) / RESULTS
+    if not archive.is_file():
+        raise JackpotError(f"{archive}: no such file. publish.py writes it.")
+    outcome: Counter[str] = Counter()
+    with unpacked(archive, LIMITS) as there:
+        found = {path.parent for path in there.rglob(PARTS[0])}
+        for run in plan.study.runs():
+            source, job = there / run.path, plan.job_of(run)
+            if source not in found:
+                continue
+            found.remove(source)
+            if job.is_current():
+                outcome["were there already"] += 1
+                continue
+            metrics, history = (source / part for part in PARTS)
+            made = read_sealed(metrics)["fingerprints"]
+            if sha256_of_file(history) != made["history"]:
+                raise JackpotError(f"{archive}: {run.path}/{PARTS[1]} was altered.")
+            if made["run"] != job.fingerprint:
+                reasons = differences(made["run"], job.fingerprint)
+                outcome["; ".join(REASONS[reason] for reason in reasons)] += 1
+                continue
+            # metrics.json, which says that all is there, comes last.
+            for file in (history, metrics):
+                place = Path(plan.root) / run.path / file.name
+                write_atomically(place, lambda path, file=file: shutil.copyfile(file, path))
+            outcome["brought back"] += 1
+    if found:
+        outcome["not part of the study"] += len(found)
+    return outcome

@@ -1,0 +1,24 @@
+"""Write a study's results to a folder of small files: tables, page, figures, and every result.
+
+The results can be brought back as finished work, here or on another machine (bring_back.py).
+"""
+
+from jackpot.cli import main, parser_of
+from jackpot.study.options import add_place, plan_there
+
+
+def run() -> None:
+    parser = parser_of(__doc__)
+    add_place(parser)
+    parser.add_argument("--to", help="(default: results/published/<study's name>)")
+    args = parser.parse_args()
+    plan = plan_there(args)
+
+    from jackpot.running.published import publish
+
+    folder = args.to or f"results/published/{plan.study.name}"
+    number = publish(plan, folder)
+    print(f"{folder}: {number} of the {len(plan.progress.runs)} results that the study has come to")
+
+
+main(run)
