@@ -2,6 +2,7 @@
 # make test   sets everything up and runs the tests
 # make docs   makes a site of the documentation in site/
 # make bench  times the engine beside the conventional loop and the machine's limit
+# make figures-published  makes the published verdicts, tables, figures and pages anew
 # make verify makes three random cells again and compares bits (ARGS="--sample 10")
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ LOCK ?= envs/requirements-cpu.txt
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: run test bench verify lint docs install clean
+.PHONY: run test bench verify figures-published lint docs install clean
 
 run: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) $(ARGS)
@@ -24,6 +25,9 @@ bench: $(READY)
 
 verify: $(READY)
 	$(VENV)/bin/python workflow/scripts/verify.py $(ARGS)
+
+figures-published: $(READY)
+	$(VENV)/bin/python workflow/scripts/redraw.py $(ARGS)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check

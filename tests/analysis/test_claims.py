@@ -39,6 +39,8 @@ AS_THE_PAPERS_SAY = {
         for t in ("weight_rewinding", "lr_rewinding")
         for c in ("shuffled_weights", "random_labels", "half_dataset")
     },
+    ("snip", "reinitialized"): 0.0,
+    **{("weight_rewinding", c): 1.0 for c in ("rearranged", "reinitialized")},
 }
 
 
@@ -66,6 +68,14 @@ def test_all_claims_hold_where_they_are_true():
         ("partially_trained_tickets_need_data", {("weight_rewinding", "random_labels"): 2.0}),
         ("partially_trained_tickets_need_all_data", {("weight_rewinding", "half_dataset"): 4.0}),
         ("hybrid_tickets_improve_on_random", {("hybrid", "none"): 0.2}),
+        (
+            "pruning_at_initialization_needs_only_layer_counts",
+            {("snip", "reinitialized"): -2.0},
+        ),
+        (
+            "pruning_after_training_needs_more_than_layer_counts",
+            {("weight_rewinding", "rearranged"): 2.0},
+        ),
     ],
 )
 def test_each_claim_fails_where_it_is_false(claim, change):

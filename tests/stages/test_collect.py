@@ -6,7 +6,7 @@ import pytest
 
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import write_sealed
-from jackpot.stages.collect import CELL, RUN_COLUMNS, _read_result, about
+from jackpot.stages.collect import CELL, OTHERS, RUN_COLUMNS, _read_result, about
 from jackpot.study import Plan, load_config, load_study
 from jackpot.study.model import Run
 from tests.support.studies import written
@@ -16,7 +16,7 @@ DENSE = Run("digits", "vgg5", "dense", "none", 0.0, 3)
 
 def result_of(tmp_path, run, **changes):
     cell = {key: getattr(run, key) for key in CELL}
-    values = {**dict.fromkeys([*RUN_COLUMNS, "layers", "versions"], 1), **cell, **changes}
+    values = {**dict.fromkeys([*RUN_COLUMNS, *OTHERS], 1), **cell, **changes}
     write_sealed(tmp_path / "metrics.json", values)
     return tmp_path / "metrics.json"
 

@@ -1,15 +1,8 @@
 # From results to tables, figures, verdicts and the page.
 
-SOURCE_OF = {
-    "verdicts": "verdicts",
-    "sanity_checks": "runs",
-    "tickets": "runs",
-    "layer_densities": "layers",
-    "learning_curves": "histories",
-}
 FIGURES = [
     figure
-    for figure, table in SOURCE_OF.items()
+    for figure, table in SOURCE_OF_FIGURE.items()
     # Verdicts are made from the runs.
     if not FROM_TABLES or table == "verdicts" or os.path.exists(f"{ROOT}/{table}.csv")
 ]
@@ -93,7 +86,7 @@ rule verdicts:
 
 
 # A rule for each figure, so that each has its own caption in Snakemake's report.
-for FIGURE, TABLE in SOURCE_OF.items():
+for FIGURE, TABLE in SOURCE_OF_FIGURE.items():
 
     rule:
         name:

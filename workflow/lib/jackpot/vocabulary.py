@@ -94,6 +94,14 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "hybrid": ("hybrid", "hybrid_weight_rewinding", "hybrid_from_start"),
     "dense": ("dense",),
 }
+# Every figure and the table it is drawn from; the page shows them in this order.
+SOURCE_OF_FIGURE = {
+    "verdicts": "verdicts",
+    "sanity_checks": "runs",
+    "tickets": "runs",
+    "layer_densities": "layers",
+    "learning_curves": "histories",
+}
 OTHERS = "others"
 
 

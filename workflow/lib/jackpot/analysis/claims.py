@@ -6,7 +6,8 @@ if it holds in every cell, so each cell is tested at alpha (intersection-union);
 any is corrected by Holm over its planned cells. ``docs/statistics.md`` states the rules.
 
 The claims are su2020's ("Random Tickets can Win the Jackpot", arXiv 2009.11094; its abstract
-numbers findings 1 and 2), which mlrc2020 set out to reproduce.
+numbers findings 1 and 2), which mlrc2020 set out to reproduce, and those of frankle2021 ("Pruning
+Neural Networks at Initialization: Why Are We Missing the Mark?", arXiv 2009.08576).
 """
 
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from jackpot.analysis.statistics import check_table, compare, judge, measure, op
 OUTCOMES = ("held", "did_not_hold", "undecided", "not_tested")
 DATA_CHECKS = ("random_labels", "random_pixels", "corrupted_data")
 INITIAL = ("snip", "grasp")
+AT_INITIALIZATION = ("snip", "grasp", "synflow", "magnitude_initial")
 PARTIALLY_TRAINED = ("weight_rewinding", "lr_rewinding")
 
 Table = Callable[[pd.DataFrame, Design], pd.DataFrame]
@@ -353,6 +355,24 @@ CLAIMS = (
         "degraded, or a difference within the margin, is a failure.",
         TicketPairs("hybrid", ("random",)),
         _improves,
+    ),
+    Claim(
+        "pruning_at_initialization_needs_only_layer_counts",
+        "SNIP, GraSP, SynFlow and magnitude at initialization need neither the positions in a "
+        "layer nor the initial weights: rearranging the mask or drawing new weights does no harm.",
+        "frankle2021, abstract",
+        _HELD_IF_SAFE,
+        _checks(AT_INITIALIZATION, ("rearranged", "reinitialized")),
+        _not_worse,
+    ),
+    Claim(
+        "pruning_after_training_needs_more_than_layer_counts",
+        "Pruning after training (magnitudes, rewound weights) needs both: rearranging the mask or "
+        "drawing new weights does harm.",
+        'frankle2021, abstract ("unlike pruning after training")',
+        _HELD_IF_HARMED,
+        _checks(("weight_rewinding",), ("rearranged", "reinitialized")),
+        _needs,
     ),
     Claim(
         "ours_agree_with_reported",

@@ -10,6 +10,7 @@ import pandas as pd
 from jackpot.analysis.design import Design
 from jackpot.analysis.forecast import hidden_rate, smallest_p
 from jackpot.analysis.frames import CELL, RUN, mask_densities, percent, sort_cells
+from jackpot.analysis.sequential import resolution_of
 from jackpot.analysis.tables import DASH, ROW, p_text, table_cells, wide_table
 from jackpot.report.answer import COUNTS, explain, word_for
 from jackpot.vocabulary import families, family_of, words
@@ -169,6 +170,33 @@ def hidden_collapses(verdicts: pd.DataFrame) -> str:
     rates = [f"{100 * hidden_rate(count):.0f} %" for count in (few, many)]
     text = f"{few} seeds without a collapse can still hide a rate of {rates[0]}"
     return f"{text}, {many} one of {rates[1]}." if few < many else f"{text}."
+
+
+def at_chance(runs: pd.DataFrame, classes: Mapping[str, int]) -> list[str]:
+    """A sentence for every dense network that ends no better than guessing.
+
+    That is, none of its seeds lies three standard errors above the accuracy of a guess, 100 over
+    the number of classes, on so many test images.
+
+    Args:
+        classes: of each dataset, as far as they are known.
+    """
+    step = runs.groupby("dataset")["test_accuracy"].agg(resolution_of)
+    found = []
+    for (dataset, model), part in runs[runs["ticket"] == "dense"].groupby(["dataset", "model"]):
+        if dataset not in classes:
+            continue
+        chance = 1 / classes[dataset]
+        noise = (chance * (1 - chance) * step[dataset] / 100) ** 0.5
+        best = part["test_accuracy"].max()
+        if best <= 100 * (chance + 3 * noise):
+            found.append(
+                f"The dense {model} on {dataset} has learned nothing: its best of "
+                f"{len(part)} runs ends at {best:.1f} %, and a guess is right in "
+                f"{100 * chance:.1f} %. Verdicts on it compare chance with chance; look at "
+                "learning rate, epochs and initial weights first."
+            )
+    return found
 
 
 def claim_rows(claim: Mapping) -> Table | None:

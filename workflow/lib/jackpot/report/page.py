@@ -113,6 +113,8 @@ def _page(runs, verdicts, claims, histories, layers, about, reported, design) ->
         "n_runs": len(runs),
         "n_expected": len(about.get("expected_runs") or []),
         "summary": answer.summary(runs, verdicts, entries, len(missing), going_on),
+        "warnings": evidence.at_chance(runs, provenance.get("classes") or {}),
+        "days": " to ".join(dict.fromkeys(provenance.get("trained") or [])),
         "looks": looks,
         "claims": [entry for entry in entries if entry["verdict"] != "not_tested"],
         "untested": [entry for entry in entries if entry["verdict"] == "not_tested"],

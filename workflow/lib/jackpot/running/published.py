@@ -9,10 +9,14 @@ import tarfile
 from collections import Counter
 from pathlib import Path
 
+from jackpot.analysis.design import Design
 from jackpot.data.archives import Limits, unpacked
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed, sha256_of_file, write_atomically
 from jackpot.fingerprints import differences
+from jackpot.report.findings import published_plan
+from jackpot.stages.report import report
+from jackpot.stages.verdicts import judge
 from jackpot.study import Plan
 from jackpot.study.stale import REASONS
 
@@ -20,8 +24,7 @@ RESULTS = "results.tar.xz"
 PARTS = ("metrics.json", "history.csv")
 # What else is published of a study, as far as it is there.
 BESIDE = (
-    "runs.csv",
-    "verdicts.csv",
+    *(f"{name}.csv" for name in ("runs", "verdicts", "layers", "histories")),
     "about.json",
     "report.html",
     "tables/*.md",
@@ -119,3 +122,23 @@ def bring_back(plan: Plan, folder: str | Path) -> Counter[str]:
     if found:
         outcome["not part of the study"] += len(found)
     return outcome
+
+
+def redraw(folder: str | Path, out: str | Path) -> list[str]:
+    """Make the verdicts, tables, figures and page of a published study anew from its CSV files.
+
+    The study is what it was when it was published, whatever its YAML file says today.
+
+    Returns:
+        The published tables that came out otherwise.
+    """
+    folder, out = Path(folder), Path(out)
+    design = Design(**published_plan(folder).design())
+    tables = {name: folder / f"{name}.csv" for name in ("runs", "histories", "layers")}
+    out.mkdir(parents=True, exist_ok=True)
+    tables["verdicts"] = out / "verdicts.csv"
+    judge(tables["runs"], tables["verdicts"], design)
+    about = folder / "about.json"
+    report(out / "report.html", **tables, about=about, design=design, keep=out)
+    names = ["verdicts.csv", *(f"tables/{file.name}" for file in folder.glob("tables/*.md"))]
+    return [n for n in names if (folder / n).read_bytes() != (out / n).read_bytes()]

@@ -1,11 +1,13 @@
 """From a folder of runs to tidy tables: runs.csv, histories.csv, layers.csv and about.json."""
 
+import json
 import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from safetensors import safe_open
 
 from jackpot.data.description import read_description
 from jackpot.errors import JackpotError
@@ -31,6 +33,7 @@ RUN_COLUMNS = [
     "precision",
     "effective_density",
 ]
+OTHERS = ("layers", "versions", "resumes", "started", "ended")
 LAYER_COLUMNS = [*CELL, "position", "layer", "total", "kept", "effective"]
 
 
@@ -61,7 +64,7 @@ def collect(plan: Plan, *, partial: bool = False) -> None:
 
 def _read_result(run: Run, path: Path) -> dict[str, Any]:
     result = read_sealed(path)
-    missing = [key for key in (*RUN_COLUMNS, "layers", "versions") if key not in result]
+    missing = [key for key in (*RUN_COLUMNS, *OTHERS) if key not in result]
     if missing:
         raise damaged(path, f"it lacks {', '.join(missing)}")
     # A dense row is its pretraining's, which calls itself dense, and its network by its own name.
@@ -109,6 +112,7 @@ def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
     versions: dict[str, list[str]] = {}
     for key in sorted({key for result in results for key in result["versions"]}):
         versions[key] = sorted({str(result["versions"].get(key, "unknown")) for result in results})
+    days = sorted(result[when][:10] for result in results for when in ("started", "ended"))
     return {
         "study": study.model_dump(mode="json"),
         "expected_runs": [
@@ -127,9 +131,11 @@ def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
             "versions": {key: ", ".join(values) for key, values in versions.items()},
             "devices": dict(Counter(result["device"] for result in results)),
             "precisions": dict(Counter(result["precision"] for result in results)),
+            "trained": days[:1] + days[-1:],
             "resumed_runs": sum(result["resumes"] > 0 for result in results),
             "fingerprints": {"study": plan.study_digest},
             "sources": _sources(plan),
+            "classes": _classes(plan),
             "deviations": deviations(study),
         },
     }
@@ -153,6 +159,21 @@ def _sources(plan: Plan) -> dict[str, Any]:
             record = read_description(path)
             found[dataset] = {key: record[key] for key in ("kind", "digest", "bytes")}
     return found
+
+
+def _classes(plan: Plan) -> dict[str, int]:
+    """How many classes each dataset has that is there; brought-back results come without."""
+    paths = {run.dataset: plan.data(run.dataset, "clean") for run in plan.study.runs()}
+    return {
+        name: len(_header(path)["classes"])
+        for name, path in sorted(paths.items())
+        if Path(path).exists()
+    }
+
+
+def _header(path: str) -> dict[str, Any]:
+    with safe_open(path, framework="np") as file:
+        return json.loads(file.metadata()["metadata"])
 
 
 def deviations(study) -> list[str]:

@@ -12,6 +12,7 @@ from jackpot.files.atomic import read_sealed
 from jackpot.files.tables import read_table
 from jackpot.report import figures
 from jackpot.report.page import write_report
+from jackpot.vocabulary import SOURCE_OF_FIGURE
 
 
 def report(
@@ -23,26 +24,27 @@ def report(
     layers: str | Path | None,
     about: str | Path | None,
     design: Design,
+    keep: str | Path | None = None,
 ) -> None:
-    """Write ``report.html`` from the tables of a study; all but ``runs`` may be missing."""
+    """Write ``report.html`` from the tables of a study; all but ``runs`` may be missing.
+
+    Args:
+        keep: a folder for the page's figures and tables, in ``figures/`` and ``tables/``.
+    """
     table = read_table(runs)
     said = read_sealed(about) if about else {}
     INGREDIENTS.update(said.get("ingredients", {}))
     judged, history, layer_table = (
         read_table(path) if path else None for path in (verdicts, histories, layers)
     )
+    tables = {"runs": table, "verdicts": judged, "histories": history, "layers": layer_table}
     reported = reported_for(table)
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        drawn = [] if judged is None else figures.verdicts(judged, folder / "verdicts")
-        drawn += [
-            *figures.sanity_checks(table, folder / "sanity_checks"),
-            *figures.tickets(table, folder / "tickets"),
-        ]
-        if layer_table is not None:
-            drawn += figures.layer_densities(layer_table, folder / "layer_densities")
-        if history is not None:
-            drawn += figures.learning_curves(history, folder / "learning_curves")
+        folder = Path(keep or scratch)
+        drawn = []
+        for figure, source in SOURCE_OF_FIGURE.items():
+            if tables[source] is not None:
+                drawn += getattr(figures, figure)(tables[source], folder / "figures" / figure)
         write_tables(table, folder / "tables", verdicts=judged, reported=reported)
         write_report(
             out,

@@ -1,0 +1,40 @@
+"""What the page adds to the numbers."""
+
+import numpy as np
+import pytest
+
+from jackpot.analysis.frames import prepare_runs
+from jackpot.report.evidence import at_chance
+from jackpot.report.page import write_report
+from tests.support.synthetic import make_study
+
+
+def study(dense, images=10_000):
+    """Made-up runs whose dense networks end at these accuracies, in whole test images."""
+    runs = make_study(tickets=("snip",), seeds=tuple(range(len(dense)))).runs
+    runs["test_accuracy"] = np.rint(runs["test_accuracy"] * images / 100) * 100 / images
+    of_dense = runs["ticket"] == "dense"
+    runs.loc[of_dense, "test_accuracy"] = np.resize(dense, of_dense.sum())
+    return runs
+
+
+@pytest.mark.parametrize(
+    ("dense", "classes", "warned"),
+    [
+        ([10.0, 10.0, 9.8], 10, True),
+        # Three standard errors of 10,000 guesses at ten classes are 0.9 points.
+        ([10.0, 10.0, 10.89], 10, True),
+        ([10.0, 10.0, 10.91], 10, False),
+        ([50.2, 49.9, 50.0], 2, True),
+        ([50.2, 49.9, 50.0], 10, False),
+    ],
+)
+def test_a_dense_network_at_chance_is_warned_of(tmp_path, dense, classes, warned):
+    runs = study(dense)
+    found = at_chance(prepare_runs(runs), {"digits": classes})
+    assert len(found) == warned
+    assert not at_chance(prepare_runs(runs), {}), "unknown numbers of classes say nothing"
+    about = {"provenance": {"classes": {"digits": classes}, "trained": ["2026-11-28"] * 2}}
+    page = write_report(tmp_path / "report.html", runs=runs, about=about).read_text()
+    assert ("has learned nothing" in page) == warned
+    assert "2026-11-28" in page and "2026-11-28 to" not in page

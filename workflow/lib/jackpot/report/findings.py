@@ -1,0 +1,123 @@
+"""The page of findings: what each claim came to in the published studies.
+
+    python -m jackpot.report.findings results/published docs/findings.md
+
+Every number is computed from the published files; a test compares the page with them.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from jackpot.analysis.claims import evaluate_claims
+from jackpot.analysis.design import Design
+from jackpot.analysis.frames import INGREDIENTS
+from jackpot.files.atomic import read_sealed, write_text
+from jackpot.files.tables import read_table
+from jackpot.study import Config, Plan, Study
+from jackpot.vocabulary import CHECKS, TICKETS, VERDICTS, in_order, words
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def published_plan(folder: str | Path) -> Plan:
+    """The study of a published folder, as it was when it was published."""
+    study = Study.model_validate(read_sealed(Path(folder) / "about.json")["study"])
+    return Plan(study, Config(study=f"studies/{study.name}.yaml"))
+
+
+def published(folder: str | Path) -> list[Path]:
+    """The folders of published studies in ``folder``, by name."""
+    return sorted(path.parent for path in Path(folder).glob("*/about.json"))
+
+
+def write_findings(folder: str | Path, out: str | Path) -> None:
+    """Write the page from the studies that are published in ``folder``."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    studies = [_study(path) for path in published(folder)]
+    template = environment.get_template("findings.md.j2")
+    legend = [(style.symbol, style.label) for style in VERDICTS.values()]
+    write_text(out, template.render(studies=studies, legend=legend))
+
+
+def _study(folder: Path) -> dict[str, Any]:
+    about = read_sealed(folder / "about.json")
+    INGREDIENTS.update(about["ingredients"])
+    runs, verdicts = (read_table(folder / f"{name}.csv") for name in ("runs", "verdicts"))
+    plan = published_plan(folder)
+    claims = evaluate_claims(runs, Design(**plan.design()))
+    provenance = about["provenance"]
+    counts = verdicts["verdict"].value_counts()
+    return {
+        "name": plan.study.name,
+        "description": plan.study.description,
+        "networks": ", ".join(
+            f"{name} on {dataset}" for dataset, name in _pairs(runs, "dataset", "model")
+        ),
+        "runs": f"{len(runs):,}",
+        "devices": ", ".join(provenance["devices"]),
+        "torch": provenance["versions"]["torch"],
+        "arithmetic": provenance["versions"]["arithmetic"],
+        "days": " to ".join(dict.fromkeys(provenance["trained"])),
+        "margin": f"{plan.study.statistics.margin:g}",
+        "alpha": f"{plan.study.statistics.alpha:g}",
+        "seeds": _seeds(verdicts["n"]),
+        "counts": [(counts[name], words(name)) for name in VERDICTS if name in counts],
+        "cells": len(verdicts),
+        "claims": [
+            {
+                "sentence": result.claim.sentence,
+                "source": result.claim.source,
+                "word": words(result.verdict),
+                "numbers": result.sentence,
+            }
+            for result in claims
+            if result.verdict != "not_tested"
+        ],
+        "grid": _grid(verdicts),
+    }
+
+
+def _pairs(table: pd.DataFrame, *columns: str) -> list[tuple]:
+    return sorted(set(table[list(columns)].itertuples(index=False, name=None)))
+
+
+def _seeds(n: Sequence[int]) -> str:
+    counts = [str(number) for number in sorted(set(n))]
+    return counts[0] if len(counts) == 1 else f"{', '.join(counts[:-1])} or {counts[-1]}"
+
+
+def _grid(verdicts: pd.DataFrame) -> dict[str, Any]:
+    """A row a ticket, a column a check; the symbols of a cell's sparsities beside one another."""
+    checks = in_order(verdicts["check"], CHECKS)
+    rows = []
+    for (dataset, model), part in verdicts.groupby(["dataset", "model"]):
+        for ticket in in_order(part["ticket"], TICKETS):
+            mine = part[part["ticket"] == ticket].sort_values("sparsity")
+            cells = [
+                " ".join(
+                    VERDICTS[verdict].symbol for verdict in mine[mine["check"] == check].verdict
+                )
+                for check in checks
+            ]
+            rows.append([words(ticket), f"{model} on {dataset}", *cells])
+    sparsities = sorted(set(verdicts["sparsity"]))
+    return {
+        "checks": [words(check) for check in checks],
+        "rows": rows,
+        "sparsities": ", ".join(f"{100 * s:g} %" for s in sparsities),
+    }
+
+
+if __name__ == "__main__":
+    write_findings(*sys.argv[1:])
