@@ -54,11 +54,11 @@ def test_mlrc2020_has_the_grid_of_its_two_pruners(studies):
                 for sparsity in sparsities
             }
             assert grid <= cells(studies["mlrc2020"])
-    count = Counter(r.ticket for r in studies["mlrc2020"].runs())
+    count = Counter(ticket for _, _, ticket, _, _ in cells(studies["mlrc2020"]))
     assert (count["random"], count["dense"], count["hybrid"]) == (12, 4, 36)
-    seeds = {(r.ticket, r.seed) for r in studies["mlrc2020"].runs()}
-    assert {("lr_rewinding", 2020), ("dense", 2020), ("grasp", 0), ("random", 0)} < seeds
-    assert len(seeds) == len({ticket for ticket, _ in seeds})
+    # Their READMEs' seeds are the first two of ours, in every cell.
+    study = studies["mlrc2020"]
+    assert (study.seed_order[:2], study.statistics.looks[0]) == ([0, 2020], 2)
 
 
 def test_grasps_own_sparsities_are_there(studies):
@@ -263,7 +263,7 @@ def test_a_dry_run_lists_every_cell_and_shared_work_once(studies, tmp_path):
     text = snake.succeed(ROOT, "-n", "--config", *config, f"data_dir={tmp_path}/data")
     jobs = Counter(re.findall(r"^Job \d+: (.*)$", text, re.M))
     assert set(jobs.values()) == {1}
-    runs = studies["mlrc2020"].runs()
+    runs = [r for r in studies["mlrc2020"].runs() if r.seed in (0, 2020)]  # the first look's
     assert {job for job in jobs if job.startswith(("retrain", "dense"))} == {
         f"dense {r.model} on {r.dataset}, seed {r.seed}"
         if r.ticket == "dense"
@@ -271,11 +271,11 @@ def test_a_dry_run_lists_every_cell_and_shared_work_once(studies, tmp_path):
         f"{r.model} on {r.dataset}, seed {r.seed}"
         for r in runs
     }
-    # Two models on two datasets, clean and half; initial weights of seeds 0 and 2020.
+    # Two models on two datasets with two seeds, clean and half; a third has initial weights alone.
     count = {rule: int(number) for rule, number in re.findall(r"^(\w+) +(\d+)$", text, re.M)}
-    assert (count["initialise"], count["pretrain"], count["dense"]) == (8, 8, 4)
+    assert (count["initialise"], count["pretrain"], count["dense"]) == (12, 16, 8)
     assert (count["download"], count["prepare"], count["corrupt"]) == (2, 2, 8)
-    assert count["retrain"] == len(runs) - 4
+    assert count["retrain"] == len(runs) - 8
 
 
 def test_the_studies_do_not_import_torch():

@@ -7,6 +7,7 @@ import tarfile
 import pytest
 import yaml
 
+from jackpot.vocabulary import SOURCE_OF_FIGURE
 from tests.support.snake import STUDY, Clone
 
 pytestmark = pytest.mark.workflow
@@ -19,6 +20,24 @@ def published(small_study, tmp_path_factory):
     status, said = small_study.script("publish", "--to", folder)
     assert status == 0 and "3 of the 3 results" in said, said
     return folder
+
+
+def test_verdicts_tables_figures_and_page_are_made_anew(small_study, published, tmp_path):
+    """From a clone that has nothing, whatever the study's file says by then."""
+    clone = other_machine(small_study, tmp_path, training={"epochs": 9})
+    status, said = clone.script("redraw", "--published", published.parent, "--out", tmp_path)
+    assert status == 0 and "as published" in said, said
+    redrawn = tmp_path / "small"
+    assert {p.name for p in redrawn.glob("figures/*.svg")} == {
+        f"{figure}.svg" for figure in SOURCE_OF_FIGURE
+    }
+    assert (redrawn / "report.html").stat().st_size > 100_000
+    forged = tmp_path / "forged" / "small"
+    shutil.copytree(published, forged)
+    table = (forged / "verdicts.csv").read_text()
+    (forged / "verdicts.csv").write_text(table.replace("too_few_seeds", "unaffected"))
+    status, said = clone.script("redraw", "--published", forged.parent, "--out", tmp_path)
+    assert status == 1 and "not as published: verdicts.csv" in said, said
 
 
 def other_machine(small_study, tmp_path, **changes):
