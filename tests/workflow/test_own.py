@@ -38,7 +38,7 @@ def own(tmp_path_factory):
     study |= {"experiments": EXPERIMENTS, "training": training}
     clone = Clone(tmp_path_factory.mktemp("own"), study=study)
     write_files(clone.folder)
-    clone.make("report.html", "figures/sanity_checks.svg", cores=2)
+    clone.make("report.html", "figures/sanity_checks.svg", "figures/verdicts.svg", cores=2)
     return clone
 
 
@@ -64,6 +64,9 @@ def test_the_page_names_them_and_what_they_spoil(own):
     for spoiled in ("spoils: mask<", "spoils: mask and weights<", "spoils: data and weights<"):
         assert spoiled in page
     assert "another part" not in page
+    # Labels of an SVG are comments beside their outlines.
+    labels = re.findall("<!-- (.*) -->", (own.root / "figures" / "verdicts.svg").read_text())
+    assert "mask" in labels and "other" not in labels, labels
 
 
 def test_a_seed_gives_the_weights_again_and_reinitialized_others(own):

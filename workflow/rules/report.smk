@@ -109,13 +109,15 @@ for FIGURE, TABLE in SOURCE_OF_FIGURE.items():
             CONDA
         params:
             figure=FIGURE,
+            ingredients=command_options({"ingredients": STUDY.own_ingredients or None}),
             stem=lambda w, output: os.path.splitext(output[0])[0],
             code=code_of("jackpot.stages.draw"),
             of=COLLECTED,
         message:
             "draw {params.figure}"
         shell:
-            "run draw --figure {params.figure} --table {input:q} --out {params.stem:q} 2> {log:q}"
+            "run draw --figure {params.figure} --table {input:q} --out {params.stem:q}"
+            " {params.ingredients} 2> {log:q}"
 
 
 rule tables:

@@ -126,7 +126,7 @@ def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
             for name in sorted({run.ticket for run in study.runs()})
         },
         "command": _command(plan),
-        "ingredients": {name: study.all_checks[name].spoils for name in study.checks},
+        "ingredients": study.own_ingredients,
         "provenance": {
             "versions": {key: ", ".join(values) for key, values in versions.items()},
             "devices": dict(Counter(result["device"] for result in results)),

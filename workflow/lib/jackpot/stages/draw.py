@@ -1,11 +1,20 @@
 """One figure from a table of results."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from jackpot.analysis.frames import INGREDIENTS
 from jackpot.files.tables import read_table
 from jackpot.report import figures
 
 
-def draw(figure: str, table: str | Path, out: str | Path) -> None:
-    """Draw ``figure`` from a CSV file as ``<out>.svg``, ``.pdf`` and ``.png``."""
+def draw(
+    figure: str, table: str | Path, out: str | Path, ingredients: Mapping[str, str] | None = None
+) -> None:
+    """Draw ``figure`` from a CSV file as ``<out>.svg``, ``.pdf`` and ``.png``.
+
+    Args:
+        ingredients: what each of the study's own checks spoils.
+    """
+    INGREDIENTS.update(ingredients or {})
     getattr(figures, figure)(read_table(table), out)

@@ -299,6 +299,11 @@ class Study(Settings):
         own = {c.name: self.checks[c.name] for c in check.parts if c.name in self.checks}
         return own or None
 
+    @property
+    def own_ingredients(self) -> dict[str, str]:
+        """What each of the study's own checks spoils."""
+        return {name: self.all_checks[name].spoils for name in self.checks}
+
     @cached_property
     def data_versions(self) -> list[str]:
         """Names of the spoiled versions of a dataset that checks of the study can make."""
