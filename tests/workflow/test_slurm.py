@@ -197,6 +197,25 @@ def test_a_study_runs_under_slurm_with_the_resources_asked_for(cluster, referenc
     assert any("pretrain" in line and "TresPerNode=gres:gpu:1" in line for line in reference.seen)
 
 
+def test_one_call_makes_every_look(cluster, tmp_path):
+    """Each look's cells are jobs of the cluster, and so is the next look's."""
+    # With two seeds nothing is decided at this level.
+    study = STUDY.replace("tickets: [dense, random]", "tickets: [snip], checks: [rearranged]")
+    study = study.replace("[0.8, 0.9], seeds: [0, 1]", "[0.8]").replace(
+        f"epochs: {EPOCHS}", "epochs: 2"
+    )
+    head = Head(cluster, tmp_path, study + "statistics: {margin: 60, alpha: 0.002, looks: [2, 3]}")
+    try:
+        head.start(*TOGETHER)
+        head.finish()
+    finally:
+        head.stop()
+    looks = [json.loads(file.read_text())["look"] for file in head.results.glob("looks/*")]
+    assert sorted(looks) == [1, 2], head.log()
+    assert len(head.done("runs/*/*/snip")) == 6 and "look 2 of 2" in head.log()
+    assert (head.results / "report.html").exists()
+
+
 @pytest.mark.parametrize("stage", ["weights", TICKETS], ids=["pretrain", "retrain"])
 def test_a_job_is_cancelled(head, cluster, reference, stage):
     if stage == "weights":
