@@ -163,7 +163,9 @@ def test_editing_one_score_redoes_its_own_masks_only(project, tmp_path):
     assert (jobs["prune"], jobs["retrain"]) == (4, 12)
 
 
-def test_copied_results_without_snakemakes_memory_are_not_redone(project, tmp_path):
+@pytest.fixture
+def copied(project, tmp_path):
+    """Another clone with the project's results at arbitrary times, and no memory of Snakemake's."""
     folder = copy_project(tmp_path)
     shutil.copytree(project / "results", folder / "results")
     shutil.copytree(project / "data", folder / "data")
@@ -171,7 +173,21 @@ def test_copied_results_without_snakemakes_memory_are_not_redone(project, tmp_pa
     for path in sorted((folder / "results").rglob("*")):
         stamp = now - draws.uniform(0, 1e6)
         os.utime(path, (stamp, stamp))
-    assert "Nothing to be done" in snakemake(folder, "-n")
+    return folder
+
+
+def test_copied_results_without_snakemakes_memory_are_not_redone(copied):
+    assert "Nothing to be done" in snakemake(copied, "-n")
+
+
+def test_copied_results_that_other_code_made_do_not_pass_for_todays(copied):
+    with open(copied / "workflow/lib/jackpot/pruning/scores/snip.py", "a") as file:
+        file.write("\nCHANGED = True\n")
+    jobs = planned(snakemake(copied, "-n"))
+    assert (jobs["prune"], jobs["retrain"], jobs["collect"], jobs["report"]) == (4, 12, 1, 1)
+    assert not {"pretrain", "initialise", "prepare"} & set(jobs)
+    snakemake(copied)
+    assert "Nothing to be done" in snakemake(copied, "-n")
 
 
 def test_one_cell_runs_what_it_needs_and_nothing_else(tmp_path):

@@ -20,6 +20,8 @@ def inputs(rule):
     def named(w):
         job = PLAN.of(rule, w)
         whole = job.is_current()
+        if job.is_stale():
+            snakemake_internals.redo_unremembered(workflow, job.outputs)
         return {
             name: cached(file)
             for name, file in job.inputs.items()
@@ -49,6 +51,8 @@ def fingerprint(rule):
 def source_of(w):
     """A dataset's source, whose time stamp says nothing while what was read of it is today's."""
     job = PLAN.prepare(w.dataset)
+    if job.is_stale():
+        snakemake_internals.redo_unremembered(workflow, job.outputs)
     path = job.inputs["source"].path
     return ancient(path) if recorded(job.outputs[0]) == job.fingerprint else path
 

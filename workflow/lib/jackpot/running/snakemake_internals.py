@@ -6,11 +6,12 @@ allowed, tests/running/test_snakemake_internals.py and tests/workflow/test_slurm
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import snakemake.api
 import snakemake.workflow
 from snakemake.cli import parse_args
+from snakemake.io import _IOFile
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 
@@ -62,6 +63,18 @@ def ended_unnoticed(workflow, job) -> bool:
     result the user deleted would be restored from its links, not trained.
     """
     return bool(workflow.persistence._filter_incomplete_keys(map(str, job.output)))
+
+
+def redo_unremembered(workflow, outputs: Iterable[str]) -> None:
+    """Run the job of these files again, if Snakemake does not remember of what settings they are.
+
+    Called from an input function, that is while jobs are found. Without it results that were
+    copied or cloned would pass for today's when other code or settings made them: what Snakemake
+    compares, it has noted where they were made. Where it remembers, it says what has changed.
+    """
+    for path in filter(os.path.exists, outputs):
+        if workflow.persistence.params(_IOFile(path, None)) is None:
+            workflow.dag.forcefiles.add(path)
 
 
 def asked_for(workflow) -> list[str]:

@@ -30,13 +30,18 @@ class File:
         """What today's job would store in the file."""
         return self.job.fingerprint
 
-    def is_current(self) -> bool:
-        """Whether the file is there, made by today's settings and code."""
+    @property
+    def made_by(self) -> str | None:
+        """The fingerprint of the job that made the file; None if there is none."""
         if not self.path.endswith(".csv"):
-            return recorded(self.path) == self.fingerprint
+            return recorded(self.path)
         # A history has no place for a fingerprint; that of the metrics beside it is its own.
         metrics = os.path.join(os.path.dirname(self.path), "metrics.json")
-        return os.path.exists(self.path) and recorded(metrics) == self.fingerprint
+        return recorded(metrics) if os.path.exists(self.path) else None
+
+    def is_current(self) -> bool:
+        """Whether the file is there, made by today's settings and code."""
+        return self.made_by == self.fingerprint
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +87,11 @@ class Job:
     def is_current(self) -> bool:
         """Whether all that it makes is there, made by today's settings and code."""
         return all(File(path, self).is_current() for path in self.outputs)
+
+    def is_stale(self) -> bool:
+        """Whether other settings or code than today's made something that it makes."""
+        made_by = {File(path, self).made_by for path in self.outputs}
+        return not made_by <= {None, self.fingerprint}
 
     def output(self, name: str) -> File:
         """The output whose path ends in ``/name``."""
