@@ -87,6 +87,14 @@ def test_a_lost_result_is_made_again_from_nothing_to_the_same_bits(
     assert digests[0] == digests[1]
 
 
+def test_what_is_forced_is_made_from_nothing(small_study, published, tmp_path):
+    clone = other_machine(small_study, tmp_path)
+    clone.script("bring_back", "--published", published)
+    _, said = clone.snakemake("runs.csv", options=["-n", "--forcerun", "retrain"])
+    for rule in ("download", "prepare", "initialise", "prune", "retrain"):
+        assert f"\n{rule} " in said, said
+
+
 def test_other_settings_and_other_runs_are_left_out_with_the_reason(
     small_study, published, tmp_path
 ):

@@ -10,23 +10,36 @@ def cached(file):
     return ancient(file.path) if file.is_current() else file.path
 
 
-def inputs(rule):
-    """The inputs of a rule's jobs, by name.
+def noticed(job):
+    """The job; run again where nothing but its fingerprint tells that it is stale."""
+    if job.is_stale():
+        known = [path for path in job.outputs if os.path.exists(path)]
+        if not any(snakemake_internals.remembers(workflow, path) for path in known):
+            snakemake_internals.redo(workflow, known)
+    return job
 
-    What is gone, while all that was made of it is there and today's, is not made again: results
-    that were brought back (docs/provenance.md) come without the masks and weights behind them.
+
+def stands_alone(job):
+    """Whether a result was brought back from elsewhere (docs/provenance.md).
+
+    It comes without the masks and weights behind it, which are not made again for its sake.
     """
+    return (
+        job.is_current()
+        and not snakemake_internals.is_forced(workflow)
+        and not any(snakemake_internals.remembers(workflow, path) for path in job.outputs)
+    )
+
+
+def inputs(rule):
+    """The inputs of a rule's jobs, by name."""
 
     def named(w):
-        job = PLAN.of(rule, w)
-        whole = job.is_current()
-        if job.is_stale():
-            snakemake_internals.redo_unremembered(workflow, job.outputs)
-        return {
-            name: cached(file)
-            for name, file in job.inputs.items()
-            if not whole or os.path.exists(file.path)
-        }
+        job = noticed(PLAN.of(rule, w))
+        files = job.inputs
+        if stands_alone(job):
+            files = {name: file for name, file in files.items() if os.path.exists(file.path)}
+        return {name: cached(file) for name, file in files.items()}
 
     return named
 
@@ -50,9 +63,7 @@ def fingerprint(rule):
 
 def source_of(w):
     """A dataset's source, whose time stamp says nothing while what was read of it is today's."""
-    job = PLAN.prepare(w.dataset)
-    if job.is_stale():
-        snakemake_internals.redo_unremembered(workflow, job.outputs)
+    job = noticed(PLAN.prepare(w.dataset))
     path = job.inputs["source"].path
     return ancient(path) if recorded(job.outputs[0]) == job.fingerprint else path
 

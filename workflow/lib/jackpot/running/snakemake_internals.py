@@ -65,16 +65,30 @@ def ended_unnoticed(workflow, job) -> bool:
     return bool(workflow.persistence._filter_incomplete_keys(map(str, job.output)))
 
 
-def redo_unremembered(workflow, outputs: Iterable[str]) -> None:
-    """Run the job of these files again, if Snakemake does not remember of what settings they are.
+def remembers(workflow, path: str) -> bool:
+    """Whether Snakemake has noted of what settings it made a file, and would notice others.
 
-    Called from an input function, that is while jobs are found. Without it results that were
-    copied or cloned would pass for today's when other code or settings made them: what Snakemake
-    compares, it has noted where they were made. Where it remembers, it says what has changed.
+    Called from an input function, that is while jobs are found.
     """
-    for path in filter(os.path.exists, outputs):
-        if workflow.persistence.params(_IOFile(path, None)) is None:
-            workflow.dag.forcefiles.add(path)
+    return workflow.persistence.params(_IOFile(path, None)) is not None
+
+
+def redo(workflow, paths: Iterable[str]) -> None:
+    """Run the jobs of these files again, if they are among those of this call.
+
+    Without it results that were copied or cloned would pass for today's when other code or
+    settings made them: what Snakemake compares, it has noted where they were made.
+    """
+    workflow.dag.forcefiles.update(paths)
+
+
+def is_forced(workflow) -> bool:
+    """Whether the command line asks for jobs that have nothing to do (``-F``, ``-f``, ``-R``).
+
+    Without it such a job would lack the inputs that it does not need as long as it does not run.
+    """
+    settings = workflow.dag_settings
+    return bool(settings.forceall or settings.forcetargets or settings.forcerun)
 
 
 def asked_for(workflow) -> list[str]:
