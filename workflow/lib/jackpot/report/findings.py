@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from jackpot.analysis.claims import evaluate_claims
+from jackpot.analysis.claims import CLAIMS, evaluate_claims
 from jackpot.analysis.design import Design
 from jackpot.analysis.frames import INGREDIENTS
 from jackpot.files.atomic import read_sealed, write_text
@@ -21,6 +21,7 @@ from jackpot.files.tables import read_table
 from jackpot.study import Config, Plan, Study
 from jackpot.vocabulary import CHECKS, TICKETS, VERDICTS, in_order, words
 
+NOT_TESTED = "–"
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -46,8 +47,13 @@ def write_findings(folder: str | Path, out: str | Path) -> None:
     )
     studies = [_study(path) for path in published(folder)]
     template = environment.get_template("findings.md.j2")
+    outcomes = [
+        (claim.sentence, [study["outcomes"][claim.id] for study in studies])
+        for claim in CLAIMS
+        if any(study["outcomes"][claim.id] != NOT_TESTED for study in studies)
+    ]
     legend = [(style.symbol, style.label) for style in VERDICTS.values()]
-    write_text(out, template.render(studies=studies, legend=legend))
+    write_text(out, template.render(studies=studies, outcomes=outcomes, legend=legend))
 
 
 def _study(folder: Path) -> dict[str, Any]:
@@ -74,6 +80,10 @@ def _study(folder: Path) -> dict[str, Any]:
         "seeds": _seeds(verdicts["n"]),
         "counts": [(counts[name], words(name)) for name in VERDICTS if name in counts],
         "cells": len(verdicts),
+        "outcomes": {
+            result.claim.id: NOT_TESTED if result.verdict == "not_tested" else words(result.verdict)
+            for result in claims
+        },
         "claims": [
             {
                 "sentence": result.claim.sentence,
