@@ -34,3 +34,11 @@ def test_counts_by_another_reading(folder):
     assert {row["device"] for row in runs} == {
         device for device in {row["device"] for row in runs} if device in part
     }
+
+
+def test_the_readme_counts_as_the_page_does():
+    text = (ROOT / "README.md").read_text().split("A pruned network")[0]
+    counts = re.findall(r"\b(\d+ of \d+)\b", text)
+    assert len(counts) > 4
+    page = PAGE.read_text()
+    assert not [count for count in counts if f"eld in {count} cells" not in page]
