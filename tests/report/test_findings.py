@@ -26,7 +26,7 @@ def test_counts_by_another_reading(folder):
         runs = list(csv.DictReader(file))
     with open(folder / "verdicts.csv") as file:
         verdicts = [row["verdict"] for row in csv.DictReader(file)]
-    assert f": {len(runs):,} runs" in part
+    assert f"; {len(runs):,} runs" in part
     assert f"Of {len(verdicts)} checked cells" in part.replace("\n", " ")
     for verdict in set(verdicts):
         count, word = verdicts.count(verdict), verdict.replace("_", " ")

@@ -71,6 +71,10 @@ def _study(folder: Path) -> dict[str, Any]:
             f"{name} on {dataset}" for dataset, name in _pairs(runs, "dataset", "model")
         ),
         "runs": f"{len(runs):,}",
+        "sources": ", ".join(
+            f"{name} ({said.kind}{f', sha256 {said.sha256[:12]}...' if said.sha256 else ''})"
+            for name, said in plan.study.datasets.items()
+        ),
         "devices": ", ".join(provenance["devices"]),
         "torch": provenance["versions"]["torch"],
         "arithmetic": provenance["versions"]["arithmetic"],
