@@ -1,4 +1,4 @@
-"""Write a study's results to a folder of small files: tables, page, figures, and every result.
+"""Write a study's results to a folder of small files: tables, pictures, and every result.
 
 The results can be brought back as finished work, here or on another machine (bring_back.py).
 """

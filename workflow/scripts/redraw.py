@@ -1,6 +1,6 @@
-"""Make the verdicts, tables, figures and pages of published studies anew from their CSV files.
+"""Make the tables, verdicts, figures and pages of published studies anew from their results.
 
-Ends with status 1 if a table of verdicts or accuracies is not the published one.
+Ends with status 1 if a table of runs, verdicts or accuracies is not the published one.
 """
 
 import sys
@@ -25,7 +25,7 @@ def run() -> None:
         out = Path(args.out, folder.name)
         different = redraw(folder, out)
         told = f"not as published: {', '.join(different)}" if different else "as published"
-        print(f"{out}: verdicts and tables are {told}")
+        print(f"{out}: tables are {told}")
         status |= bool(different)
     sys.exit(status)
 

@@ -7,35 +7,39 @@ layers' counts and digests are in it.
 import shutil
 import tarfile
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 
 from jackpot.analysis.design import Design
 from jackpot.data.archives import Limits, unpacked
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed, sha256_of_file, write_atomically
+from jackpot.files.tables import read_table
 from jackpot.fingerprints import differences
 from jackpot.report.findings import published_plan
+from jackpot.stages.collect import write_results
 from jackpot.stages.report import report
 from jackpot.stages.verdicts import judge
-from jackpot.study import Plan
+from jackpot.study import Plan, Run
 from jackpot.study.stale import REASONS
 
 RESULTS = "results.tar.xz"
 PARTS = ("metrics.json", "history.csv")
-# What else is published of a study, as far as it is there.
+# What else is published of a study, as far as it is there: what one wants to read at once. All else
+# is made anew from the results (``redraw``).
 BESIDE = (
-    *(f"{name}.csv" for name in ("runs", "verdicts", "layers", "histories")),
+    "runs.csv",
+    "verdicts.csv",
     "about.json",
-    "report.html",
     "tables/*.md",
-    "figures/*.png",
+    *(f"figures/{name}.png" for name in ("verdicts", "sanity_checks", "tickets")),
 )
 # A study of a hundred thousand runs of the papers' length.
 LIMITS = Limits(members=1_000_000, total_bytes=8 * 2**30, member_bytes=64 * 2**20)
 
 
 def publish(plan: Plan, folder: str | Path) -> int:
-    """Write a study's results, and the tables, page and figures made of them, to a folder.
+    """Write a study's results, and verdicts, tables and pictures made of them, to a folder.
 
     A study that is not finished can be published too: what has been trained is kept, and goes on
     elsewhere.
@@ -125,20 +129,25 @@ def bring_back(plan: Plan, folder: str | Path) -> Counter[str]:
 
 
 def redraw(folder: str | Path, out: str | Path) -> list[str]:
-    """Make the verdicts, tables, figures and page of a published study anew from its CSV files.
+    """Make every table, figure and the page of a published study anew from its results.
 
     The study is what it was when it was published, whatever its YAML file says today.
 
     Returns:
         The published tables that came out otherwise.
+
+    Raises:
+        JackpotError: the archive lacks a run of ``runs.csv``, or a result was altered.
     """
     folder, out = Path(folder), Path(out)
     design = Design(**published_plan(folder).design())
-    tables = {name: folder / f"{name}.csv" for name in ("runs", "histories", "layers")}
+    cells = read_table(folder / "runs.csv")[[field.name for field in fields(Run)]]
+    runs = [Run(*row) for row in cells.itertuples(index=False, name=None)]
     out.mkdir(parents=True, exist_ok=True)
-    tables["verdicts"] = out / "verdicts.csv"
+    with unpacked(folder / RESULTS, LIMITS) as there:
+        write_results(runs, there, out)
+    tables = {name: out / f"{name}.csv" for name in ("runs", "verdicts", "histories", "layers")}
     judge(tables["runs"], tables["verdicts"], design)
-    about = folder / "about.json"
-    report(out / "report.html", **tables, about=about, design=design, keep=out)
-    names = ["verdicts.csv", *(f"tables/{file.name}" for file in folder.glob("tables/*.md"))]
+    report(out / "report.html", **tables, about=folder / "about.json", design=design, keep=out)
+    names = ["runs.csv", "verdicts.csv", *(f"tables/{f.name}" for f in folder.glob("tables/*.md"))]
     return [n for n in names if (folder / n).read_bytes() != (out / n).read_bytes()]

@@ -46,20 +46,27 @@ def collect(plan: Plan, *, partial: bool = False) -> None:
     Raises:
         JackpotError: a result is missing, damaged, or is another run's.
     """
-    root, runs, results, paths = Path(plan.root), [], [], []
-    for run, path in zip(plan.progress.runs, plan.metrics(), strict=True):
-        if partial and not Path(path).exists():
-            continue
-        results.append(_read_result(run, Path(path)))
-        runs.append(run)
-        paths.append(path)
-    if not runs:
+    root = Path(plan.root)
+    made = zip(plan.progress.runs, plan.metrics(), strict=True)
+    there = [(run, path) for run, path in made if not partial or Path(path).exists()]
+    if not there:
         raise JackpotError(f"{root}/runs: no run has a result yet; there is nothing to report.")
-    write_table(root / "runs.csv", pd.DataFrame(results)[RUN_COLUMNS])
-    write_table(root / "layers.csv", _layers(runs, results))
-    write_table(root / "histories.csv", _histories(runs, results, root))
-    made_by = {"fingerprints": {"run": plan.collected(paths)}}
+    results = write_results([run for run, _ in there], root, root)
+    made_by = {"fingerprints": {"run": plan.collected(path for _, path in there)}}
     write_sealed(root / "about.json", {**made_by, **about(plan, results)})
+
+
+def write_results(runs: list[Run], root: Path, out: Path) -> list[dict[str, Any]]:
+    """Write the tables of runs whose results are below ``root``, and return these results.
+
+    Raises:
+        JackpotError: a result is missing, damaged, or is another run's.
+    """
+    results = [_read_result(run, root / run.path / "metrics.json") for run in runs]
+    write_table(out / "runs.csv", pd.DataFrame(results)[RUN_COLUMNS])
+    write_table(out / "layers.csv", _layers(runs, results))
+    write_table(out / "histories.csv", _histories(runs, results, root))
+    return results
 
 
 def _read_result(run: Run, path: Path) -> dict[str, Any]:
