@@ -8,7 +8,6 @@ from pydantic import Field, field_validator, model_validator
 
 from jackpot.architectures import MODELS
 from jackpot.checks import CHECKS, JOIN, Check, find_check
-from jackpot.pruning.scores import SCORES, uses_data
 from jackpot.registry import is_own
 from jackpot.settings import (
     Arithmetic,
@@ -21,6 +20,7 @@ from jackpot.settings import (
     Ticket,
     Training,
 )
+from jackpot.study.consistency import check_study
 from jackpot.study.parts import (
     CheckName,
     Dataset,
@@ -30,13 +30,11 @@ from jackpot.study.parts import (
     Override,
     Seed,
 )
-from jackpot.study.scopes import check_scopes, data_of, options_of_data
-from jackpot.study.scopes import one_of as _one_of
+from jackpot.study.scopes import data_of, options_of_data
 from jackpot.study.tickets import (
     PRUNERS,
     TICKETS,
     applicable_checks,
-    applies,
     check_pruner,
     pretrains,
 )
@@ -150,119 +148,9 @@ class Study(Settings):
         return models
 
     @model_validator(mode="after")
-    def _check_names(self):
-        pruners, tickets = self.all_pruners, self.all_tickets
-        check_scopes(self.check_options, self.all_checks, "check_options: ")
-        for name, ticket in self.tickets.items():
-            if ticket.pruner is not None:
-                _one_of(f"tickets.{name}.pruner: pruner", ticket.pruner, pruners)
-        for i, experiment in enumerate(self.experiments):
-            self._check_experiment(f"experiments[{i}]", experiment)
-            self._check_seeds(f"experiments[{i}].seeds", experiment.seeds)
-        for i, override in enumerate(self.overrides):
-            known = {
-                "dataset": self.datasets,
-                "model": self.models,
-                "ticket": tickets,
-                "pruner": pruners,
-            }
-            for key, value in override.when.model_dump(exclude_none=True).items():
-                for name in [value] if isinstance(value, str) else value:
-                    _one_of(f"overrides[{i}].when.{key}: {key}", name, known[key])
-            if override.network is not None:
-                _one_of(f"overrides[{i}].network: model", override.network, self.models)
-            spoiling = {name: c for name, c in self.all_checks.items() if "data" in c.edits}
-            check_scopes(override.check_options, spoiling, f"overrides[{i}].check_options: ")
-        self._check_rewinding()
-        self._check_draws()
-        self._check_arithmetic()
+    def _check_together(self):
+        check_study(self)
         return self
-
-    def _check_experiment(self, where: str, experiment: Experiment) -> None:
-        for name in experiment.datasets or ():
-            _one_of(f"{where}.datasets: dataset", name, self.datasets)
-        for name in experiment.models or ():
-            _one_of(f"{where}.models: model", name, self.models)
-        for name in experiment.tickets:
-            _one_of(f"{where}.tickets: ticket", name, self.all_tickets)
-            ticket = self.all_tickets[name]
-            if ticket.pruner is not None and not experiment.sparsities:
-                raise ValueError(f"{where}.sparsities: ticket {name!r} needs at least one sparsity")
-            if experiment.checks == "all":
-                continue
-            for check in experiment.checks:
-                try:
-                    found = self.check_of(check)
-                except ValueError as error:
-                    raise ValueError(f"{where}.checks: {error}") from None
-                if ticket.pruner is not None and not applies(found, ticket, self.pruner_of(name)):
-                    allowed = applicable_checks(ticket, self.pruner_of(name), self.all_checks)
-                    raise ValueError(
-                        f"{where}.checks: {found.name!r} does not apply to ticket {name!r}, which "
-                        f"has no such ingredient. Allowed for it: {', '.join(allowed)}"
-                    )
-
-    def _check_seeds(self, where: str, seeds: list[int] | None) -> None:
-        looks = self.statistics.looks
-        if looks is None:
-            if seeds is None:
-                raise ValueError(f"{where}: this key is missing (or declare statistics.looks)")
-            return
-        if seeds is None:
-            return
-        if len(seeds) != looks[-1] or len(set(seeds)) != len(seeds):
-            raise ValueError(
-                f"{where}: {len(set(seeds))} seeds, where the last look of statistics.looks has "
-                f"{looks[-1]}. Leave the key out for 0 to {looks[-1] - 1}"
-            )
-        if seeds != self.seed_order:
-            raise ValueError(
-                f"{where}: other seeds or another order than {self.seed_order}; with "
-                "statistics.looks they are the same in every experiment"
-            )
-
-    def _check_rewinding(self) -> None:
-        for dataset, model, name in {(r.dataset, r.model, r.ticket) for r in self.runs()}:
-            ticket = self.all_tickets[name]
-            network = self.network_of(dataset, model, name)
-            epochs = self.pretraining_of(dataset, network).epochs
-            epoch = self.rewind_epoch_of(dataset, model, name)
-            after = self.rewind_weights_epoch_of(dataset, model, name)
-            if ticket.weights == "rewound" and after > epochs:
-                raise ValueError(
-                    f"rewind_weights_epoch: {after} is after the end of pretraining; allowed for "
-                    f"{name} of {model} on {dataset}: 0 to {epochs}"
-                )
-            if "rewound" in (ticket.weights, ticket.schedule) and epoch >= epochs:
-                raise ValueError(
-                    f"rewind_epoch: {epoch} is not before the end of pretraining; allowed for "
-                    f"{name} of {model} on {dataset}: 0 to {epochs - 1}"
-                )
-
-    def _check_draws(self) -> None:
-        for dataset, model, name in {(r.dataset, r.model, r.ticket) for r in self.runs()}:
-            pruner = self.all_tickets[name].pruner
-            if pruner is None:
-                continue
-            score = self.all_pruners[pruner].score
-            batch = self.pruning_batch_of(dataset, self.network_of(dataset, model, name), pruner)
-            drawn = batch.kind == "per_class" and batch.draws > 1 and uses_data(score)
-            try:
-                SCORES.check(score, ["draws"] if drawn else [])
-            except ValueError as error:
-                raise ValueError(
-                    f"pruning_batch.draws: {batch.draws} for pruner {pruner!r}: {error}"
-                ) from None
-
-    def _check_arithmetic(self) -> None:
-        changes = [c for o in self.overrides for c in (o.pretraining, o.retraining)]
-        if self.arithmetic == "portable" and any(
-            settings.precision == "bfloat16" for settings in (self.training, *changes)
-        ):
-            raise ValueError(
-                "arithmetic: portable has no bfloat16, which AVX2 would emulate; allowed with "
-                "precision: bfloat16 is native"
-            )
 
     @cached_property
     def all_pruners(self) -> dict[str, Pruner]:

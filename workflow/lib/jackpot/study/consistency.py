@@ -1,0 +1,142 @@
+"""Whether the parts of a study go together: names, seeds, epochs, draws and number formats."""
+
+from typing import TYPE_CHECKING
+
+from jackpot.pruning.scores import SCORES, uses_data
+from jackpot.study.parts import Experiment
+from jackpot.study.scopes import check_scopes, one_of
+from jackpot.study.tickets import applicable_checks, applies
+
+if TYPE_CHECKING:
+    from jackpot.study.model import Study
+
+
+def check_study(study: "Study") -> None:
+    """Refuse a study whose parts do not go together.
+
+    Raises:
+        ValueError: saying which key, and what is allowed there.
+    """
+    _check_names(study)
+    for i, experiment in enumerate(study.experiments):
+        _check_experiment(study, f"experiments[{i}]", experiment)
+        _check_seeds(study, f"experiments[{i}].seeds", experiment.seeds)
+    _check_overrides(study)
+    _check_rewinding(study)
+    _check_draws(study)
+    _check_arithmetic(study)
+
+
+def _check_names(study: "Study") -> None:
+    check_scopes(study.check_options, study.all_checks, "check_options: ")
+    for name, ticket in study.tickets.items():
+        if ticket.pruner is not None:
+            one_of(f"tickets.{name}.pruner: pruner", ticket.pruner, study.all_pruners)
+
+
+def _check_overrides(study: "Study") -> None:
+    for i, override in enumerate(study.overrides):
+        known = {
+            "dataset": study.datasets,
+            "model": study.models,
+            "ticket": study.all_tickets,
+            "pruner": study.all_pruners,
+        }
+        for key, value in override.when.model_dump(exclude_none=True).items():
+            for name in [value] if isinstance(value, str) else value:
+                one_of(f"overrides[{i}].when.{key}: {key}", name, known[key])
+        if override.network is not None:
+            one_of(f"overrides[{i}].network: model", override.network, study.models)
+        spoiling = {name: c for name, c in study.all_checks.items() if "data" in c.edits}
+        check_scopes(override.check_options, spoiling, f"overrides[{i}].check_options: ")
+
+
+def _check_experiment(study: "Study", where: str, experiment: Experiment) -> None:
+    for name in experiment.datasets or ():
+        one_of(f"{where}.datasets: dataset", name, study.datasets)
+    for name in experiment.models or ():
+        one_of(f"{where}.models: model", name, study.models)
+    for name in experiment.tickets:
+        one_of(f"{where}.tickets: ticket", name, study.all_tickets)
+        ticket = study.all_tickets[name]
+        if ticket.pruner is not None and not experiment.sparsities:
+            raise ValueError(f"{where}.sparsities: ticket {name!r} needs at least one sparsity")
+        if experiment.checks == "all":
+            continue
+        for check in experiment.checks:
+            try:
+                found = study.check_of(check)
+            except ValueError as error:
+                raise ValueError(f"{where}.checks: {error}") from None
+            if ticket.pruner is not None and not applies(found, ticket, study.pruner_of(name)):
+                allowed = applicable_checks(ticket, study.pruner_of(name), study.all_checks)
+                raise ValueError(
+                    f"{where}.checks: {found.name!r} does not apply to ticket {name!r}, which "
+                    f"has no such ingredient. Allowed for it: {', '.join(allowed)}"
+                )
+
+
+def _check_seeds(study: "Study", where: str, seeds: list[int] | None) -> None:
+    looks = study.statistics.looks
+    if looks is None:
+        if seeds is None:
+            raise ValueError(f"{where}: this key is missing (or declare statistics.looks)")
+        return
+    if seeds is None:
+        return
+    if len(seeds) != looks[-1] or len(set(seeds)) != len(seeds):
+        raise ValueError(
+            f"{where}: {len(set(seeds))} seeds, where the last look of statistics.looks has "
+            f"{looks[-1]}. Leave the key out for 0 to {looks[-1] - 1}"
+        )
+    if seeds != study.seed_order:
+        raise ValueError(
+            f"{where}: other seeds or another order than {study.seed_order}; with "
+            "statistics.looks they are the same in every experiment"
+        )
+
+
+def _check_rewinding(study: "Study") -> None:
+    for dataset, model, name in {(r.dataset, r.model, r.ticket) for r in study.runs()}:
+        ticket = study.all_tickets[name]
+        network = study.network_of(dataset, model, name)
+        epochs = study.pretraining_of(dataset, network).epochs
+        epoch = study.rewind_epoch_of(dataset, model, name)
+        after = study.rewind_weights_epoch_of(dataset, model, name)
+        if ticket.weights == "rewound" and after > epochs:
+            raise ValueError(
+                f"rewind_weights_epoch: {after} is after the end of pretraining; allowed for "
+                f"{name} of {model} on {dataset}: 0 to {epochs}"
+            )
+        if "rewound" in (ticket.weights, ticket.schedule) and epoch >= epochs:
+            raise ValueError(
+                f"rewind_epoch: {epoch} is not before the end of pretraining; allowed for "
+                f"{name} of {model} on {dataset}: 0 to {epochs - 1}"
+            )
+
+
+def _check_draws(study: "Study") -> None:
+    for dataset, model, name in {(r.dataset, r.model, r.ticket) for r in study.runs()}:
+        pruner = study.all_tickets[name].pruner
+        if pruner is None:
+            continue
+        score = study.all_pruners[pruner].score
+        batch = study.pruning_batch_of(dataset, study.network_of(dataset, model, name), pruner)
+        drawn = batch.kind == "per_class" and batch.draws > 1 and uses_data(score)
+        try:
+            SCORES.check(score, ["draws"] if drawn else [])
+        except ValueError as error:
+            raise ValueError(
+                f"pruning_batch.draws: {batch.draws} for pruner {pruner!r}: {error}"
+            ) from None
+
+
+def _check_arithmetic(study: "Study") -> None:
+    changes = [c for o in study.overrides for c in (o.pretraining, o.retraining)]
+    if study.arithmetic == "portable" and any(
+        settings.precision == "bfloat16" for settings in (study.training, *changes)
+    ):
+        raise ValueError(
+            "arithmetic: portable has no bfloat16, which AVX2 would emulate; allowed with "
+            "precision: bfloat16 is native"
+        )
