@@ -10,6 +10,7 @@ import time
 import pytest
 import yaml
 
+from jackpot.vocabulary import SOURCE_OF_FIGURE
 from tests.support import ROOT, snake
 
 pytestmark = pytest.mark.workflow
@@ -27,7 +28,6 @@ STUDY = {
         },
     ],
 }
-FIGURES = ("verdicts", "sanity_checks", "tickets", "layer_densities", "learning_curves")
 CELL = "results/small/runs/digits/vgg5/snip/rearranged/sparsity0.9/seed1/metrics.json"
 
 
@@ -95,7 +95,7 @@ def test_the_study_runs_to_its_report(project):
     )
     page = (results / "report.html").read_text()
     assert "weight rewinding" in page and "data:image" in page
-    for figure in FIGURES:
+    for figure in SOURCE_OF_FIGURE:
         for kind in ("svg", "pdf", "png"):
             assert (results / "figures" / f"{figure}.{kind}").stat().st_size > 1000
     assert {p.stem for p in (results / "tables").iterdir()} == {
@@ -135,7 +135,7 @@ def test_deleting_one_result_redoes_it_and_what_is_made_of_it(project, tmp_path)
     (folder / CELL).unlink()
     jobs = planned(snakemake(folder, "-n"))
     assert jobs.pop("retrain") == 1
-    drawn = {f"draw_{figure}" for figure in FIGURES}
+    drawn = {f"draw_{figure}" for figure in SOURCE_OF_FIGURE}
     assert set(jobs) == {"collect", "verdicts", "tables", "report"} | drawn
 
 

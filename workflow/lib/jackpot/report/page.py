@@ -15,7 +15,7 @@ from jackpot.errors import JackpotError
 from jackpot.files.atomic import write_text
 from jackpot.report import answer, evidence
 from jackpot.report.looks import looks_section
-from jackpot.vocabulary import VERDICTS, in_order
+from jackpot.vocabulary import SOURCE_OF_FIGURE, VERDICTS, in_order
 
 TEMPLATES = Path(__file__).with_name("templates")
 # A drawing with very many points is smaller as a picture of pixels.
@@ -23,7 +23,6 @@ _LARGE_SVG = 1_000_000
 _FIGURE_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 # The page opens on this one.
 _OPENING = "verdicts"
-_FIGURES = (_OPENING, "sanity_checks", "tickets", "layer_densities", "learning_curves")
 _TABLE_TYPES = {".csv": "text/csv", ".md": "text/markdown", ".tex": "application/x-tex"}
 # Above this many rows a table of runs starts folded, so that the page stays quick to read.
 _OPEN_ROWS = 300
@@ -179,8 +178,8 @@ def _figures(paths: Sequence[str | Path], runs: pd.DataFrame) -> list[dict]:
     for path in map(Path, paths):
         if path.suffix in _FIGURE_TYPES:
             best[path.stem] = _better(best.get(path.stem, path), path)
-    order = [*_FIGURES, *sorted(set(best) - set(_FIGURES))]
-    return [_figure(best[stem], runs) for stem in order if stem in best]
+    order = in_order(best, SOURCE_OF_FIGURE)
+    return [_figure(best[stem], runs) for stem in order]
 
 
 def _better(one: Path, other: Path) -> Path:
