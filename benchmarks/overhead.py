@@ -15,7 +15,7 @@ import yaml
 from loops import MODELS, Row, seconds
 
 from jackpot.models import build_model
-from jackpot.pruning.prune import make_masks
+from jackpot.pruning.make_masks import make_masks
 from jackpot.pruning.scores import SCORES
 from jackpot.randomness import generator
 from jackpot.settings import Training

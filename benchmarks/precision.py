@@ -23,7 +23,7 @@ from jackpot.data.files import ImageData
 from jackpot.data.kinds import load_kind
 from jackpot.models import build_model
 from jackpot.models.initial import initial_state
-from jackpot.pruning.prune import make_masks
+from jackpot.pruning.make_masks import make_masks
 from jackpot.randomness import generator
 from jackpot.settings import Training
 from jackpot.training.batches import to_device

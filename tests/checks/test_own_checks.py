@@ -7,6 +7,7 @@ from jackpot.checks import CHECKS, Ticket, find_check, version_of_data
 from jackpot.errors import JackpotError
 from jackpot.randomness import generator
 from jackpot.stages.retrain import spoiled
+from jackpot.study import Study
 
 FILE = """
 QUESTION = "Does it hold?"
@@ -39,6 +40,25 @@ def bad(weights, mask, generator):
 
 def nothing(x, y):
     return x
+
+def needy(mask, generator, *, share):
+    return mask
+
+def greedy(weights, mask, generator, *, share=0.5):
+    return weights
+
+def data(images, labels, generator):
+    return RETURNED
+
+class methods:
+    def mask(self, mask, generator):
+        return mask
+
+class computed:
+    SCOPES = tuple("ab")
+
+    def mask(mask, generator, *, scope):
+        return mask
 '''
 
 
@@ -94,6 +114,29 @@ def test_what_edits_nothing_is_refused(files):
         find_check("x", {"x": "mine.py:nothing"})
     with pytest.raises(ValueError, match="defines no function 'gone'"):
         find_check("x", {"x": "mine.py:gone"})
+    with pytest.raises(ValueError, match="leave `self` out"):
+        find_check("x", {"x": "mine.py:methods"})
+    with pytest.raises(ValueError, match=r"mine.py:computed.*SCOPES is read without running"):
+        find_check("x", {"x": "mine.py:computed"})
+
+
+def test_an_option_without_a_default_is_asked_for_before_anything_runs(files):
+    study = {
+        "name": "x",
+        "datasets": {"d": {"kind": "digits"}},
+        "models": {"vgg5": {}},
+        "checks": {"needy": "mine.py:needy", "greedy": "mine.py:greedy"},
+        "experiments": [{"tickets": ["snip"], "checks": ["needy"], "sparsities": [0.5]}],
+        "statistics": {"looks": [2]},
+    }
+    with pytest.raises(ValueError, match=r"checks.needy: needs the option share.*check_options"):
+        Study.model_validate(study)
+    study["check_options"] = {"needy": {"share": 0.1}}
+    Study.model_validate(study)
+    # What is given for one would reach the other too.
+    study["experiments"][0]["checks"] = [["needy", "greedy"]]
+    with pytest.raises(ValueError, match=r"needy and greedy both have an option 'share'"):
+        Study.model_validate(study)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +154,27 @@ def test_what_an_edit_returns_has_the_form_of_what_it_was_given(files, tmp_path,
     ticket, check = small(), find_check("bad", {"bad": "mine.py:bad"})
     with pytest.raises(JackpotError, match=message):
         check.weights(ticket.weights, ticket.mask, generator(0))
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        ("images", r"must return \(images, labels\), and returned a Tensor"),
+        ("None", "and returned None"),
+        ("(images.float(), labels)", "of the types and shapes it was given"),
+        ("(images[:, :, :1], labels)", "of the types and shapes it was given"),
+        ("(images, labels[:2])", "of the types and shapes it was given"),
+        ("(images, labels.tolist())", "of the types and shapes it was given"),
+    ],
+)
+def test_data_that_an_edit_returns_has_the_form_of_what_it_was_given(
+    files, tmp_path, returned, message
+):
+    (tmp_path / "mine.py").write_text(CLASSES.replace("RETURNED", returned))
+    images, labels = torch.zeros(4, 1, 2, 2, dtype=torch.uint8), torch.arange(4)
+    check = find_check("data", {"data": "mine.py:data"})
+    with pytest.raises(JackpotError, match=message):
+        check.data((images, labels), generator(0))
 
 
 def test_edits_of_different_ingredients_compose(files):

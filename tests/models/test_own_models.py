@@ -196,3 +196,11 @@ def test_dropout_repeats_and_goes_on_with_the_same_bits(tmp_path, monkeypatch):
     assert len(steps) == 10  # of 18, the first 8 were saved
     for name, tensor in whole.items():
         assert torch.equal(tensor, again[name]) and torch.equal(tensor, resumed[name])
+
+
+def test_what_is_no_layers_stays_where_the_study_draws_the_weights(net):
+    """Zeros, which suit a bias, would make a scale cut the network in two."""
+    description = {**net, "initial": "fan_in"}
+    drawn = initial_weights(description, generator(0))
+    assert torch.equal(drawn["scale"], build_model(**description).scale) and drawn["scale"].any()
+    assert not drawn["head.bias"].any()

@@ -16,7 +16,7 @@ from jackpot.pruning.masks import (
     apply_mask,
     attach,
     collapsed,
-    keep_counts,
+    keep_number,
     keep_top,
     layer_counts,
     validate,
@@ -55,11 +55,10 @@ def test_keep_top_is_a_stable_sort(layers, density):
 
 @quick
 @given(layers=tied, data=st.data())
-def test_keep_counts_is_a_stable_sort_in_each_layer(layers, data):
-    scores = {f"l{i}": torch.tensor(v, dtype=torch.float64) for i, v in enumerate(layers)}
-    counts = [data.draw(st.integers(0, len(layer))) for layer in layers]
-    mask = keep_counts(scores, counts)
-    for layer, count, keep in zip(layers, counts, mask.values(), strict=True):
+def test_keep_number_is_a_stable_sort_in_a_layer(layers, data):
+    for layer in layers:
+        count = data.draw(st.integers(0, len(layer)))
+        keep = keep_number({"l": torch.tensor(layer, dtype=torch.float64)}, count)["l"]
         best = sorted(range(len(layer)), key=lambda i: (-layer[i], i))[:count]
         assert keep.nonzero().squeeze(1).tolist() == sorted(best)
 
@@ -78,7 +77,7 @@ def test_infinities_and_signed_zeros_have_a_rank():
     assert keep_top(scores, 0.6)["a"].tolist() == [False, True, True, True, False]
 
 
-@pytest.mark.parametrize("keep", [lambda s: keep_top(s, 0.5), lambda s: keep_counts(s, [1, 1])])
+@pytest.mark.parametrize("keep", [lambda s: keep_top(s, 0.5), lambda s: keep_number(s, 2)])
 def test_nan_is_refused_by_layer(keep):
     with pytest.raises(JackpotError, match="score of worse has NaN"):
         keep({"fine": torch.rand(3), "worse": torch.tensor([1.0, float("nan")])})
@@ -89,11 +88,9 @@ def test_impossible_counts_and_densities_are_refused():
     with pytest.raises(JackpotError, match="density 98"):
         keep_top(scores, 98)
     with pytest.raises(JackpotError, match="cannot keep 4 of 3"):
-        keep_counts(scores, [4])
+        keep_number(scores, 4)
     with pytest.raises(JackpotError, match="cannot keep -1 of 3"):
-        keep_counts(scores, [-1])
-    with pytest.raises(JackpotError, match="2 counts for 1 layers"):
-        keep_counts(scores, [1, 1])
+        keep_number(scores, -1)
 
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.4, 0.95, 0.98])

@@ -10,7 +10,7 @@ import torch
 from jackpot.running.finished import keep_finished, restore, train_or_restore
 from jackpot.running.links import forget_all_links
 from jackpot.stages.retrain import retrain
-from tests.support.small import CELL, FAST, make_ticket
+from tests.support.small import FAST, RUN, make_ticket
 
 
 def finished(tmp_path):
@@ -18,7 +18,7 @@ def finished(tmp_path):
     paths, out = make_ticket(tmp_path), tmp_path / "runs" / "cell"
     retrain(
         out,
-        cell=CELL,
+        run=RUN,
         clean=paths["clean"],
         weights=paths["init"],
         mask=paths["mask"],

@@ -8,14 +8,14 @@ import torch
 from jackpot.errors import JackpotError
 from jackpot.files.tensors import load_mask, load_tensors
 from jackpot.models import build_model, load_model, model_with_state, prunable
-from jackpot.pruning.prune import make_masks
+from jackpot.pruning.make_masks import make_masks
 from jackpot.settings import Pruner, PruningBatch, Training
 from jackpot.stages.pretrain import pretrain
 from jackpot.stages.prune import prune
 from jackpot.stages.prune_iteratively import prune_iteratively
 from jackpot.study import load_study
 from jackpot.training.engine import train
-from jackpot.training.results import Cell, load_splits
+from jackpot.training.results import RunName, load_splits
 from jackpot.training.resume import ResumeFile
 from tests.support.small import make_ticket
 from tests.support.snake import Clone
@@ -32,7 +32,7 @@ def paths(tmp_path):
     made = make_ticket(tmp_path)
     pretrain(
         tmp_path / "pre",
-        cell=Cell("test", "tiny", "vgg5", "dense", "none", 0.0, 0),
+        run=RunName("test", "tiny", "vgg5", "dense", "none", 0.0, 0),
         clean=made["clean"],
         data=made["clean"],
         initial=made["init"],

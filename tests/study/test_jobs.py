@@ -152,7 +152,7 @@ def code_fingerprints(package):
         "from jackpot.fingerprints import code_of\n"
         "for name in ('models.initial', 'stages.pretrain', 'stages.prune', 'stages.retrain',"
         " 'stages.corrupt', 'stages.report', 'checks.random_labels', 'checks.rearranged',"
-        " 'pruning.scores.snip', 'pruning.scores.grasp'):\n"
+        " 'stages.prune_iteratively', 'pruning.scores.snip', 'pruning.scores.grasp'):\n"
         "    print(name, code_of('jackpot.' + name))\n"
     )
     done = subprocess.run(
@@ -168,9 +168,9 @@ def code_fingerprints(package):
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        ("pruning/prune.py", {"stages.prune"}),
+        ("pruning/make_masks.py", {"stages.prune", "stages.prune_iteratively"}),
         ("pruning/scores/snip.py", {"pruning.scores.snip"}),
-        ("training/engine.py", {"stages.pretrain", "stages.retrain"}),
+        ("training/engine.py", {"stages.pretrain", "stages.retrain", "stages.prune_iteratively"}),
         ("stages/retrain.py", {"stages.retrain"}),
         ("study/model.py", set()),
         ("running/alone.py", set()),
@@ -189,6 +189,43 @@ def test_code_counts_for_the_stages_that_use_it(tmp_path, file, expected):
     assert changed(before, code_fingerprints(tmp_path)) == expected
 
 
+TRAININGS = {"stages.pretrain", "stages.retrain", "stages.prune_iteratively"}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        # Words: what a job prints, what an error says, what a check asks, docstrings.
+        ("training/results.py", " epochs in ", " epochs, which took ", set()),
+        ("training/resume.py", "belongs to other settings, data or code", "is of another", set()),
+        ("training/engine.py", "goes on at epoch", "continues with epoch", set()),
+        ("training/engine.py", "The state of one training", "One training's state", set()),
+        ("pruning/allocation/__init__.py", "whole numbers, one a layer", "integers", set()),
+        ("pruning/scores/__init__.py", "must return a dictionary", "gives a mapping", set()),
+        ("data/files.py", "a dataset needs two or more distinct", "there are too few", set()),
+        ("stages/prune.py", "there is nothing to rank", "nothing can be ranked", set()),
+        ("checks/rearranged.py", "Does it matter which", "Is it of weight which", set()),
+        # Arithmetic, each at its own stage.
+        ("training/sgd.py", "alpha=-lr", "alpha=-2 * lr", TRAININGS),
+        ("training/schedule.py", "(1 - (epoch", "(2 - (epoch", TRAININGS),
+        ("pruning/scores/snip.py", ".abs()", ".square()", {"pruning.scores.snip"}),
+        ("pruning/batch.py", "labels", "marks", {"stages.prune", "stages.prune_iteratively"}),
+        ("checks/rearranged.py", "keep.numel()", "len(keep)", {"checks.rearranged"}),
+        ("stages/retrain.py", "fresh=partial", "drawn=partial", {"stages.retrain"}),
+    ],
+)
+def test_rewording_redoes_nothing_and_other_arithmetic_its_own_stage(
+    tmp_path, file, old, new, expected
+):
+    shutil.copytree(PACKAGE, tmp_path / "jackpot")
+    before = code_fingerprints(tmp_path)
+    source = tmp_path / "jackpot" / file
+    text = source.read_text()
+    assert old in text
+    source.write_text(text.replace(old, new))
+    assert changed(before, code_fingerprints(tmp_path)) == expected
+
+
 @pytest.mark.parametrize(
     "file",
     ["report/templates/page.css", "report/templates/page.html.j2", "analysis/data/reported.csv"],
@@ -204,7 +241,7 @@ def test_the_page_is_made_anew_when_what_it_shows_changes(tmp_path, file):
 def test_a_new_check_or_score_leaves_the_others_alone(tmp_path):
     shutil.copytree(PACKAGE, tmp_path / "jackpot")
     before = code_fingerprints(tmp_path)
-    new = tmp_path / "jackpot" / "checks" / "inverted.py"
+    new = tmp_path / "jackpot" / "checks" / "mirrored.py"
     new.write_text('QUESTION = "Upside down?"\n\n\ndef mask(mask, generator):\n    return mask\n')
     score = tmp_path / "jackpot" / "pruning" / "scores" / "depth.py"
     score.write_text("USES_DATA = False\n\n\ndef depth(model, data, generator):\n    return {}\n")

@@ -4,7 +4,7 @@ import torch
 
 from jackpot.models import build_model
 from jackpot.models.initial import initial_state
-from jackpot.pruning.prune import make_masks
+from jackpot.pruning.make_masks import make_masks
 from jackpot.randomness import generator
 
 SPARSITIES = [0.0, 0.5, 0.9, 0.98]

@@ -8,11 +8,11 @@ from jackpot.models import load_model, prunable
 from jackpot.pruning.masks import keep_top
 from jackpot.settings import Training
 from jackpot.stages.initialise import initialise
-from jackpot.training.results import Cell
+from jackpot.training.results import RunName
 
 CPU = torch.device("cpu")
 FAST = Training(epochs=3, batch_size=32, crop_padding=1, flip=False)
-CELL = Cell("test", "tiny", "vgg5", "snip", "none", 0.7, 0)
+RUN = RunName("test", "tiny", "vgg5", "snip", "none", 0.7, 0)
 
 
 def make_data(path, seed=0, train=96, test=64, classes=3, channels=1, side=8):

@@ -21,10 +21,10 @@ from jackpot.stages.pretrain import pretrain
 from jackpot.stages.retrain import retrain
 from jackpot.training.batches import DeviceImages, to_device, training_batches
 from jackpot.training.engine import train
-from jackpot.training.results import Cell
+from jackpot.training.results import RunName
 from jackpot.training.schedule import learning_rate
 from jackpot.training.sgd import SGD
-from tests.support.small import CELL, CPU, FAST, make_data, make_ticket, without_seconds
+from tests.support.small import CPU, FAST, RUN, make_data, make_ticket, without_seconds
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
@@ -205,10 +205,10 @@ def test_normalised_images_have_mean_zero_and_variance_one(tmp_path):
     assert torch.allclose(images, by_hand, atol=1e-5)
 
 
-def run(folder, paths, out="out", cell=CELL, settings=FAST, **options):
+def run(folder, paths, out="out", name=RUN, settings=FAST, **options):
     retrain(
         folder / out,
-        cell=cell,
+        run=name,
         clean=paths["clean"],
         weights=options.pop("weights", paths["init"]),
         mask=paths["mask"],
@@ -262,7 +262,9 @@ def test_the_same_call_gives_the_same_bits_and_another_seed_does_not(tmp_path):
     two, second = run(tmp_path, paths, "b")
     assert one["weights_sha256"] == two["weights_sha256"]
     assert without_seconds(first) == without_seconds(second)
-    other, _ = run(tmp_path, paths, "c", cell=Cell("test", "tiny", "vgg5", "snip", "none", 0.7, 1))
+    other, _ = run(
+        tmp_path, paths, "c", name=RunName("test", "tiny", "vgg5", "snip", "none", 0.7, 1)
+    )
     assert other["weights_sha256"] != one["weights_sha256"]
 
 
@@ -279,10 +281,10 @@ def test_bfloat16_and_layouts_are_other_runs(tmp_path):
 def test_rewinding_continues_the_schedule_and_the_order(tmp_path):
     """From the pretrained epoch 1, all weights kept, retraining is pretraining to the bit."""
     paths = make_ticket(tmp_path, density=1.0)
-    cell = Cell("test", "tiny", "vgg5", "dense", "none", 0.0, 0)
+    name = RunName("test", "tiny", "vgg5", "dense", "none", 0.0, 0)
     pretrain(
         tmp_path / "pre",
-        cell=cell,
+        run=name,
         clean=paths["clean"],
         data=paths["clean"],
         initial=paths["init"],
@@ -307,7 +309,7 @@ def test_rewinding_continues_the_schedule_and_the_order(tmp_path):
     )
     pretrain(
         tmp_path / "plain",
-        cell=cell,
+        run=name,
         clean=paths["clean"],
         data=paths["clean"],
         initial=paths["init"],
@@ -331,9 +333,9 @@ def test_rewinding_continues_the_schedule_and_the_order(tmp_path):
 def test_checks_change_the_run_and_keep_every_layers_count(tmp_path, check):
     paths = make_ticket(tmp_path)
     plain, _ = run(tmp_path, paths, "plain")
-    cell = Cell("test", "tiny", "vgg5", "snip", check, 0.7, 0)
-    spoiled, _ = run(tmp_path, paths, "spoiled", cell=cell)
-    again, _ = run(tmp_path, paths, "again", cell=cell)
+    name = RunName("test", "tiny", "vgg5", "snip", check, 0.7, 0)
+    spoiled, _ = run(tmp_path, paths, "spoiled", name=name)
+    again, _ = run(tmp_path, paths, "again", name=name)
     assert spoiled["weights_sha256"] == again["weights_sha256"] != plain["weights_sha256"]
     kept = [[layer["kept"] for layer in result["layers"]] for result in (spoiled, plain)]
     assert kept[0] == kept[1]

@@ -15,18 +15,17 @@ def run() -> None:
     args = parser.parse_args()
     settings = settings_from(args, Training)
 
-    from jackpot.running.finished import train_or_restore
+    from jackpot.running.finished import resume_file_of, run_of, train_or_restore
     from jackpot.running.lease import lease_device
     from jackpot.stages.pretrain import pretrain
     from jackpot.training.device import prepare_device
-    from jackpot.training.results import cell_of, resume_file_of
 
     names = ["trained.safetensors", *(f"epoch{epoch}.safetensors" for epoch in args.snapshots)]
     train_or_restore(
         args,
         lambda: pretrain(
             args.out,
-            cell=cell_of(args),
+            run=run_of(args),
             clean=args.clean,
             data=args.data,
             initial=args.weights,

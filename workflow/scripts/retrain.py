@@ -30,18 +30,17 @@ def run() -> None:
     settings = settings_from(args, Training)
 
     from jackpot.files.tensors import load_mask
-    from jackpot.running.finished import train_or_restore
+    from jackpot.running.finished import resume_file_of, run_of, train_or_restore
     from jackpot.running.lease import lease_device
     from jackpot.stages.retrain import retrain
     from jackpot.training.device import prepare_device
-    from jackpot.training.results import cell_of, resume_file_of
 
     names = ["weights.safetensors"] if args.keep_weights else []
     train_or_restore(
         args,
         lambda: retrain(
             args.out,
-            cell=cell_of(args, load_mask(args.mask)[1].get("sparsity", 0.0)),
+            run=run_of(args, load_mask(args.mask)[1].get("sparsity", 0.0)),
             clean=args.clean,
             weights=args.weights,
             mask=args.mask,

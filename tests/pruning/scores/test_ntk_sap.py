@@ -59,6 +59,34 @@ def test_ntk_sap_is_the_slope_of_the_squared_change_of_the_outputs(repeats, epsi
     assert not flat(scores)[~flat(alive)].any()
 
 
+class Scaled(torch.nn.Module):
+    """A user's network with a parameter that belongs to no layer."""
+
+    image_shape = (1, 3, 3)
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.full((2,), 3.0))
+        self.head = torch.nn.Linear(9, 2)
+
+    def forward(self, x):
+        return self.scale * self.head(x.flatten(1))
+
+
+def test_a_users_network_is_drawn_as_its_layers_draw():
+    model, data = Scaled(), (torch.zeros(4, 1, 3, 3), torch.zeros(4, dtype=torch.long))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    scores = SCORES["ntk_sap"](model, data, generator(0))
+    assert scores["head.weight"].min() > 0
+    # Not by the weights' values, and not by PyTorch's global generator.
+    torch.manual_seed(9)
+    model.head.reset_parameters()
+    assert torch.equal(
+        scores["head.weight"], SCORES["ntk_sap"](model, data, generator(0))["head.weight"]
+    )
+    assert torch.equal(model.scale, before["scale"])
+
+
 def test_ntk_sap_reads_neither_weights_nor_images():
     model, (images, labels) = tiny(), batch()
     other = tiny(1)

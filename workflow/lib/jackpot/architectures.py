@@ -29,6 +29,10 @@ class _Models(Registry):
         file = _file_of(name)
         return self._folder / f"{file}.py", _networks()[file][0]
 
+    def _offered_to(self, name: str) -> tuple[str, ...]:
+        """A family's ``depth`` is in the name; to a user's function it is an option like others."""
+        return () if is_own(name) else super()._offered_to(name)
+
     def depth(self, name: str) -> dict[str, int]:
         """``vgg19`` -> ``{"depth": 19}``; nothing for a network that is no family's."""
         if ":" in name:

@@ -29,6 +29,9 @@ PLUMBING = (
     "study",
 )
 
+# What these make is words for people: there a sentence is a result. Elsewhere it is for the log.
+WRITERS = ("analysis", "report", "stages", "vocabulary")
+
 # A fingerprint is three hashes, so that where two differ, they say what of.
 KINDS = ("code", "settings", "inputs")
 
@@ -82,14 +85,18 @@ def _reached(queue: list[str], beside: Path | None) -> dict[str, str]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         queue += _imports(tree, package)
-        found[name] = bare(tree)
+        found[name] = bare(tree, not _is_ours(name) or name.split(".")[1] in WRITERS)
         if path.is_relative_to(PACKAGE) and path.parent != PACKAGE:
             found |= _not_python(path.parent)
     return found
 
 
+def _is_ours(name: str) -> bool:
+    return name.startswith("jackpot.")
+
+
 def _is_plumbing(name: str) -> bool:
-    return name.startswith("jackpot.") and name.split(".")[1] in PLUMBING
+    return _is_ours(name) and name.split(".")[1] in PLUMBING
 
 
 @cache
@@ -133,8 +140,13 @@ def _imports(tree: ast.Module, package: str) -> list[str]:
     return sorted({".".join(p[:n]) for p in parts for n in range(1, len(p) + 1)} - {"jackpot"})
 
 
-def bare(tree: ast.Module) -> str:
-    """Source without what changes no result: comments, layout, docstrings, words for people."""
+def bare(tree: ast.Module, sentences: bool = False) -> str:
+    """Source without what changes no result: comments, layout, docstrings, words for people.
+
+    Args:
+        sentences: strings of four words or more count too, as in a user's file, of which nobody
+            can know what they decide.
+    """
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if body and isinstance(node, _DOCUMENTED):
@@ -145,6 +157,10 @@ def bare(tree: ast.Module) -> str:
             node.args, node.keywords = [], []
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "QUESTION":
             node.value = ast.Constant("")
+        if not sentences and isinstance(node, ast.JoinedStr) and _is_sentence(node):
+            node.values = []
+        if not sentences and isinstance(node, ast.Constant) and _is_sentence(node):
+            node.value = ""
     return ast.dump(tree)
 
 
@@ -152,6 +168,13 @@ def _speaks(function: ast.expr) -> bool:
     """Whether a call only has words for people: an error that is made, a line that is printed."""
     name = getattr(function, "id", None) or getattr(function, "attr", "")
     return name.endswith("Error") or name in ("print", "damaged")
+
+
+def _is_sentence(text: ast.JoinedStr | ast.Constant) -> bool:
+    """Whether a string is for people: it has four words or more; names and paths have fewer."""
+    parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+    said = [part.value for part in parts if isinstance(part, ast.Constant)]
+    return sum(len(part.split()) for part in said if isinstance(part, str)) >= 4
 
 
 _DOCUMENTED = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

@@ -186,7 +186,7 @@ class Registry(Mapping[str, Any]):
                 f"{form}; see {self._page}"
             )
         for option in options:
-            if option in self._offered or not signature.accepts(option, takes):
+            if option in self._offered_to(name) or not signature.accepts(option, takes):
                 known = self.options(name)
                 raise ValueError(
                     f"{what} has no option {option}{_meant(option, known)}; "
@@ -197,15 +197,26 @@ class Registry(Mapping[str, Any]):
             switch = isinstance(signature.defaults.get(option), bool) and not is_own(name)
             if switch and not isinstance(value, bool):
                 raise ValueError(f"{what}: {option} is true or false, not {value!r}")
-        given = {*signature.positional[:takes], *self._offered, *self._defaults, *options}
+        given = {*signature.positional[:takes], *self._offered_to(name), *self._defaults, *options}
         if lacking := [option for option in signature.required if option not in given]:
             raise ValueError(f"{what} needs the option {', '.join(lacking)}, which has no default")
+
+    def require(self, name: str, options: Collection[str] = ()) -> None:
+        """As ``check``, for callers that are at work already.
+
+        Raises:
+            JackpotError: what ``check`` would say.
+        """
+        try:
+            self.check(name, options)
+        except ValueError as error:
+            raise JackpotError(str(error)) from None
 
     def options(self, name: str) -> list[str]:
         """Names of a method's options, in the order of its signature."""
         signature = self.signature(name)
         found = signature.options(len(self._takes)) if signature else ()
-        return [option for option in found if option not in self._offered]
+        return [option for option in found if option not in self._offered_to(name)]
 
     def defaults(self, name: str) -> Mapping[str, Any]:
         """Defaults of a method's options that are written as constants."""
@@ -226,7 +237,10 @@ class Registry(Mapping[str, Any]):
 
     def says(self, name: str, key: str, default: Any) -> Any:
         """The value of a literal ``KEY = ...`` in a method's file; ``default`` without one."""
-        return literal(self._parsed(name), key, default)
+        try:
+            return literal(self._parsed(name), key, default)
+        except ValueError as error:
+            raise ValueError(f"{self._what(name)}: {error}") from None
 
     def summary(self, name: str) -> str:
         """What a method's file, and then its function, say of themselves in their first lines."""
@@ -240,6 +254,10 @@ class Registry(Mapping[str, Any]):
         if is_own(name):
             return f"{function} {code_of_file(str(path))}"
         return code_of(f"{self._package}.{path.stem}")
+
+    def _offered_to(self, name: str) -> tuple[str, ...]:
+        """Keywords that are no options of this method."""
+        return self._offered
 
     def _what(self, name: str) -> str:
         return f"{self._kind} {name!r}"
@@ -313,7 +331,12 @@ def literal(tree: ast.Module | ast.ClassDef, key: str, default: Any) -> Any:
         if isinstance(node, ast.Assign) and any(
             isinstance(target, ast.Name) and target.id == key for target in node.targets
         ):
-            return ast.literal_eval(node.value)
+            try:
+                return ast.literal_eval(node.value)
+            except ValueError:
+                raise ValueError(
+                    f"{key} is read without running the file: write its value out"
+                ) from None
     return default
 
 

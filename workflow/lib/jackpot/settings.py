@@ -36,6 +36,15 @@ class Settings(BaseModel):
                 raise ValueError(f"unknown key {key!r}.{hint} Allowed keys: {', '.join(allowed)}")
         return values
 
+    @property
+    def idle(self) -> set[str]:
+        """Fields that decide nothing, as another field's value is."""
+        return set()
+
+    def in_use(self) -> dict[str, Any]:
+        """What a job is told: every field that decides something."""
+        return self.model_dump(exclude=self.idle)
+
     def changed_by(self, changes: "Settings") -> Self:
         """A copy with every value that ``changes`` sets."""
         values = {k: v for k, v in changes.model_dump().items() if v is not None}
@@ -76,6 +85,11 @@ class Training(Settings):
     )
     channels_last: bool = Field(True, description="memory layout of images and convolutions")
 
+    @property
+    def idle(self) -> set[str]:
+        """Steps are the step decay's."""
+        return set() if self.decay == "step" else {"milestones", "factor", "missed_milestones"}
+
 
 class PruningBatch(Settings):
     """The images a score sees."""
@@ -87,6 +101,11 @@ class PruningBatch(Settings):
     samples_per_class: Positive = Field(10, description="per_class: images of every class")
     draws: Positive = Field(1, description="per_class: draws whose gradients are summed")
     size: Positive = Field(128, description="shuffled: images in the batch")
+
+    @property
+    def idle(self) -> set[str]:
+        """Each kind has fields of its own."""
+        return {"size"} if self.kind == "per_class" else {"samples_per_class", "draws"}
 
 
 class Pruner(Settings):

@@ -69,6 +69,7 @@ class Check:
         edits: which of ``EDITS`` it is not the identity for.
         scopes: variants of the edit, the default first; empty where there is one only.
         options: names of all its options.
+        required: names of those that have no default.
         pretraining_only: it does not apply to a ticket that only shows its score a batch.
         source: the built-in file's name, or a user's ``file.py:function``.
     """
@@ -78,6 +79,7 @@ class Check:
     edits: tuple[str, ...]
     scopes: tuple[str, ...]
     options: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
     pretraining_only: bool = False
     source: str = ""
 
@@ -291,28 +293,41 @@ class _Checks(Registry):
             )
         for part, signature in edits.items():
             takes = _ARGUMENTS[part]
+            if signature.positional[:1] == ("self",):
+                raise ValueError(
+                    f"{self._what(source)}: its edit of the {part} is called on the class itself: "
+                    f"leave `self` out; see {self._page}"
+                )
             if len(signature.positional) < takes and not signature.any_positional:
                 raise ValueError(
                     f"{self._what(source)}: its edit of the {part} takes "
                     f"{len(signature.positional)} arguments by position, and is given {takes}; "
                     f"see {self._page}"
                 )
-        options = [
+        options = dict.fromkeys(
             option
             for part, signature in edits.items()
             for option in signature.options(_ARGUMENTS[part])
             if option not in _GIVEN
-        ]
+        )
+        required = {option for signature in edits.values() for option in signature.required}
         place, tree = self._place(source), self._parsed(source)
-        question = literal(place, "QUESTION", "") if _holds(place) else first_line(place)
-        scopes = tuple(literal(place, "SCOPES", ()) if _holds(place) else ())
+
+        def says(key: str, default: Any) -> Any:
+            try:
+                return literal(place, key, default) if _holds(place) else default
+            except ValueError as error:
+                raise ValueError(f"{self._what(source)}: {error}") from None
+
+        question = says("QUESTION", "") if _holds(place) else first_line(place)
         return Check(
             name or source,
             question or literal(tree, "QUESTION", "") or first_line(place),
             tuple(part for part in EDITS if part in edits),
-            scopes,
-            tuple(dict.fromkeys(options)),
-            bool(_holds(place) and literal(place, "PRETRAINING_ONLY", False)),
+            tuple(says("SCOPES", ())),
+            tuple(options),
+            tuple(option for option in options if option in required and option != "scope"),
+            bool(says("PRETRAINING_ONLY", False)),
             source,
         )
 

@@ -54,10 +54,7 @@ def build_model(
     Raises:
         JackpotError: unknown name or option, or a function that returns no usable module.
     """
-    try:
-        MODELS.check(name, options)
-    except ValueError as error:
-        raise JackpotError(str(error)) from None
+    MODELS.require(name, options)
     options |= MODELS.depth(name)
     if not is_own(name):
         return protect(MODELS[name](num_classes, in_channels, image_size, **options))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import nn
 
 from jackpot.architectures import initial_by_default
 from jackpot.errors import JackpotError
@@ -18,8 +19,9 @@ INITIAL = ("fan_out", "fan_in")
 def initial_state(state: Tensors, draws: torch.Generator, initial: str = "fan_out") -> Tensors:
     """Fresh initial values for every entry of a ``state_dict``, in its order.
 
-    Convolutions are Kaiming-normal (He et al. 2015), linear weights N(0, 0.01), biases 0, BatchNorm
-    weight and variance 1, the rest 0. Kinds are told by shape and name, so this also serves a bare
+    Convolutions are Kaiming-normal (He et al. 2015), linear weights N(0, 0.01), biases 0,
+    normalisations' weights and variances 1, means and counts 0; what is none of these, a parameter
+    of a user's own, stays as it is. Kinds are told by shape and name, so this also serves a bare
     dictionary of loaded weights.
 
     Args:
@@ -39,10 +41,28 @@ def initial_state(state: Tensors, draws: torch.Generator, initial: str = "fan_ou
             value = torch.randn(tensor.shape, generator=draws) * 0.01
         elif name.endswith((".weight", ".running_var")):
             value = torch.ones(tensor.shape)
-        else:
+        elif name.endswith((".bias", ".running_mean", ".num_batches_tracked")):
             value = torch.zeros(tensor.shape)
+        else:
+            value = tensor.detach().clone()
         fresh[name] = value.to(tensor.dtype)
     return fresh
+
+
+def redrawn(model: nn.Module, draws: torch.Generator) -> Tensors:
+    """Fresh initial values for a network of which nothing is known but itself, on its device.
+
+    A built-in network's are those of ``initial_state``. Of a user's, every layer that has
+    ``reset_parameters`` draws anew, and what is in no such layer stays. ``model`` is changed.
+    """
+    state = model.state_dict()
+    if not hasattr(model, "image_shape"):
+        return {n: t.to(state[n].device) for n, t in initial_state(state, draws).items()}
+    with seeded(int(torch.randint(2**62, (), generator=draws))):
+        for layer in model.modules():
+            if hasattr(layer, "reset_parameters"):
+                layer.reset_parameters()
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
 def initial_weights(description: Mapping[str, Any], draws: torch.Generator) -> Tensors:

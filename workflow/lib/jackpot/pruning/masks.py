@@ -1,6 +1,6 @@
 """Masks: dictionaries of bool tensors by parameter name, True = kept, with exact counts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -26,20 +26,6 @@ def keep_top(scores: Tensors, density: float) -> Mask:
         JackpotError: a score is NaN, or the density is not within 0..1.
     """
     return keep_number(scores, kept_count(density, sum(s.numel() for s in scores.values())))
-
-
-def keep_counts(scores: Tensors, counts: Sequence[int]) -> Mask:
-    """Keep the ``counts[i]`` highest scores of the i-th layer; ties go to the lower index.
-
-    Raises:
-        JackpotError: a score is NaN, or a count does not fit its layer.
-    """
-    if len(counts) != len(scores):
-        raise JackpotError(f"{len(counts)} counts for {len(scores)} layers: one each is needed")
-    mask = {}
-    for (name, layer), count in zip(scores.items(), counts, strict=True):
-        mask |= keep_number({name: layer}, count)
-    return mask
 
 
 def keep_number(scores: Tensors, count: int) -> Mask:

@@ -10,8 +10,8 @@ from jackpot.models import load_weights, model_with_state, prunable
 from jackpot.settings import Training
 from jackpot.training.engine import cpu_state, train
 from jackpot.training.results import (
-    Cell,
-    Job,
+    Record,
+    RunName,
     digests,
     layers_of,
     load_splits,
@@ -27,7 +27,7 @@ CODE = code_of(__name__)
 def pretrain(
     out: str | Path,
     *,
-    cell: Cell,
+    run: RunName,
     clean: str | Path,
     data: str | Path,
     initial: str | Path,
@@ -50,16 +50,16 @@ def pretrain(
     """
     state, metadata = load_weights(initial)
     inputs = digests(clean=clean, data=data, weights=initial)
-    job = Job(cell, settings, device, inputs, fingerprint, CODE, resume)
+    record = Record(run, settings, device, inputs, fingerprint, CODE, resume)
     model = placed(model_with_state(metadata["model"], state), settings, device)
     train_data, test_data = load_splits(clean, data, device)
-    job.bind_resume_file(epochs=settings.epochs, first_epoch=0)
+    record.bind_resume_file(epochs=settings.epochs, first_epoch=0)
     outcome = train(
         model,
         train_data,
         test_data,
         settings,
-        seed=cell.seed,
+        seed=run.seed,
         epochs=settings.epochs,
         snapshots=snapshots,
         resume=resume,
@@ -74,4 +74,4 @@ def pretrain(
     about = {**header, "epoch": trained, "diverged": outcome.diverged}
     save_tensors(out / "trained.safetensors", final, about)
     whole = {name: torch.ones_like(w, dtype=torch.bool) for name, w in prunable(model).items()}
-    return write_results(out, job, outcome, layers_of(model, whole, train_data), final)
+    return write_results(out, record, outcome, layers_of(model, whole, train_data), final)

@@ -12,8 +12,8 @@ from jackpot.data.files import ImageData, load_data
 from jackpot.files.tensors import Mask, Tensors, save_mask
 from jackpot.models import load_weights, model_with_state, prunable
 from jackpot.pruning.batch import pruning_batch
+from jackpot.pruning.make_masks import make_masks
 from jackpot.pruning.masks import layer_counts
-from jackpot.pruning.prune import make_masks
 from jackpot.pruning.scores import SCORES, uses_data
 from jackpot.randomness import generator
 from jackpot.settings import Pruner, PruningBatch
@@ -126,10 +126,10 @@ def write_masks(
         layers = layer_counts(mask)
         kept, total = sum(k for *_, k in layers), sum(t for _, t, _ in layers)
         empty = [name for name, _, k in layers if k == 0]
-        collapse = f"; no weight left in {', '.join(empty)}" if empty else ""
         print(
             f"{pruner.score} x {pruner.allocation} at sparsity {sparsity:g}, seed {about['seed']}: "
-            f"keeps {kept:,} of {total:,} weights{collapse}"
+            f"keeps {kept:,} of {total:,} weights"
+            + (f"; no weight left in {', '.join(empty)}" if empty else "")
         )
 
 

@@ -11,13 +11,14 @@ import torch
 
 from jackpot.data.files import load_data
 from jackpot.errors import JackpotError
+from jackpot.files.atomic import seal_of
 from jackpot.files.tensors import Mask, load_mask, save_mask, sha256_of_tensors
 from jackpot.models import load_weights, model_with_state
 from jackpot.settings import Pruner, PruningBatch, Training
 from jackpot.stages.prune import cut, no_masks, write_masks
 from jackpot.training.engine import train
 from jackpot.training.results import load_splits, placed
-from jackpot.training.resume import ResumeFile, fingerprint_of
+from jackpot.training.resume import ResumeFile
 
 
 def prune_iteratively(
@@ -63,7 +64,7 @@ def prune_iteratively(
         "inputs": inputs,
         "cell": [sparsity, seed, fingerprint, torch.get_num_threads()],
     }
-    kept = _Cuts(resume, fingerprint_of(values))
+    kept = _Cuts(resume, seal_of(values))
     done, mask = kept.load()
     for number in range(done + 1, rounds + 1):
         state = trained if mask is None else start
@@ -72,7 +73,7 @@ def prune_iteratively(
         model = placed(model_with_state(metadata["model"], copies), training, device)
         if mask is not None:
             if resume:
-                resume.fingerprint = fingerprint_of({**values, "round": number})
+                resume.fingerprint = seal_of({**values, "round": number})
             # Every round sees the batches of the pretraining: (seed, epoch) alone decides them.
             outcome = train(
                 model,

@@ -1,18 +1,15 @@
 """The page of a study, with its figures and tables in it."""
 
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from jackpot.analysis.claims import evaluate_claims
 from jackpot.analysis.design import Design
 from jackpot.analysis.frames import INGREDIENTS
 from jackpot.analysis.reported import reported_for
-from jackpot.analysis.tables import write_tables
 from jackpot.files.atomic import read_sealed
 from jackpot.files.tables import read_table
-from jackpot.report import figures
 from jackpot.report.page import write_report
-from jackpot.vocabulary import SOURCE_OF_FIGURE
 
 
 def report(
@@ -23,13 +20,15 @@ def report(
     histories: str | Path | None,
     layers: str | Path | None,
     about: str | Path | None,
+    figures: Sequence[str | Path] = (),
+    tables: str | Path | None = None,
     design: Design,
-    keep: str | Path | None = None,
 ) -> None:
     """Write ``report.html`` from the tables of a study; all but ``runs`` may be missing.
 
     Args:
-        keep: a folder for the page's figures and tables, in ``figures/`` and ``tables/``.
+        figures: drawn figures, as SVG and PNG.
+        tables: the folder of the tables that can be taken from the page.
     """
     table = read_table(runs)
     said = read_sealed(about) if about else {}
@@ -37,26 +36,17 @@ def report(
     judged, history, layer_table = (
         read_table(path) if path else None for path in (verdicts, histories, layers)
     )
-    tables = {"runs": table, "verdicts": judged, "histories": history, "layers": layer_table}
-    reported = reported_for(table)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(keep or scratch)
-        drawn = []
-        for figure, source in SOURCE_OF_FIGURE.items():
-            if tables[source] is not None:
-                drawn += getattr(figures, figure)(tables[source], folder / "figures" / figure)
-        write_tables(table, folder / "tables", verdicts=judged, reported=reported)
-        write_report(
-            out,
-            runs=table,
-            verdicts=judged,
-            claims=evaluate_claims(table, design),
-            histories=history,
-            layers=layer_table,
-            about=said or None,
-            figures=drawn,
-            tables_dir=folder / "tables",
-            reported=reported,
-            design=design,
-        )
+    write_report(
+        out,
+        runs=table,
+        verdicts=judged,
+        claims=evaluate_claims(table, design),
+        histories=history,
+        layers=layer_table,
+        about=said or None,
+        figures=figures,
+        tables_dir=tables,
+        reported=reported_for(table),
+        design=design,
+    )
     print(f"report: {out}")

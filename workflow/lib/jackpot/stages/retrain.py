@@ -18,8 +18,8 @@ from jackpot.randomness import generator
 from jackpot.settings import Training
 from jackpot.training.engine import Outcome, cpu_state, train
 from jackpot.training.results import (
-    Cell,
-    Job,
+    Record,
+    RunName,
     digests,
     layers_of,
     load_splits,
@@ -35,7 +35,7 @@ CODE = code_of(__name__)
 def retrain(
     out: str | Path,
     *,
-    cell: Cell,
+    run: RunName,
     clean: str | Path,
     weights: str | Path,
     mask: str | Path,
@@ -65,16 +65,16 @@ def retrain(
     start, metadata = load_weights(weights)
     kept, about_mask = load_mask(mask)
     inputs = digests(clean=clean, weights=weights, mask=mask)
-    job = Job(cell, settings, device, inputs, fingerprint, CODE, resume)
+    record = Record(run, settings, device, inputs, fingerprint, CODE, resume)
     model = model_with_state(metadata["model"], start)
     try:
         validate(kept, prunable(model))
     except JackpotError as error:
         raise JackpotError(f"{mask} does not fit {weights}: {error}") from None
     ticket = spoiled(
-        find_check(cell.check, own_checks),
+        find_check(run.check, own_checks),
         Ticket(kept, start),
-        cell.seed,
+        run.seed,
         fresh=partial(initial_weights, metadata["model"]),
         **(check_options or {}),
     )
@@ -86,13 +86,13 @@ def retrain(
         outcome = Outcome(diverged=True)
     else:
         train_data, test_data = load_splits(clean, clean, device)
-        job.bind_resume_file(epochs=epochs, first_epoch=first_epoch)
+        record.bind_resume_file(epochs=epochs, first_epoch=first_epoch)
         outcome = train(
             model,
             train_data,
             test_data,
             settings,
-            seed=cell.seed,
+            seed=run.seed,
             epochs=epochs,
             first_epoch=first_epoch,
             mask=ticket.mask,
@@ -103,7 +103,7 @@ def retrain(
         header = {"model": metadata["model"], "fingerprint": fingerprint}
         save_tensors(Path(out) / "weights.safetensors", final, header)
     layers = layers_of(model, ticket.mask, train_data)
-    return write_results(out, job, outcome, layers, final)
+    return write_results(out, record, outcome, layers, final)
 
 
 def spoiled(check: Check, ticket: Ticket, seed: int, **options: Any) -> Ticket:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from jackpot.checks import Check
 from jackpot.pruning.scores import SCORES, uses_data
 from jackpot.study.parts import Experiment
 from jackpot.study.scopes import check_scopes, one_of
@@ -29,6 +30,13 @@ def check_study(study: "Study") -> None:
 
 def _check_names(study: "Study") -> None:
     check_scopes(study.check_options, study.all_checks, "check_options: ")
+    for name in study.checks:
+        given = study.check_options.get(name, {})
+        if lacking := [o for o in study.all_checks[name].required if o not in given]:
+            raise ValueError(
+                f"checks.{name}: needs the option {', '.join(lacking)}, which has no default; "
+                f"give it in check_options.{name}"
+            )
     for name, ticket in study.tickets.items():
         if ticket.pruner is not None:
             one_of(f"tickets.{name}.pruner: pruner", ticket.pruner, study.all_pruners)
@@ -73,6 +81,21 @@ def _check_experiment(study: "Study", where: str, experiment: Experiment) -> Non
                 raise ValueError(
                     f"{where}.checks: {found.name!r} does not apply to ticket {name!r}, which "
                     f"has no such ingredient. Allowed for it: {', '.join(allowed)}"
+                )
+            _check_shared_options(study, where, found)
+
+
+def _check_shared_options(study: "Study", where: str, found: Check) -> None:
+    """The checks that edit one ticket get their options together."""
+    together = [part for part in found.parts if {"mask", "weights"} & {*part.edits}]
+    for part in together:
+        for option in study.check_options.get(part.name, {}):
+            others = [o.name for o in together if o is not part and option in o.options]
+            if others:
+                raise ValueError(
+                    f"{where}.checks: {found.name!r}: {part.name} and {others[0]} both have an "
+                    f"option {option!r}, and check_options gives one for {part.name}. Rename it in "
+                    "one of the two functions"
                 )
 
 

@@ -120,7 +120,7 @@ class Rules(Paths):
                 },
                 options={
                     **self._cell(dataset, model, seed, cell),
-                    **self.study.pretraining_of(dataset, model).model_dump(),
+                    **self.study.pretraining_of(dataset, model).in_use(),
                     "snapshots": self.study.rewind_epochs or None,
                 },
                 code=(code_of("jackpot.stages.pretrain"),),
@@ -183,7 +183,7 @@ class Rules(Paths):
                 options={
                     **self._pruner(dataset, model, pruner, seed),
                     "iterations": self.study.all_pruners[pruner].iterations,
-                    **self.study.pretraining_of(dataset, model).model_dump(),
+                    **self.study.pretraining_of(dataset, model).in_use(),
                     "sparsity": sparsity,
                 },
                 code=(code_of("jackpot.stages.prune_iteratively"), *self._method(pruner)),
@@ -235,7 +235,7 @@ class Rules(Paths):
                 },
                 options={
                     **self._cell(dataset, model, seed, names),
-                    **self.study.retraining_of(*cell).model_dump(),
+                    **self.study.retraining_of(*cell).in_use(),
                     "retrain_epochs": self.study.retrain_epochs_of(*cell),
                     "first_epoch": self.study.rewind_epoch_of(*cell) if rewound else 0,
                     "keep_weights": self.config.keep_weights,
@@ -297,7 +297,7 @@ class Rules(Paths):
 
     def _pruner(self, dataset: str, model: str, pruner: str, seed: int | str) -> dict[str, Any]:
         settings = self.study.all_pruners[pruner].model_dump(exclude={"weights", "iterations"})
-        batch = self.study.pruning_batch_of(dataset, model, pruner).model_dump()
+        batch = self.study.pruning_batch_of(dataset, model, pruner).in_use()
         computed = {"seed": int(seed), "arithmetic": self.study.arithmetic}
         return {**settings, **batch, **computed}
 

@@ -1,9 +1,8 @@
 """What every training reads and writes: weights, data splits, metrics.json and history.csv."""
 
-import argparse
 import csv
 import io
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import torch
 from jackpot.data.files import load_data
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
-from jackpot.files.atomic import sha256_of_file, write_sealed, write_text
+from jackpot.files.atomic import seal_of, sha256_of_file, write_sealed, write_text
 from jackpot.files.tensors import Mask, Tensors, sha256_of_tensors
 from jackpot.models.trial import lay_out
 from jackpot.pruning.connectivity import effective_counts
@@ -21,13 +20,13 @@ from jackpot.settings import Training
 from jackpot.training.batches import DeviceImages, to_device
 from jackpot.training.device import device_name, versions
 from jackpot.training.engine import Outcome
-from jackpot.training.resume import ResumeFile, fingerprint_of
+from jackpot.training.resume import ResumeFile
 
 HISTORY = ("epoch", "lr", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds")
 
 
 @dataclass(frozen=True)
-class Cell:
+class RunName:
     """Which run this is: the identifying columns of runs.csv."""
 
     study: str
@@ -37,20 +36,6 @@ class Cell:
     check: str
     sparsity: float
     seed: int
-
-
-def cell_of(args: argparse.Namespace, sparsity: float = 0.0) -> Cell:
-    """The cell that a script's options name; ``sparsity`` is that of one that names none."""
-    cell = Cell(**{field.name: getattr(args, field.name) for field in fields(Cell)})
-    return cell if cell.sparsity is not None else replace(cell, sparsity=sparsity)
-
-
-def resume_file_of(args: argparse.Namespace) -> ResumeFile | None:
-    """The resume file that a script's options ask for."""
-    if not args.resume_file:
-        return None
-    # The fingerprint is known once the inputs are read.
-    return ResumeFile(Path(args.resume_file), "", args.resume_minutes, args.resume_epochs)
 
 
 def load_splits(
@@ -76,7 +61,7 @@ def placed(model: torch.nn.Module, settings: Training, device: torch.device):
 
 
 @dataclass
-class Job:
+class Record:
     """One training as its result records it: which run, of what, by which code, on what.
 
     Attributes:
@@ -86,7 +71,7 @@ class Job:
         resume: where the training saves itself; not needed any more once the result is written.
     """
 
-    cell: Cell
+    run: RunName
     settings: Training
     device: torch.device
     inputs: dict[str, str]
@@ -98,12 +83,12 @@ class Job:
     def bind_resume_file(self, **schedule: int) -> None:
         """Bind the resume file to everything that decides the bits of this training."""
         if self.resume:
-            self.resume.fingerprint = fingerprint_of(
+            self.resume.fingerprint = seal_of(
                 {
-                    "cell": vars(self.cell),
+                    "run": vars(self.run),
                     "settings": self.settings.model_dump(mode="json"),
                     "inputs": self.inputs,
-                    "run": self.fingerprint,
+                    "fingerprint": self.fingerprint,
                     "versions": versions(),
                     "threads": torch.get_num_threads(),
                     **schedule,
@@ -146,7 +131,7 @@ def layers_of(model: torch.nn.Module, mask: Mask, images: DeviceImages | None) -
 
 def write_results(
     out: str | Path,
-    job: Job,
+    record: Record,
     outcome: Outcome,
     layers: list[Layer],
     final: Tensors,
@@ -160,7 +145,7 @@ def write_results(
     Returns:
         A line that says what came out.
     """
-    cell = job.cell
+    run = record.run
     text = io.StringIO()
     writer = csv.DictWriter(text, HISTORY, lineterminator="\n")
     writer.writeheader()
@@ -171,7 +156,7 @@ def write_results(
     accuracies = [row["test_accuracy"] for row in outcome.history if row["test_loss"] is not None]
     total, effective = sum(layer.total for layer in layers), [layer.effective for layer in layers]
     metrics = {
-        **vars(cell),
+        **vars(run),
         # A diverged run has no accuracy: the number it shows is that of broken weights.
         "test_accuracy": None if outcome.diverged else last["test_accuracy"],
         "test_loss": None if outcome.diverged else last["test_loss"],
@@ -182,22 +167,22 @@ def write_results(
         "epochs": len(outcome.history),
         "seconds": round(outcome.seconds, 3),
         "images_per_second": round(outcome.images / max(outcome.seconds, 1e-9), 1),
-        "device": device_name(job.device),
-        "precision": job.settings.precision,
+        "device": device_name(record.device),
+        "precision": record.settings.precision,
         "weights_sha256": sha256_of_tensors(final),
         "layers": [vars(layer) for layer in layers],
         "fingerprints": {
-            "run": job.fingerprint,
+            "run": record.fingerprint,
             # Not part of what the run is: another cell of the study may change.
             "study": Environment.read().study,
-            "code": job.code,
-            "inputs": job.inputs,
-            "environment": fingerprint_of(versions()),
+            "code": record.code,
+            "inputs": record.inputs,
+            "environment": seal_of(versions()),
             "history": sha256_of_file(Path(out) / "history.csv"),
         },
-        "settings": job.settings.model_dump(mode="json"),
+        "settings": record.settings.model_dump(mode="json"),
         "resumes": outcome.resumes,
-        "started": job.started.isoformat(timespec="seconds"),
+        "started": record.started.isoformat(timespec="seconds"),
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
         # Weights that no path from input to output can use count as removed; None: not counted.
@@ -207,6 +192,6 @@ def write_results(
     accuracy = metrics["test_accuracy"]
     shown = "diverged" if accuracy is None else f"{accuracy:.2f} %"
     return (
-        f"{cell.ticket} {cell.check} at sparsity {cell.sparsity:g}, seed {cell.seed}: {shown} "
+        f"{run.ticket} {run.check} at sparsity {run.sparsity:g}, seed {run.seed}: {shown} "
         f"after {len(outcome.history)} epochs in {outcome.seconds:.1f} s"
     )

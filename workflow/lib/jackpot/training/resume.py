@@ -1,7 +1,6 @@
 """Resume files: what a killed training needs to go on and end with the same bits."""
 
 import contextlib
-import json
 import os
 import sys
 import time
@@ -85,11 +84,3 @@ class ResumeFile:
                 path.unlink(missing_ok=True)
         # Its folder stays: another job may be about to write there.
         remove_parts(self.path)
-
-
-def fingerprint_of(values: dict[str, Any]) -> str:
-    """SHA-256 of a JSON value, keys sorted."""
-    import hashlib
-
-    text = json.dumps(values, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -74,10 +74,7 @@ def allocate(
         JackpotError: unknown option, or counts that are not whole, do not fit, or are not
             ``budget`` in all.
     """
-    try:
-        ALLOCATIONS.check(name, options)
-    except ValueError as error:
-        raise JackpotError(str(error)) from None
+    ALLOCATIONS.require(name, options)
     given = ALLOCATIONS.offered(name, shapes=list(shapes), family=family)
     counts = ALLOCATIONS[name](list(sizes), density, **{**given, **options})
     form = f"allocation {name} must return {len(sizes)} whole numbers, one a layer, "

@@ -10,7 +10,7 @@ from torch.func import functional_call
 
 from jackpot.files.tensors import Mask
 from jackpot.models import prunable
-from jackpot.models.initial import initial_state
+from jackpot.models.initial import redrawn
 from jackpot.pruning.scores._copy import Batch, named, plain_arithmetic, scoring_copy, summed
 
 # Only the shape of the images is read.
@@ -31,7 +31,8 @@ def ntk_sap(
     z is Gaussian noise, w are initial weights drawn anew and e ~ N(0, epsilon^2), all of them once
     for every repeat. BatchNorm normalises both outputs by the statistics of z under w*m, as in
     evaluation. The weights' own values are not read. The released code draws w as Kaiming-normal
-    by fan-in; here w has the distribution that the networks start from.
+    by fan-in; here w has the distribution that the networks start from by default, by fan-out, and
+    a user's network that of its layers' own ``reset_parameters``.
 
     Args:
         model: the dense network; untouched.
@@ -64,7 +65,7 @@ def ntk_sap(
     totals = None
     with plain_arithmetic(network):
         for _ in range(repeats):
-            fresh = {n: t.to(state[n].device) for n, t in initial_state(state, generator).items()}
+            fresh = redrawn(network, generator)
             network.load_state_dict(fresh)
             noise = drawn(data[0].shape)
             moved = {name: fresh[name] + epsilon * drawn(fresh[name].shape) for name in names}

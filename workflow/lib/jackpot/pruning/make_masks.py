@@ -1,7 +1,6 @@
 """From a score and an allocation to masks: score once, cut at every sparsity."""
 
 import copy
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -199,7 +198,8 @@ def _cut(
 ) -> Mask:
     keep = partial(keep_filters, edit=edit) if structured else keep_number
     if edit and not structured:
-        scores = edit(scores)
+        # Copies: the same scores are cut at other sparsities.
+        scores = edit({name: layer.clone() for name, layer in scores.items()})
     mask: Mask = {}
     for pool in pools:
         mask |= keep({name: scores[name] for name in pool.names}, pool.count_at(progress))
@@ -275,19 +275,13 @@ class _Scorer:
         generator: torch.Generator,
         options: Mapping[str, object],
     ):
-        function = SCORES[name]
-        parameters = inspect.signature(function).parameters.values()
-        known = [parameter.name for parameter in parameters]
-        any_keyword = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-        if not any_keyword and (unknown := sorted(set(options) - set(known))):
-            raise JackpotError(f"score {name} has no option {', '.join(unknown)}")
-        if "inplace" in known:
-            # The network is a copy already, so the score need not make one in every round.
-            options = {**options, "inplace": True}
-        self.takes_alive = "alive" in known
-        self.revives = bool(getattr(inspect.getmodule(function), "REVIVES", False))
+        SCORES.require(name, options)
+        # The network is a copy already, so the score need not make one in every round.
+        offered = SCORES.offered(name, inplace=True, alive=None)
+        self.takes_alive = offered.pop("alive", True) is None
+        self.revives = bool(SCORES.says(name, "REVIVES", False))
         self._name, self._network, self._seed = name, network, generator.initial_seed()
-        self._score = partial(function, network, data, generator, **options)
+        self._score = partial(SCORES[name], network, data, generator, **options, **offered)
 
     def __call__(self, alive: Mask | None = None) -> Tensors:
         told = {"alive": alive} if self.takes_alive else {}
