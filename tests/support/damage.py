@@ -1,6 +1,8 @@
 """Ways to damage a file, for tests."""
 
+import json
 import pickle
+import struct
 from pathlib import Path
 
 import torch
@@ -56,9 +58,35 @@ def folder_instead(path):
     path.mkdir()
 
 
+def header(text):
+    """A damage that leaves an empty safetensors file with ``text`` as the metadata of ours."""
+
+    def damage(path):
+        said = json.dumps({"__metadata__": {"metadata": text}}).encode()
+        path.write_bytes(struct.pack("<Q", len(said)) + said)
+
+    return damage
+
+
 def something_else(path):
     save_tensors(path, {"x": torch.rand(3)}, {"fingerprint": "x"})
 
 
-BYTES = [cut, cut_the_end, flip(0.02), flip(0.5), flip(1), empty, html, pickled, folder_instead]
-NAMES = ["cut", "end", "bit0.02", "bit0.5", "bit1", "empty", "html", "pickle", "folder"]
+NEST = "[" * 100_000 + "]" * 100_000
+BYTES = [
+    cut,
+    cut_the_end,
+    flip(0.02),
+    flip(0.5),
+    flip(1),
+    empty,
+    html,
+    pickled,
+    folder_instead,
+    header('{"x": Infinity, "sha256": ""}'),
+    header(f'{{"x": {NEST}, "sha256": ""}}'),
+]
+NAMES = [
+    *("cut", "end", "bit0.02", "bit0.5", "bit1", "empty", "html", "pickle", "folder"),
+    *("infinity", "nest"),
+]

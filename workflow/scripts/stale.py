@@ -12,13 +12,23 @@ from jackpot.study.options import add_place, plan_there
 def run() -> None:
     parser = parser_of(__doc__)
     add_place(parser)
-    plan = plan_there(parser.parse_args())
+    parser.add_argument(
+        "--digests",
+        action="store_true",
+        help="read every file whole and make the tables again: damaged and altered ones are listed",
+    )
+    args = parser.parse_args()
+    plan = plan_there(args)
 
     from jackpot.study.stale import findings
 
-    found = list(findings(plan))
-    for finding in found:
-        print(f"{finding.path}: {finding.why}")
+    found = {finding.path: finding.why for finding in findings(plan)}
+    if args.digests:
+        from jackpot.running.damage import damage
+
+        found |= {finding.path: finding.why for finding in damage(plan)}
+    for path, why in found.items():
+        print(f"{path}: {why}")
     print(f"{plan.root}: {len(found)} files are not today's, of {len(plan.files())} in the study")
     sys.exit(1 if found else 0)
 

@@ -193,5 +193,5 @@ def recorded(path: str) -> str | None:
                 return None
             header = json.loads(file.read(length))
         return json.loads(header["__metadata__"]["metadata"])["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError, struct.error):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, struct.error):
         return None

@@ -11,6 +11,9 @@ from typing import Any
 
 from jackpot.errors import JackpotError
 
+# What reading or sealing JSON raises of text that is none: NaN, infinities, a nest without an end.
+NO_JSON = (ValueError, RecursionError)
+
 
 def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
     """Call ``write(temporary_path)``, flush it to disk, and move it to ``path`` in one step."""
@@ -75,7 +78,7 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise JackpotError(f"{path}: no such file. Ask Snakemake for it by this path.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, *NO_JSON) as error:
         raise damaged(path, str(error)) from error
 
 
@@ -88,7 +91,11 @@ def read_sealed(path: str | Path) -> dict[str, Any]:
     """Read what ``write_sealed`` wrote, or say that it was altered."""
     value = read_json(path)
     seal = value.pop("sha256", None) if isinstance(value, dict) else None
-    if seal is None or seal != seal_of(value):
+    try:
+        found = seal_of(value)
+    except NO_JSON as error:
+        raise damaged(path, str(error)) from error
+    if seal is None or seal != found:
         raise damaged(path, "it was altered: its contents do not match its SHA-256")
     return value
 

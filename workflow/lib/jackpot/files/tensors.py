@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from jackpot.errors import JackpotError
-from jackpot.files.atomic import damaged, seal_of, write_atomically
+from jackpot.files.atomic import NO_JSON, damaged, seal_of, write_atomically
 
 Tensors = dict[str, torch.Tensor]
 Mask = dict[str, torch.Tensor]
@@ -61,9 +61,10 @@ def load_tensors(path: str | Path) -> tuple[Tensors, dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         metadata = json.loads(header["metadata"])
         seal = metadata.pop("sha256")
-    except (SafetensorError, OSError, KeyError, ValueError, AttributeError, TypeError) as error:
+        found = seal_of([sha256_of_tensors(tensors), metadata])
+    except (SafetensorError, OSError, KeyError, *NO_JSON, AttributeError, TypeError) as error:
         raise damaged(path, str(error)) from error
-    if seal_of([sha256_of_tensors(tensors), metadata]) != seal:
+    if found != seal:
         raise damaged(path, "its contents do not match the SHA-256 in its header")
     return tensors, metadata
 

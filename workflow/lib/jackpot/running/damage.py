@@ -1,0 +1,62 @@
+"""Which files of a study do not hold what was written: every digest read, every table made again.
+
+Snakemake looks at time stamps and ``jackpot.study.stale`` at fingerprints; neither sees a flipped
+byte. A damaged input is refused by the job that reads it, but of a finished study none is read.
+"""
+
+import contextlib
+import io
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from jackpot.analysis.design import Design
+from jackpot.errors import JackpotError
+from jackpot.files.atomic import read_sealed, sha256_of_file
+from jackpot.files.tensors import load_tensors
+from jackpot.stages.collect import write_results
+from jackpot.stages.verdicts import judge
+from jackpot.study import Plan
+from jackpot.study.stale import Finding
+
+TABLES = ("runs.csv", "layers.csv", "histories.csv", "verdicts.csv")
+
+
+def damage(plan: Plan) -> Iterator[Finding]:
+    """Every damaged file of the study that is there. Those of other code or settings are read too.
+
+    Tables are compared once every result of the study's present look is there and sound.
+    """
+    sound = True
+    for path in map(Path, sorted(plan.files())):
+        if path.exists() and (why := _damage_of(path)):
+            sound = False
+            yield Finding(str(path), why)
+    if not sound or not all(file.is_current() for file in plan.results()):
+        return
+    root = Path(plan.root)
+    with tempfile.TemporaryDirectory() as scratch:
+        again = Path(scratch)
+        write_results(plan.progress.runs, root, again)
+        with contextlib.redirect_stdout(io.StringIO()):
+            judge(again / "runs.csv", again / "verdicts.csv", Design(**plan.design()))
+        for name in TABLES:
+            table = root / name
+            if table.exists() and table.read_bytes() != (again / name).read_bytes():
+                yield Finding(str(table), "it is not what the results give; delete it")
+
+
+def _damage_of(path: Path) -> str | None:
+    """What is wrong with weights, a mask, data or a result; None if nothing is."""
+    try:
+        if path.suffix == ".safetensors":
+            load_tensors(path)
+        elif path.name == "metrics.json":
+            history = path.with_name("history.csv")
+            if sha256_of_file(history) != read_sealed(path)["fingerprints"]["history"]:
+                return f"{history.name} beside it was altered; delete both"
+        else:
+            read_sealed(path)
+    except JackpotError as error:
+        return str(error).removeprefix(f"{path}: ")
+    return None
