@@ -241,6 +241,20 @@ def test_options_of_the_papers_have_tickets():
     assert TICKETS["lottery_iterative"].weights == TICKETS["lottery"].weights == "initial"
 
 
+def test_frankle2021_is_their_networks_schedule_and_sparsities():
+    study = load_study(ROOT / "studies" / "frankle2021.yaml")
+    training = study.training
+    assert (training.epochs, training.batch_size, training.learning_rate) == (160, 128, 0.1)
+    assert (training.milestones, training.factor) == ((0.5, 0.75), 0.1)
+    assert {model.initial for model in study.models.values()} == {"fan_in"}
+    assert study.models["vgg16"].options == {"bias": True}
+    # Random masks without a rule a layer are theirs; smart and uniform ratios are not.
+    random = study.all_pruners["random_global"]
+    assert (random.score, random.allocation) == ("random", "global")
+    sparsities = sorted({run.sparsity for run in study.runs() if run.sparsity})
+    assert sparsities == [round(1 - 0.8**n, 3) for n in range(1, 19)]
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_value_says_where_it_comes_from(name):
     """Settings of the papers' studies carry a comment, on the line or above it."""

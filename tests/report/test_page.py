@@ -12,6 +12,7 @@ from jackpot.analysis.design import Design
 from jackpot.analysis.frames import prepare_runs
 from jackpot.errors import JackpotError
 from jackpot.report import answer, evidence, figures
+from jackpot.report import page as page_module
 from jackpot.report.page import TEMPLATES, write_report
 from jackpot.vocabulary import words
 from tests.support.synthetic import make_study
@@ -241,6 +242,22 @@ def test_it_opens_on_the_picture_of_the_verdicts(made, tmp_path):
     assert order == sorted(order)
     first = next(tag for tag, a in elements if tag == "img" or "lead" in a.get("class", ""))
     assert first == "img"
+
+
+def test_a_picture_of_very_many_rows_comes_after_the_grid(made, tmp_path, monkeypatch):
+    drawn = figures.verdicts(made.verdicts, tmp_path / "verdicts")
+    monkeypatch.setattr(page_module, "_READABLE_ROWS", len(made.verdicts) - 1)
+    page = write_report(tmp_path / "r.html", runs=made.runs, verdicts=made.verdicts, figures=drawn)
+    text, elements = _read(page)
+    tags = [tag for tag, _ in elements]
+    assert tags.index("table") < tags.index("img")
+    assert "Which method passes which check" in text and "Verdict of every check" not in text
+
+
+def test_every_run_has_its_effective_sparsity(made, tmp_path):
+    runs = made.runs.assign(effective_density=0.01234)
+    text, _ = _read(write_report(tmp_path / "r.html", runs=runs))
+    assert text.count(" 98.77 ") >= len(runs) and "no path from input to output" in text
 
 
 def test_summary_counts_what_happened(made):

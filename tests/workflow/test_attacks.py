@@ -1,6 +1,7 @@
 """What a user, a clock, a name or a second terminal can do to a study."""
 
 import base64
+import json
 import os
 import shutil
 import signal
@@ -121,6 +122,31 @@ def images(folder, shade):
                 colour = (shade + 10 * number + (100 if label == "b" else 0),) * 3
                 Image.new("RGB", (8, 8), colour).save(folder / part / label / f"{number}.png")
     return folder
+
+
+def test_a_study_edited_while_it_runs_is_not_reported_as_it_was_run(begun):
+    """And put back later, so that at the end nothing seems to have happened."""
+    study = begun.folder / "study.yaml"
+    settings = yaml.safe_load(study.read_text())
+
+    def set_epochs(epochs):
+        settings["training"]["epochs"] = epochs
+        study.write_text(yaml.safe_dump(settings))
+
+    set_epochs(200)
+    process = begun.start("about.json")
+    at_work(begun, process)
+    set_epochs(201)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode != 0 and "was changed while Snakemake was at work" in said, said
+    assert not (begun.root / "about.json").exists()
+    trained = begun.metrics(begun.run_of("snip"))
+    assert trained["epochs"] == 200
+    set_epochs(200)
+    begun.make("about.json")
+    about = json.loads((begun.root / "about.json").read_text())
+    assert about["study"]["training"]["epochs"] == 200
+    assert begun.metrics(begun.run_of("snip")) == trained, "nothing is lost"
 
 
 def test_a_dataset_that_is_somewhere_else_now_is_made_anew_in_one_call(tmp_path):

@@ -254,6 +254,7 @@ def run_table(runs: pd.DataFrame, table_id: str, caption: str) -> Table:
         [
             *_key(row),
             _sparsity(row["sparsity"]),
+            _number(100 * (1 - row["effective_density"])),
             _number(row["seed"], "{:.0f}"),
             Cell("diverged", "") if row["diverged"] else _number(row["test_accuracy"]),
             _number(row["best_test_accuracy"]),
@@ -266,8 +267,8 @@ def run_table(runs: pd.DataFrame, table_id: str, caption: str) -> Table:
         ]
         for row in runs.to_dict("records")
     ]
-    labels = ["sparsity", "seed", "test accuracy (%)", "best epoch's (%)", "test loss"]
-    numbers = [Column(label, "number") for label in labels]
+    labels = ["sparsity", "effective (%)", "seed", "test accuracy (%)", "best epoch's (%)"]
+    numbers = [Column(label, "number") for label in (*labels, "test loss")]
     more = [Column(label, "number") for label in ("epochs", "seconds", "images/s")]
     columns = [*_KEY_COLUMNS, *numbers, Column("collapsed"), *more, Column("device")]
     return Table(table_id, caption, columns, rows, headers=4)

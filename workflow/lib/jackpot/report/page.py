@@ -23,6 +23,8 @@ _LARGE_SVG = 1_000_000
 _FIGURE_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 # The page opens on this one.
 _OPENING = "verdicts"
+# Above this many checked cells the grid opens the page, and the picture follows.
+_READABLE_ROWS = 100
 _TABLE_TYPES = {".csv": "text/csv", ".md": "text/markdown", ".tex": "application/x-tex"}
 # Above this many rows a table of runs starts folded, so that the page stays quick to read.
 _OPEN_ROWS = 300
@@ -123,6 +125,7 @@ def _page(runs, verdicts, claims, histories, layers, about, reported, design) ->
         if verdicts is None
         else {word: answer.word_for(word) for word in in_order(verdicts["verdict"], VERDICTS)},
         "n_comparisons": 0 if verdicts is None else len(verdicts),
+        "many_cells": verdicts is not None and len(verdicts) > _READABLE_ROWS,
         "hidden": None if verdicts is None else evidence.hidden_collapses(verdicts),
         "several_looks": len(design.shares) > 1,
         "margin": design.margin,

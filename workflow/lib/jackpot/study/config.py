@@ -22,10 +22,12 @@ class Config(Settings):
     """The keys of config.yaml and of ``--config``."""
 
     study: str = Field("studies/digits.yaml", description="which study to run")
-    results_dir: str = Field("results", description="results go to <results_dir>/<study's name>")
+    results_dir: str = Field(
+        "results", description="results go to <results_dir>/<study's name>; no { or } in it"
+    )
     data_dir: str = Field("data", description="downloads are kept here, for every study")
     datasets: dict[str, dict[str, Any]] = Field(
-        {}, description="where a dataset comes from on this machine, in place of the study's word"
+        {}, description="where a dataset comes from on this machine; overrides the study"
     )
     mirrors: dict[str, list[str]] = Field(
         {}, description="further addresses for a dataset's archive, tried first"

@@ -15,7 +15,15 @@ from jackpot.files.atomic import write_text
 from jackpot.pruning.allocation import ALLOCATIONS
 from jackpot.pruning.scores import SCORES
 from jackpot.registry import Registry
-from jackpot.settings import Pruner, PruningBatch, Settings, Statistics, Ticket, Training
+from jackpot.settings import (
+    Pruner,
+    PruningBatch,
+    Requests,
+    Settings,
+    Statistics,
+    Ticket,
+    Training,
+)
 from jackpot.study.config import Config, Resume
 from jackpot.study.model import Study
 from jackpot.study.parts import Dataset, Experiment, Logging, Model, Override, When
@@ -33,6 +41,7 @@ SECTIONS = {
     "overrides": Override,
     "when": When,
     "statistics": Statistics,
+    "resources": Requests,
     "logging": Logging,
     "config.yaml": Config,
     "resume": Resume,

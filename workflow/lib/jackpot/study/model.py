@@ -105,7 +105,7 @@ class Study(Settings):
     experiments: Annotated[list[Experiment], Field(min_length=1)] = Field(description="what is run")
     statistics: Statistics = Field(Statistics(), description="declared before anything is run")
     resources: Requests = Field(
-        Requests(), description="what its jobs ask a cluster for, in place of config.yaml's word"
+        Requests(), description="what its jobs ask a cluster for, which override config.yaml"
     )
     logging: Logging = Field(Logging(), description="extra logs")
 
