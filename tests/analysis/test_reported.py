@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jackpot.analysis.reported import against_reported, format_cell, load_reported, reported_for
+from jackpot.analysis.reported import load_reported, reported_for
 from jackpot.analysis.statistics import CELL
 
 # One row each as mlrc2020's README prints it: ours is 90, 95 and 98 % sparsity.
@@ -41,7 +41,7 @@ def test_cells_read_as_in_mlrc2020s_readme(dataset, model):
         cell = {"dataset": dataset, "model": model, "sparsity": sparsity}
         theirs = cell_of(random, source="su2020", **cell).accuracy
         ours = cell_of(random, source="mlrc2020", **cell).accuracy
-        assert format_cell(ours, theirs) == printed
+        assert f"{ours:.2f} ({ours - theirs:.2f})" == printed
 
 
 def test_spread_is_that_of_values_reported_twice():
@@ -51,47 +51,6 @@ def test_spread_is_that_of_values_reported_twice():
     dense = twice[(twice.model == "vgg19")]
     assert dense.spread.tolist() == pytest.approx([np.std(dense.accuracy, ddof=1)] * 2)
     assert table.drop(twice.index).spread.isna().all()
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs", "text"),
-    [
-        (93.649, 93.77, "93.65 (-0.12)"),
-        (93.768, 93.77, "93.77 (0.00)"),
-        (93.764, 93.77, "93.76 (-0.01)"),
-        (np.nan, 93.77, "— [93.77]"),
-        (None, 93.7, "— [93.70]"),
-        (93.649, None, "93.65"),
-        (None, np.nan, "—"),
-    ],
-)
-def test_format_cell(ours, theirs, text):
-    assert format_cell(ours, theirs) == text
-
-
-def test_ours_beside_theirs():
-    rng = np.random.default_rng(3)
-    accuracies = rng.normal(93, 1, 4)
-    # 0.9 + 0.05 is the same sparsity as 0.95 in the file; a diverged run does not count.
-    runs = pd.DataFrame(
-        [
-            ("cifar10", "vgg19", "random", "none", 0.9 + 0.05, seed, accuracy)
-            for seed, accuracy in enumerate([*accuracies, np.nan])
-        ],
-        columns=[*CELL, "seed", "test_accuracy"],
-    )
-    table = against_reported(runs)
-    assert len(table) == len(load_reported())
-    row = cell_of(table[table.n > 0], source="su2020")
-    assert (row.model, row.ticket, row.sparsity, row.n) == ("vgg19", "random", 0.95, 4)
-    assert row["mean"] == pytest.approx(accuracies.mean())
-    assert row.sd == pytest.approx(accuracies.std(ddof=1))
-    assert row.difference == pytest.approx(accuracies.mean() - 93.42)
-    assert row.cell == format_cell(accuracies.mean(), 93.42)
-    others = table[table.n == 0]
-    assert len(others) == 148
-    assert others["mean"].isna().all()
-    assert others.cell.str.startswith("— [").all()
 
 
 def test_reported_for_keeps_the_studys_datasets_and_models():

@@ -11,7 +11,7 @@ import yaml
 
 from jackpot.files.atomic import write_json
 from jackpot.files.tensors import save_tensors
-from jackpot.fingerprints import bare, recorded
+from jackpot.fingerprints import bare, code_of_file, recorded
 from jackpot.study import Plan, load_config, load_study
 from jackpot.study.jobs import NOT_FINGERPRINTED, File, Job
 from jackpot.study.model import Run
@@ -266,6 +266,21 @@ def test_a_new_check_or_score_leaves_the_others_alone(tmp_path):
 )
 def test_what_decides_no_number_does_not_count(one, two, other):
     assert bare(ast.parse(one)) == bare(ast.parse(two)) != bare(ast.parse(other))
+
+
+@pytest.mark.parametrize("how", ["from mine.helper import C", "from .helper import C"])
+def test_what_a_package_imports_of_itself_belongs_to_it(tmp_path, how):
+    package = tmp_path / "mine"
+    package.mkdir()
+    for name, text in (("__init__", ""), ("score", how), ("helper", "C = 1"), ("other", "C = 1")):
+        (package / f"{name}.py").write_text(f"{text}\n")
+    before = code_of_file(str(package / "score.py"))
+    (package / "other.py").write_text("C = 2\n")
+    code_of_file.cache_clear()
+    assert code_of_file(str(package / "score.py")) == before
+    (package / "helper.py").write_text("C = 2\n")
+    code_of_file.cache_clear()
+    assert code_of_file(str(package / "score.py")) != before
 
 
 def test_the_fingerprint_in_a_file_can_be_read_back(tmp_path):

@@ -72,7 +72,11 @@ def code_of_file(path: str) -> str:
     Raises:
         OSError, SyntaxError: it cannot be read.
     """
-    return digest(_reached([Path(path).stem], Path(path).parent))
+    name, beside = Path(path).stem, Path(path).parent
+    # In a package, what it imports is named from beside the package.
+    while (beside / "__init__.py").exists():
+        name, beside = f"{beside.name}.{name}", beside.parent
+    return digest(_reached([name], beside))
 
 
 def _reached(queue: list[str], beside: Path | None) -> dict[str, str]:

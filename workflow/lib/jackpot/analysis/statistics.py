@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from jackpot.analysis.design import Design
-from jackpot.analysis.forecast import seeds_to_decide, smallest_p
+from jackpot.analysis.forecast import seeds_to_decide
 from jackpot.analysis.frames import CELL, prepare_runs
 from jackpot.analysis.sequential import FINEST, QUESTIONS, holm, sequential_tests, words_of
 
@@ -27,7 +27,6 @@ COLUMNS = [
     *("margin", "verdict", "look", "looks", "ci_repeated_low", "ci_repeated_high"),
 ]
 BY_TICKET = ["dataset", "model", "ticket", "reference", "sparsity"]
-VERDICTS = ("unaffected", "degraded", "improved", "undecided", "too_few_seeds")
 
 
 def verdicts(
@@ -105,14 +104,10 @@ def details(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
     """What stands behind each row of ``verdicts`` with the same design, in the same order.
 
     Returns:
-        The columns of ``CELL``; ``sd_difference`` (points); ``seeds`` and ``differences`` (tuples,
-        all pairs so far); ``unpaired`` (tuple of seeds that have only one of the two runs);
-        ``diverged``, ``collapsed`` and ``collapsed_none`` (tuples of seeds: accuracy not finite
-        in either run, a layer without weights under the check, and under ``none``);
-        ``smallest_p`` (after Holm; see ``smallest_p``); ``seeds_to_decide`` (a forecast, missing
-        where the verdict is already there or cannot be foreseen), at ``alpha`` divided by the
-        size of the family and by the looks; ``likely_look``, the first look with so many seeds
-        (missing where that is none, or no looks were declared).
+        The columns of ``CELL``; ``sd_difference`` (points); ``collapsed`` (tuple of the seeds with
+        a layer without weights under the check); ``likely_look``, the first look with as many seeds
+        as the cell is likely to need (missing where it is decided, where that is none, or no looks
+        were declared), at ``alpha`` divided by the size of the family and by the looks.
     """
     runs = prepare_runs(runs)
     pairs, table = pair_with_none(runs), check_table(runs, design)
@@ -133,21 +128,12 @@ def details(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
             {
                 **{name: row[name] for name in CELL},
                 "sd_difference": differences.std(ddof=1) if len(differences) > 1 else np.nan,
-                "seeds": tuple(counted["seed"].tolist()),
-                "differences": tuple(differences.tolist()),
-                "unpaired": _seeds(group, ~(group["ran"] & group["ran_reference"])),
-                "diverged": _seeds(group, group["diverged"] | group["diverged_reference"]),
-                "collapsed": _seeds(group, group["collapsed"]),
-                "collapsed_none": _seeds(group, group["collapsed_reference"]),
-                "smallest_p": smallest_p(row["n"], len(table), share),
-                "seeds_to_decide": needed,
+                "collapsed": tuple(group["seed"][group["collapsed"]].tolist()),
                 "likely_look": look,
             }
         )
-    columns = [*CELL, "sd_difference", "seeds", "differences", "unpaired", "diverged"]
-    columns += ["collapsed", "collapsed_none", "smallest_p", "seeds_to_decide", "likely_look"]
-    frame = pd.DataFrame(rows, columns=columns)
-    return frame.astype({"seeds_to_decide": "Int64", "likely_look": "Int64"})
+    frame = pd.DataFrame(rows, columns=[*CELL, "sd_difference", "collapsed", "likely_look"])
+    return frame.astype({"likely_look": "Int64"})
 
 
 def pair_with_none(runs: pd.DataFrame) -> pd.DataFrame:
@@ -233,7 +219,3 @@ def _pair(first: pd.DataFrame, second: pd.DataFrame, by: list[str]) -> pd.DataFr
     difference = pairs["test_accuracy"] - pairs["test_accuracy_reference"]
     # An outer merge sorts by its keys, so sums of floats do not depend on the order of the runs.
     return pairs.assign(difference=difference)
-
-
-def _seeds(group: pd.DataFrame, chosen: pd.Series) -> tuple:
-    return tuple(group.loc[chosen, "seed"].tolist())

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from safetensors import safe_open
 
+from jackpot.checks import CHECKS
 from jackpot.data.description import read_description
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import damaged, read_sealed, sha256_of_file, write_sealed
@@ -185,11 +186,11 @@ def _header(path: str) -> dict[str, Any]:
 
 def deviations(study) -> list[str]:
     """Sentences on every option that departs from su2020's definitions, for the report."""
-    found = [
-        f"check {check}: scope {options['scope']} in place of the paper's"
-        for check, options in study.check_options.items()
-        if "scope" in options and options["scope"] not in ("image", "kept")
-    ]
+    found = []
+    for check, options in study.check_options.items():
+        usual = study.all_checks[check].scopes[:1]
+        if check in CHECKS and usual and options.get("scope", usual[0]) not in usual:
+            found.append(f"check {check}: scope {options['scope']} in place of the paper's")
     used = {study.all_tickets[run.ticket].pruner for run in study.runs()} - {None}
     for name in sorted(used):
         pruner = study.all_pruners[name]
