@@ -1,5 +1,9 @@
 """The tables of results as figures, tables and page use them: complete columns, one order."""
 
+import contextlib
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,19 +28,25 @@ _NUMBERS = [
 ]
 
 
-class _Ingredients(dict[str, str]):
-    """Check -> what it spoils, combinations of checks included."""
-
-    def get(self, name: str, default: str | None = None) -> str | None:
-        """``mask``, or ``data and weights`` for a combination; ``default`` for an unknown check."""
-        parts = [super(_Ingredients, self).get(part) for part in name.split(checks.JOIN)]
-        return default if None in parts else " and ".join(parts)
+# What each check spoils; ``own_checks`` adds those of a study.
+_BUILT_IN = {name: check.spoils for name, check in checks.CHECKS.items() if check.edits}
+_OWN: ContextVar[Mapping[str, str]] = ContextVar("own checks", default=MappingProxyType({}))
 
 
-# What each check spoils; the page adds a study's own checks, which it knows from about.json.
-INGREDIENTS = _Ingredients(
-    {name: check.spoils for name, check in checks.CHECKS.items() if check.edits}
-)
+@contextlib.contextmanager
+def own_checks(spoiled: Mapping[str, str]) -> Iterator[None]:
+    """Within this context a study's own checks are known: name -> what it spoils."""
+    token = _OWN.set(spoiled)
+    try:
+        yield
+    finally:
+        _OWN.reset(token)
+
+
+def spoils(check: str, default: str | None = None) -> str | None:
+    """``mask``, or ``data and weights`` for a combination; ``default`` for an unknown check."""
+    parts = [_OWN.get().get(part) or _BUILT_IN.get(part) for part in check.split(checks.JOIN)]
+    return default if None in parts else " and ".join(parts)
 
 
 def percent(share: float) -> str:

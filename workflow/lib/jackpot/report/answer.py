@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from jackpot.analysis.forecast import hidden_rate
-from jackpot.analysis.frames import CELL, INGREDIENTS, percent, sort_cells
+from jackpot.analysis.frames import CELL, percent, sort_cells, spoils
 from jackpot.vocabulary import CHECKS, OTHERS, TICKETS, VERDICTS, family_of, in_order, words
 
 
@@ -136,7 +136,7 @@ def needs(verdicts: pd.DataFrame, applicable: Mapping[str, Sequence[str]] | None
         answer ``{kind, word, counts}`` per column, ``kind`` one of ``yes``, ``no``, ``depends``,
         ``open``, ``none``.
     """
-    kind = verdicts["check"].map(lambda check: INGREDIENTS.get(check, OTHER))
+    kind = verdicts["check"].map(lambda check: spoils(check, OTHER))
     columns = [name for name in [*ASKED, OTHER] if (kind == name).any()]
     rows = []
     for ticket in own_first(verdicts["ticket"]):
@@ -171,7 +171,7 @@ def _absent(ticket: str, ingredient: str, applicable: Mapping[str, Sequence[str]
     """Why a ticket has no comparison for an ingredient."""
     if applicable is None or ticket not in applicable:
         return "not run"
-    applies = any(INGREDIENTS.get(check) == ingredient for check in applicable[ticket])
+    applies = any(spoils(check) == ingredient for check in applicable[ticket])
     return "not run" if applies else f"does not apply: sees no {ingredient}"
 
 
@@ -193,7 +193,7 @@ def grids(
     for (dataset, model), part in sort_cells(verdicts).groupby(["dataset", "model"], sort=False):
         checks = in_order(part["check"], CHECKS)
         tickets = own_first(part["ticket"])
-        heads = [(words(check), INGREDIENTS.get(check, OTHER)) for check in checks]
+        heads = [(words(check), spoils(check, OTHER)) for check in checks]
         found.append(
             {
                 "title": f"{dataset} · {model}",
@@ -243,8 +243,8 @@ def _notes(tickets, checks, applicable) -> list[str]:
         applies = applicable.get(ticket, checks)
         out = [check for check in checks if check not in applies]
         if out:
-            kinds = {INGREDIENTS.get(check, OTHER) for check in out}
-            none_left = not any(INGREDIENTS.get(check) in kinds for check in applies)
+            kinds = {spoils(check, OTHER) for check in out}
+            none_left = not any(spoils(check) in kinds for check in applies)
             why = f"without {join(sorted(kinds))}" if none_left else "without pretraining"
             named = join([words(check) for check in out])
             lacking.setdefault((named, why), []).append(words(ticket))

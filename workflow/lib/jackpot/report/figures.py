@@ -17,11 +17,11 @@ from matplotlib.ticker import MaxNLocator
 
 from jackpot.analysis.frames import (
     CELL,
-    INGREDIENTS,
     mask_densities,
     percent,
     prepare_runs,
     sort_cells,
+    spoils,
 )
 from jackpot.report.forest import forest
 from jackpot.report.panels import COMPRESSED, Block, Scale, lay_out, scale_for
@@ -237,7 +237,7 @@ def _learning_figure(histories: pd.DataFrame) -> Figure:
             changes = {"marker": "", "linewidth": 2.0 if name == "none" else 1.2}
             ax.plot(curve["epoch"], curve["mean"], **line(check_styles[name], **changes))
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        spoiled = dict.fromkeys(INGREDIENTS.get(name, name) for name in key[3] if name != "none")
+        spoiled = dict.fromkeys(spoils(name, name) for name in key[3] if name != "none")
         if spoiled:
             text = f"spoiled: {', '.join(spoiled)}"
             ax.text(

@@ -15,7 +15,6 @@ import pandas as pd
 
 from jackpot.analysis.claims import CLAIMS, evaluate_claims
 from jackpot.analysis.design import Design
-from jackpot.analysis.frames import INGREDIENTS
 from jackpot.files.atomic import read_sealed, write_text
 from jackpot.files.tables import read_table
 from jackpot.study import Config, Plan, Study
@@ -58,7 +57,6 @@ def write_findings(folder: str | Path, out: str | Path) -> None:
 
 def _study(folder: Path) -> dict[str, Any]:
     about = read_sealed(folder / "about.json")
-    INGREDIENTS.update(about["ingredients"])
     runs, verdicts = (read_table(folder / f"{name}.csv") for name in ("runs", "verdicts"))
     plan = published_plan(folder)
     claims = evaluate_claims(runs, Design(**plan.design()))

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from jackpot.analysis.frames import INGREDIENTS, percent, sort_cells
+from jackpot.analysis.frames import percent, sort_cells, spoils
 from jackpot.report.panels import add_legend
 from jackpot.report.style import handle, line
 from jackpot.vocabulary import VERDICTS, in_order, styles, words
@@ -74,7 +74,7 @@ def _sorted(verdicts: pd.DataFrame) -> pd.DataFrame:
     for end in ("low", "high"):
         if f"ci_repeated_{end}" not in rows:
             rows[f"ci_repeated_{end}"] = rows[f"ci95_{end}"]
-    rows["spoiled"] = rows["check"].map(lambda check: INGREDIENTS.get(check, "other"))
+    rows["spoiled"] = rows["check"].map(lambda check: spoils(check, "other"))
     rows["group"] = rows.groupby(["dataset", "model", "ticket"], sort=False).ngroup()
     rows["place"] = rows["spoiled"].map(in_order(rows["spoiled"], _SPOILED).index)
     return rows.sort_values(["group", "place"], kind="stable")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jackpot.analysis.claims import evaluate_claims
 from jackpot.analysis.design import Design
-from jackpot.analysis.frames import INGREDIENTS
+from jackpot.analysis.frames import own_checks
 from jackpot.analysis.reported import reported_for
 from jackpot.files.atomic import read_sealed
 from jackpot.files.tables import read_table
@@ -32,21 +32,21 @@ def report(
     """
     table = read_table(runs)
     said = read_sealed(about) if about else {}
-    INGREDIENTS.update(said.get("ingredients", {}))
     judged, history, layer_table = (
         read_table(path) if path else None for path in (verdicts, histories, layers)
     )
-    write_report(
-        out,
-        runs=table,
-        verdicts=judged,
-        claims=evaluate_claims(table, design),
-        histories=history,
-        layers=layer_table,
-        about=said or None,
-        figures=figures,
-        tables_dir=tables,
-        reported=reported_for(table),
-        design=design,
-    )
+    with own_checks(said.get("ingredients", {})):
+        write_report(
+            out,
+            runs=table,
+            verdicts=judged,
+            claims=evaluate_claims(table, design),
+            histories=history,
+            layers=layer_table,
+            about=said or None,
+            figures=figures,
+            tables_dir=tables,
+            reported=reported_for(table),
+            design=design,
+        )
     print(f"report: {out}")
