@@ -137,8 +137,8 @@ def in_a_process(*arguments, seconds=300):
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_strided_1x1_convolutions_are_exact(threads):
-    channels = (1, 2, 3, 4, 5, 6, 7, 8, 16, 23)
-    done = in_a_process(channels, (2, 3, 8, 17), threads, True)
+    channels = (1, 2, 3, 4, 5, 6, 7, 8, 16, 23, 32, 40)
+    done = in_a_process(channels, (2, 3, 8, 17, 32), threads, True)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 1e-5
 

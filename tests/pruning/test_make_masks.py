@@ -212,6 +212,18 @@ def _watch(model, data, g):
     return {n: torch.rand(w.shape, generator=g) for n, w in prunable(model).items()}
 
 
+def test_a_score_with_any_keywords_is_still_shown_what_is_left(tmp_path):
+    """It names neither ``alive`` nor ``inplace``, so pruned weights are 0 in what it sees."""
+    (tmp_path / "mine.py").write_text(
+        "def mine(model, data, generator, **options):\n"
+        "    assert not options\n"
+        "    return {n: w.detach().abs() for n, w in model.named_parameters() if w.dim() > 1}\n"
+    )
+    model = network()
+    found = masks_of(model, f"{tmp_path}/mine.py:mine", sparsities=[0.9], rounds=3)[0.9]
+    assert same(found, masks_of(model, sparsities=[0.9])[0.9])
+
+
 class _Watched(dict):
     """Stands for the registry of scores: one score, without options."""
 

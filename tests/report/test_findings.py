@@ -2,8 +2,10 @@
 
 import csv
 import re
+import statistics
 
 import pytest
+from scipy import stats
 
 from jackpot.report.findings import published, write_findings
 from tests.support import ROOT
@@ -36,9 +38,44 @@ def test_counts_by_another_reading(folder):
     }
 
 
-def test_the_readme_counts_as_the_page_does():
+TEST_IMAGES = {"digits": 898, "cifar10": 10_000}
+EFFECT = re.compile(
+    r"([+-][\d.]+) points \(95 % interval ([+-][\d.]+) to ([+-][\d.]+), n = (\d+); "
+    r"(\w+) (\w+) (\w+) (?:against (\w+)|([\w+]+)), sparsity ([\d.]+)\)"
+)
+
+
+@pytest.mark.parametrize("folder", published(PUBLISHED), ids=lambda folder: folder.name)
+def test_differences_and_intervals_by_another_calculation(folder):
+    """Every one on the page, from the runs alone: the first n seeds that both cells have."""
+    part = PAGE.read_text().split(f"## {folder.name}\n")[1].split("\n## ")[0]
+    with open(folder / "runs.csv") as file:
+        runs = {
+            (
+                *(row[name] for name in ("dataset", "model", "ticket", "check")),
+                float(row["sparsity"]),
+                int(row["seed"]),
+            ): float(row["test_accuracy"])
+            for row in csv.DictReader(file)
+        }
+    found = EFFECT.findall(part)
+    assert len(found) > 4 and len(found) >= part.count(" points (95 %")
+    for mean, low, high, n, dataset, model, ticket, reference, check, sparsity in found:
+        one = (dataset, model, ticket, check or "none", float(sparsity))
+        other = (dataset, model, reference or ticket, "none", float(sparsity))
+        seeds = sorted(k[-1] for k in runs if k[:-1] == one and (*other, k[-1]) in runs)[: int(n)]
+        differences = [runs[(*one, seed)] - runs[(*other, seed)] for seed in seeds]
+        # A spread is at least half a test image (docs/statistics.md).
+        spread = max(statistics.stdev(differences), 50 / TEST_IMAGES[dataset])
+        half = stats.t.ppf(0.975, len(seeds) - 1) * spread / len(seeds) ** 0.5
+        middle = statistics.fmean(differences)
+        expected = (middle, middle - half, middle + half)
+        assert [float(x) for x in (mean, low, high)] == pytest.approx(expected, abs=0.0051)
+
+
+def test_the_readme_counts_as_the_default_study_does():
     text = (ROOT / "README.md").read_text().split("A pruned network")[0]
     counts = re.findall(r"\b(\d+ of \d+)\b", text)
     assert len(counts) > 4
-    page = PAGE.read_text()
+    page = PAGE.read_text().split("## digits\n")[1].split("\n## ")[0]
     assert not [count for count in counts if f"eld in {count} cells" not in page]

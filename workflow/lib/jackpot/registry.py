@@ -224,16 +224,16 @@ class Registry(Mapping[str, Any]):
         return signature.defaults if signature else {}
 
     def offered(self, name: str, **values: Any) -> dict[str, Any]:
-        """Those of the keywords that a method has; imports it where only that can tell."""
+        """Those of the keywords that a method has by name; imports it where only that can tell.
+
+        One with ``**options`` gets none of them: what it does not name, it does not know.
+        """
         signature = self.signature(name)
         if signature is None:
-            parameters = inspect.signature(self[name]).parameters.values()
-            if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-                return values
-            known = [parameter.name for parameter in parameters]
-            return {key: value for key, value in values.items() if key in known}
-        takes = len(self._takes)
-        return {key: value for key, value in values.items() if signature.accepts(key, takes)}
+            known = tuple(inspect.signature(self[name]).parameters)
+        else:
+            known = signature.options(len(self._takes))
+        return {key: value for key, value in values.items() if key in known}
 
     def says(self, name: str, key: str, default: Any) -> Any:
         """The value of a literal ``KEY = ...`` in a method's file; ``default`` without one."""
