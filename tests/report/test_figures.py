@@ -38,7 +38,7 @@ def drawn(monkeypatch):
     def draw(name, table):
         kept = []
 
-        def keep(draw, out_stem):
+        def keep(draw, out_stem, kinds):
             with rc_context(RC):
                 kept.append(draw())
 

@@ -142,10 +142,10 @@ def test_deleting_one_result_redoes_it_and_what_is_made_of_it(project, tmp_path)
 def test_editing_the_pruning_code_redoes_pruning_and_no_pretraining(project, tmp_path):
     folder = scratch(project, tmp_path)
     lib = folder / "workflow" / "lib" / "jackpot" / "pruning"
-    with open(lib / "prune.py", "a") as file:
+    with open(lib / "make_masks.py", "a") as file:
         file.write("\n# A comment changes nothing.\n")
     assert "Nothing to be done" in snakemake(folder, "-n")
-    with open(lib / "prune.py", "a") as file:
+    with open(lib / "make_masks.py", "a") as file:
         file.write("\nCHANGED = True\n")
     jobs = planned(snakemake(folder, "-n"))
     assert not {"pretrain", "initialise", "prepare", "corrupt", "dense"} & set(jobs)
@@ -161,6 +161,14 @@ def test_editing_one_score_redoes_its_own_masks_only(project, tmp_path):
         file.write("\nCHANGED = True\n")
     jobs = planned(snakemake(folder, "-n"))
     assert (jobs["prune"], jobs["retrain"]) == (4, 12)
+
+
+def test_editing_the_code_of_figures_draws_them_and_makes_the_page(project, tmp_path):
+    folder = scratch(project, tmp_path)
+    with open(folder / "workflow/lib/jackpot/report/panels.py", "a") as file:
+        file.write("\nCHANGED = True\n")
+    jobs = planned(snakemake(folder, "-n"))
+    assert jobs.keys() == {*(f"draw_{figure}" for figure in SOURCE_OF_FIGURE), "report"}
 
 
 @pytest.fixture
@@ -187,7 +195,7 @@ def test_copied_results_that_other_code_made_do_not_pass_for_todays(copied):
     assert (jobs["prune"], jobs["retrain"], jobs["collect"], jobs["report"]) == (4, 12, 1, 1)
     assert not {"pretrain", "initialise", "prepare"} & set(jobs)
     snakemake(copied)
-    assert "Nothing to be done" in snakemake(copied, "-n")
+    assert "Nothing to be done" in snakemake(copied, "-n"), snakemake(copied, "-n")[-6000:]
 
 
 def test_one_cell_runs_what_it_needs_and_nothing_else(tmp_path):

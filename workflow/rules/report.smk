@@ -162,14 +162,13 @@ rule figures:
 
 
 rule report:
+    # The page draws its own figures, as SVG: it does not wait for the files, nor do they for it.
     input:
         runs=settled(f"{ROOT}/runs.csv"),
         verdicts=settled(f"{ROOT}/verdicts.csv"),
         histories=settled(f"{ROOT}/histories.csv"),
         layers=settled(f"{ROOT}/layers.csv"),
         about=settled(f"{ROOT}/about.json"),
-        figures=expand(f"{ROOT}/figures/{{figure}}.{{kind}}", figure=FIGURES, kind=("svg", "png")),
-        tables=TABLES,
         # A page that is asked for is the last look's.
         look=LOOK,
     output:
@@ -185,7 +184,6 @@ rule report:
         CONDA
     params:
         study=PLAN.study_options(),
-        tables=lambda w, input: os.path.dirname(input.tables[0]),
         design=DESIGN,
         code=code_of("jackpot.stages.report"),
         of=COLLECTED,
@@ -194,5 +192,4 @@ rule report:
     shell:
         "run report --runs {input.runs:q} --verdicts {input.verdicts:q}"
         " --histories {input.histories:q} --layers {input.layers:q} --about {input.about:q}"
-        " --figures {input.figures:q} --tables {params.tables:q}"
         " --out {output:q} {params.study} 2> {log:q}"

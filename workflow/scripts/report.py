@@ -11,8 +11,6 @@ def run() -> None:
     parser.add_argument("--histories", help="histories.csv")
     parser.add_argument("--layers", help="layers.csv")
     parser.add_argument("--about", help="about.json")
-    parser.add_argument("--figures", nargs="*", default=(), help="drawn figures, .svg and .png")
-    parser.add_argument("--tables", help="the folder of the tables by family")
     parser.add_argument("--out", required=True, help="report.html")
     add_study(parser)
     args = parser.parse_args()

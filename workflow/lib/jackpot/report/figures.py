@@ -25,7 +25,7 @@ from jackpot.analysis.frames import (
 )
 from jackpot.report.forest import forest
 from jackpot.report.panels import COMPRESSED, Block, Scale, lay_out, scale_for
-from jackpot.report.style import draw_and_save, handle, line
+from jackpot.report.style import KINDS, draw_and_save, handle, line
 from jackpot.vocabulary import BLACK, CHECKS, TICKETS, in_order, styles, words
 
 _ACCURACY = "test accuracy (%)"
@@ -37,7 +37,9 @@ _POINT = 0.075
 _MOST_LINES, _MOST_MARKERS = 4, 20
 
 
-def sanity_checks(runs: pd.DataFrame, out_stem: str | Path) -> list[Path]:
+def sanity_checks(
+    runs: pd.DataFrame, out_stem: str | Path, kinds: Sequence[str] = KINDS
+) -> list[Path]:
     """Accuracy against sparsity, a panel per model and ticket, a point per check.
 
     Points are means over seeds, bars one standard deviation, small dots the single seeds; the grey
@@ -49,43 +51,49 @@ def sanity_checks(runs: pd.DataFrame, out_stem: str | Path) -> list[Path]:
     panel = [pruned[name] for name in ("dataset", "model", "ticket")]
     checked = (pruned["check"] != "none").groupby(panel).transform("any")
     shown = pruned[checked] if checked.any() else pruned
-    return draw_and_save(lambda: _accuracy_figure(runs, shown, "ticket", "check"), out_stem)
+    return draw_and_save(lambda: _accuracy_figure(runs, shown, "ticket", "check"), out_stem, kinds)
 
 
-def tickets(runs: pd.DataFrame, out_stem: str | Path) -> list[Path]:
+def tickets(runs: pd.DataFrame, out_stem: str | Path, kinds: Sequence[str] = KINDS) -> list[Path]:
     """Accuracy against sparsity of every unspoiled ticket, a panel per dataset and model."""
     runs = prepare_runs(runs)
     shown = runs[(runs["ticket"] != "dense") & (runs["check"] == "none")]
-    return draw_and_save(lambda: _accuracy_figure(runs, shown, None, "ticket"), out_stem)
+    return draw_and_save(lambda: _accuracy_figure(runs, shown, None, "ticket"), out_stem, kinds)
 
 
-def learning_curves(histories: pd.DataFrame, out_stem: str | Path) -> list[Path]:
+def learning_curves(
+    histories: pd.DataFrame, out_stem: str | Path, kinds: Sequence[str] = KINDS
+) -> list[Path]:
     """Test accuracy over the epochs at each ticket's highest sparsity, a line per check.
 
     Lines are means over seeds; the band of the original runs from the lowest seed to the highest.
     A ticket with many checks has several panels.
     """
     histories = sort_cells(histories.sort_values("epoch"))
-    return draw_and_save(lambda: _learning_figure(histories), out_stem)
+    return draw_and_save(lambda: _learning_figure(histories), out_stem, kinds)
 
 
-def layer_densities(layers: pd.DataFrame, out_stem: str | Path) -> list[Path]:
+def layer_densities(
+    layers: pd.DataFrame, out_stem: str | Path, kinds: Sequence[str] = KINDS
+) -> list[Path]:
     """Density of every layer of every mask, a panel per model and ticket, layers in order.
 
     Lines are means over seeds; the sparsity stands above its lines. A check that leaves
     every layer's count as it was would draw the same line again, and is left out.
     """
-    return draw_and_save(lambda: _density_figure(sort_cells(layers)), out_stem)
+    return draw_and_save(lambda: _density_figure(sort_cells(layers)), out_stem, kinds)
 
 
-def verdicts(judged: pd.DataFrame, out_stem: str | Path) -> list[Path]:
+def verdicts(
+    judged: pd.DataFrame, out_stem: str | Path, kinds: Sequence[str] = KINDS
+) -> list[Path]:
     """A forest plot: the difference, its intervals and the verdict of every cell, a row a cell.
 
     ``judged`` has the columns of ``verdicts.csv``; those of the repeated interval may be missing.
     """
     if judged.empty:
-        return draw_and_save(lambda: _nothing("no check has been compared"), out_stem)
-    return draw_and_save(lambda: forest(judged), out_stem)
+        return draw_and_save(lambda: _nothing("no check has been compared"), out_stem, kinds)
+    return draw_and_save(lambda: forest(judged), out_stem, kinds)
 
 
 def _blocks(frame: pd.DataFrame, panel: str | None) -> list[Block]:

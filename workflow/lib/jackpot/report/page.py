@@ -19,7 +19,7 @@ from jackpot.vocabulary import SOURCE_OF_FIGURE, VERDICTS, in_order
 
 TEMPLATES = Path(__file__).with_name("templates")
 # A drawing with very many points is smaller as a picture of pixels.
-_LARGE_SVG = 1_000_000
+LARGE_SVG = 1_000_000
 _FIGURE_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 # The page opens on this one.
 _OPENING = "verdicts"
@@ -188,7 +188,7 @@ def _figures(paths: Sequence[str | Path], runs: pd.DataFrame) -> list[dict]:
 def _better(one: Path, other: Path) -> Path:
     """Of two files of one figure the SVG, unless it is too large to carry."""
     svg, png = sorted((one, other), key=lambda path: path.suffix == ".png")
-    too_large = svg.suffix == ".svg" and svg.exists() and svg.stat().st_size > _LARGE_SVG
+    too_large = svg.suffix == ".svg" and svg.exists() and svg.stat().st_size > LARGE_SVG
     return png if too_large else svg
 
 

@@ -1,6 +1,6 @@
 """How figures are drawn: fonts, lines, and files that never change by date."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from matplotlib import rc_context, rcdefaults, rcParams
@@ -43,6 +43,7 @@ _METADATA = {
     "pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
     "png": {"Software": None},
 }
+KINDS = tuple(_METADATA)
 
 # Markers of one nominal size differ in area; these look alike.
 _SIZES = {"*": 9.0, "P": 7.0, "X": 7.0, "D": 5.2, "^": 6.5, "v": 6.5, "<": 6.5, ">": 6.5}
@@ -69,17 +70,19 @@ def handle(style: Style, **changes) -> Line2D:
     return Line2D([], [], label=style.label, **line(style, **changes))
 
 
-def draw_and_save(draw: Callable[[], Figure], out_stem: str | Path) -> list[Path]:
-    """Call ``draw`` under the house style and save its figure as SVG, PDF and PNG.
+def draw_and_save(
+    draw: Callable[[], Figure], out_stem: str | Path, kinds: Sequence[str]
+) -> list[Path]:
+    """Call ``draw`` under the house style and save its figure in each of ``kinds``.
 
     Returns:
-        The three paths: ``out_stem`` with ``.svg``, ``.pdf`` and ``.png`` appended.
+        The paths: ``out_stem`` with ``.svg``, ``.pdf`` or ``.png`` appended.
     """
     with rc_context():
         rcdefaults()  # a user's own matplotlibrc must not change our figures
         rcParams.update(RC)
         figure = draw()
-        return [_save(figure, Path(f"{out_stem}.{kind}"), kind) for kind in _METADATA]
+        return [_save(figure, Path(f"{out_stem}.{kind}"), kind) for kind in kinds]
 
 
 def _save(figure: Figure, path: Path, kind: str) -> Path:
