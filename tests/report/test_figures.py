@@ -349,6 +349,11 @@ def test_a_mask_with_equal_counts_is_drawn_once():
     got = means.query("check == 'corrupted_data' and sparsity == 0.98 and position == 2")
     assert got["mean"].item() == pytest.approx((one.kept / one.total).mean())
     assert (means.groupby(["check", "sparsity"]).position.diff().dropna() == 1).all()
+    # Where a check stopped at an earlier look, its seeds are some of the unspoiled mask's.
+    fewer = made.layers[(made.layers.check == "none") | (made.layers.seed == 0)]
+    assert set(mask_densities(fewer).check) == set(means.check)
+    alone = made.layers[made.layers.check == "rearranged"]
+    assert set(mask_densities(alone).check) == {"rearranged"}
 
 
 def test_missing_columns_are_named():

@@ -260,6 +260,19 @@ def test_every_run_has_its_effective_sparsity(made, tmp_path):
     assert text.count(" 98.77 ") >= len(runs) and "no path from input to output" in text
 
 
+def test_a_real_change_within_the_margin_is_said():
+    table = pd.DataFrame(
+        {
+            "verdict": ["unaffected"] * 4 + ["degraded"],
+            "ci95_low": [-1.0, 0.1, -0.9, -0.2, -4.0],
+            "ci95_high": [-0.2, 0.4, 0.3, 0.0, -3.0],
+        }
+    )
+    (sentence,) = answer._small_changes(table)
+    assert sentence.startswith("In 2 of the 4 unaffected")
+    assert answer._small_changes(table[2:]) == []
+
+
 def test_summary_counts_what_happened(made):
     runs = prepare_runs(made.runs)
     text = " ".join(answer.summary(runs, made.verdicts, answer.claim_entries(CLAIMS), 7))

@@ -43,6 +43,7 @@ if not FROM_TABLES:
 
         # Reads this look's runs alone; the next call lays out what its file says.
         rule look:
+            priority: 1
             input:
                 settled(f"{ROOT}/runs.csv"),
             output:
@@ -61,6 +62,8 @@ if not FROM_TABLES:
 
 
 rule verdicts:
+    # First, so that the page is made while figures are drawn.
+    priority: 1
     input:
         settled(f"{ROOT}/runs.csv"),
     output:
@@ -162,6 +165,7 @@ rule figures:
 
 
 rule report:
+    priority: 1
     # The page draws its own figures, as SVG: it does not wait for the files, nor do they for it.
     input:
         runs=settled(f"{ROOT}/runs.csv"),

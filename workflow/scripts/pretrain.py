@@ -15,7 +15,8 @@ def run() -> None:
     args = parser.parse_args()
     settings = settings_from(args, Training)
 
-    from jackpot.running.finished import resume_file_of, run_of, train_or_restore
+    from jackpot.running.arguments import resume_file_of, run_of
+    from jackpot.running.finished import train_or_restore
     from jackpot.running.lease import lease_device
     from jackpot.stages.pretrain import pretrain
     from jackpot.training.device import prepare_device

@@ -22,7 +22,7 @@ def run() -> None:
     batch, training = settings_from(args, PruningBatch), settings_from(args, Training)
 
     from jackpot.running.alone import alone
-    from jackpot.running.finished import resume_file_of
+    from jackpot.running.arguments import resume_file_of
     from jackpot.running.lease import lease_device
     from jackpot.stages.prune_iteratively import prune_iteratively
     from jackpot.training.device import prepare_device

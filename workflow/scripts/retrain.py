@@ -30,7 +30,8 @@ def run() -> None:
     settings = settings_from(args, Training)
 
     from jackpot.files.tensors import load_mask
-    from jackpot.running.finished import resume_file_of, run_of, train_or_restore
+    from jackpot.running.arguments import resume_file_of, run_of
+    from jackpot.running.finished import train_or_restore
     from jackpot.running.lease import lease_device
     from jackpot.stages.retrain import retrain
     from jackpot.training.device import prepare_device

@@ -15,7 +15,7 @@ def run() -> None:
     from jackpot.analysis.design import Design
     from jackpot.stages.verdicts import judge
 
-    judge(**vars(args), design=Design(**design))
+    print(judge(**vars(args), design=Design(**design)))
 
 
 main(run)

@@ -28,13 +28,13 @@ _NUMBERS = [
 ]
 
 
-# What each check spoils; ``own_checks`` adds those of a study.
+# What each check spoils; ``own_ingredients`` adds those of a study.
 _BUILT_IN = {name: check.spoils for name, check in checks.CHECKS.items() if check.edits}
 _OWN: ContextVar[Mapping[str, str]] = ContextVar("own checks", default=MappingProxyType({}))
 
 
 @contextlib.contextmanager
-def own_checks(spoiled: Mapping[str, str]) -> Iterator[None]:
+def own_ingredients(spoiled: Mapping[str, str]) -> Iterator[None]:
     """Within this context a study's own checks are known: name -> what it spoils."""
     token = _OWN.set(spoiled)
     try:
@@ -182,16 +182,22 @@ def mask_densities(layers: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         ``dataset, model, ticket, check, sparsity, position, layer, mean, min`` (shares of the
-        layer's weights), layers in order. A check whose every layer has the mean density of the
-        unspoiled mask, such as ``rearranged``, is left out where that mask is there.
+        layer's weights), layers in order. A check that leaves as many weights in every layer as
+        the unspoiled mask of its seed, such as ``rearranged``, is left out: its line would be that
+        mask's again, but for other seeds where the two have stopped at different looks.
     """
+    same = [name for name in [*CELL, "seed", "position"] if name != "check"]
+    original = layers[layers["check"] == "none"].set_index(same)["kept"]
+    theirs = original.reindex(pd.MultiIndex.from_frame(layers[same])).to_numpy()
+    known = ~np.isnan(theirs)
+    layers = layers.assign(
+        density=layers["kept"] / layers["total"],
+        known=known,
+        differs=known & (theirs != layers["kept"]),
+    )
+    cells = layers.groupby(CELL)
+    other = cells["differs"].transform("any") | ~cells["known"].transform("any")
+    layers = layers[(layers["check"] == "none") | other]
     by = [*CELL, "position", "layer"]
-    layers = layers.assign(density=layers["kept"] / layers["total"])
     means = layers.groupby(by, sort=False)["density"].agg(["mean", "min"]).reset_index()
-    means = sort_cells(means.sort_values("position", kind="stable"))
-    same = [name for name in [*CELL, "position"] if name != "check"]
-    original = means[means["check"] == "none"].set_index(same)["mean"]
-    theirs = original.reindex(pd.MultiIndex.from_frame(means[same])).to_numpy()
-    differs = ~np.isclose(means["mean"], theirs, rtol=0, atol=1e-12)
-    keep = pd.Series(differs).groupby([means[name] for name in CELL]).transform("any")
-    return means[(means["check"] == "none") | keep].reset_index(drop=True)
+    return sort_cells(means.sort_values("position", kind="stable")).reset_index(drop=True)

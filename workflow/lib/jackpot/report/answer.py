@@ -315,7 +315,7 @@ def summary(
     if verdicts is None or verdicts.empty:
         sentences.append("There is no verdict yet: no check has been compared with its original.")
     else:
-        sentences.append(_what_came_out(verdicts, going_on))
+        sentences += [_what_came_out(verdicts, going_on), *_small_changes(verdicts)]
     counts = Counter(claim["verdict"] for claim in claims)
     del counts["not_tested"]
     if counts:
@@ -368,6 +368,18 @@ def _what_came_out(verdicts: pd.DataFrame, going_on: bool) -> str:
         parts.append(f"{counts[verdict]} {words(verdict)}{reading}")
     total = len(verdicts)
     return f"Of {total} comparison{'s' * (total != 1)} with the unspoiled ticket: {join(parts)}."
+
+
+def _small_changes(verdicts: pd.DataFrame) -> list[str]:
+    """What ``unaffected`` does not say: a change can be real and smaller than the margin."""
+    within = verdicts[verdicts["verdict"] == "unaffected"]
+    real = int(((within["ci95_low"] > 0) | (within["ci95_high"] < 0)).sum())
+    if not real:
+        return []
+    return [
+        f"In {real} of the {len(within)} unaffected the 95 % interval leaves out zero: a change "
+        "that is likely real, and smaller than the margin. Who cares for less declares a smaller one."
+    ]
 
 
 def seeds_text(runs: pd.DataFrame) -> str:

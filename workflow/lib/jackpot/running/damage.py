@@ -4,8 +4,6 @@ Snakemake looks at time stamps and ``jackpot.study.stale`` at fingerprints; neit
 byte. A damaged input is refused by the job that reads it, but of a finished study none is read.
 """
 
-import contextlib
-import io
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +12,9 @@ from jackpot.analysis.design import Design
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed, sha256_of_file
 from jackpot.files.tensors import load_tensors
-from jackpot.stages.collect import write_results
-from jackpot.stages.verdicts import judge
+from jackpot.running.tables import write_tables
 from jackpot.study import Plan
 from jackpot.study.stale import Finding
-
-TABLES = ("runs.csv", "layers.csv", "histories.csv", "verdicts.csv")
 
 
 def damage(plan: Plan) -> Iterator[Finding]:
@@ -34,15 +29,11 @@ def damage(plan: Plan) -> Iterator[Finding]:
             yield Finding(str(path), why)
     if not sound or not all(file.is_current() for file in plan.results()):
         return
-    root = Path(plan.root)
+    root, design = Path(plan.root), Design(**plan.design())
     with tempfile.TemporaryDirectory() as scratch:
-        again = Path(scratch)
-        write_results(plan.progress.runs, root, again)
-        with contextlib.redirect_stdout(io.StringIO()):
-            judge(again / "runs.csv", again / "verdicts.csv", Design(**plan.design()))
-        for name in TABLES:
-            table = root / name
-            if table.exists() and table.read_bytes() != (again / name).read_bytes():
+        for again in write_tables(plan.progress.runs, root, Path(scratch), design).values():
+            table = root / again.name
+            if table.exists() and table.read_bytes() != again.read_bytes():
                 yield Finding(str(table), "it is not what the results give; delete it")
 
 

@@ -13,7 +13,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import fields, replace
 from pathlib import Path
 
 from jackpot.environment import Environment
@@ -22,22 +21,7 @@ from jackpot.files.atomic import read_sealed, sha256_of_file
 from jackpot.files.tensors import load_tensors
 from jackpot.running.alone import alone
 from jackpot.running.links import forget_links, links_of
-from jackpot.training.results import RunName
 from jackpot.training.resume import ResumeFile
-
-
-def run_of(args: argparse.Namespace, sparsity: float = 0.0) -> RunName:
-    """The run that a script's options name; ``sparsity`` is that of one that names none."""
-    run = RunName(**{field.name: getattr(args, field.name) for field in fields(RunName)})
-    return run if run.sparsity is not None else replace(run, sparsity=sparsity)
-
-
-def resume_file_of(args: argparse.Namespace) -> ResumeFile | None:
-    """The resume file that a script's options ask for."""
-    if not args.resume_file:
-        return None
-    # The fingerprint is known once the inputs are read.
-    return ResumeFile(Path(args.resume_file), "", args.resume_minutes, args.resume_epochs)
 
 
 def train_or_restore(

@@ -17,14 +17,10 @@ from jackpot.files.atomic import read_sealed, sha256_of_file, write_atomically
 from jackpot.files.tables import read_table
 from jackpot.fingerprints import differences
 from jackpot.report.findings import published_plan
-from jackpot.stages.collect import write_results
-from jackpot.stages.draw import draw
+from jackpot.running.tables import write_tables
 from jackpot.stages.report import report
-from jackpot.stages.tables import tabulate
-from jackpot.stages.verdicts import judge
 from jackpot.study import Plan, Run
 from jackpot.study.stale import REASONS
-from jackpot.vocabulary import SOURCE_OF_FIGURE
 
 RESULTS = "results.tar.xz"
 PARTS = ("metrics.json", "history.csv")
@@ -148,20 +144,7 @@ def redraw(folder: str | Path, out: str | Path) -> list[str]:
     runs = [Run(*row) for row in cells.itertuples(index=False, name=None)]
     out.mkdir(parents=True, exist_ok=True)
     with unpacked(folder / RESULTS, LIMITS) as there:
-        write_results(runs, there, out)
-    tables = {name: out / f"{name}.csv" for name in ("runs", "verdicts", "histories", "layers")}
-    judge(tables["runs"], tables["verdicts"], design)
-    said = read_sealed(folder / "about.json").get("ingredients", {})
-    for figure, source in SOURCE_OF_FIGURE.items():
-        draw(figure, tables[source], out / "figures" / figure, said)
-    tabulate(tables["runs"], out / "tables", design)
-    report(
-        out / "report.html",
-        **tables,
-        about=folder / "about.json",
-        figures=sorted(out.glob("figures/*.[sp][vn]g")),
-        tables=out / "tables",
-        design=design,
-    )
+        tables = write_tables(runs, there, out, design)
+    report(out / "report.html", **tables, about=folder / "about.json", design=design, keep=out)
     names = ["runs.csv", "verdicts.csv", *(f"tables/{f.name}" for f in folder.glob("tables/*.md"))]
     return [n for n in names if (folder / n).read_bytes() != (out / n).read_bytes()]

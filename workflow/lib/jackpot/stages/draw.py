@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from jackpot.analysis.frames import own_checks
+from jackpot.analysis.frames import own_ingredients
 from jackpot.files.tables import read_table
 from jackpot.report import figures
 
@@ -16,5 +16,5 @@ def draw(
     Args:
         ingredients: what each of the study's own checks spoils.
     """
-    with own_checks(ingredients or {}):
+    with own_ingredients(ingredients or {}):
         getattr(figures, figure)(read_table(table), out)

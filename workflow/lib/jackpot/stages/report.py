@@ -1,21 +1,20 @@
 """The page of a study, with its figures and tables in it."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
-
 from jackpot.analysis.claims import evaluate_claims
 from jackpot.analysis.design import Design
-from jackpot.analysis.frames import own_checks
+from jackpot.analysis.frames import own_ingredients
 from jackpot.analysis.reported import reported_for
 from jackpot.analysis.tables import write_tables
 from jackpot.files.atomic import read_sealed
 from jackpot.files.tables import read_table
-from jackpot.report import figures as drawings
+from jackpot.report import figures
 from jackpot.report.page import LARGE_SVG, write_report
+from jackpot.report.style import KINDS
 from jackpot.vocabulary import SOURCE_OF_FIGURE
 
 
@@ -27,15 +26,13 @@ def report(
     histories: str | Path | None,
     layers: str | Path | None,
     about: str | Path | None,
-    figures: Sequence[str | Path] | None = None,
-    tables: str | Path | None = None,
     design: Design,
+    keep: str | Path | None = None,
 ) -> None:
     """Write ``report.html`` from the tables of a study; all but ``runs`` may be missing.
 
     Args:
-        figures: drawn figures, as SVG and PNG; the page has its own where they are not given.
-        tables: the folder of the tables that can be taken from the page; likewise.
+        keep: a folder for all figures, in every format, and tables: ``figures/`` and ``tables/``.
     """
     table = read_table(runs)
     said = read_sealed(about) if about else {}
@@ -44,10 +41,14 @@ def report(
     )
     sources = {"runs": table, "verdicts": judged, "histories": history, "layers": layer_table}
     reported = reported_for(table)
-    with own_checks(said.get("ingredients", {})), tempfile.TemporaryDirectory() as scratch:
-        if tables is None:
-            tables = Path(scratch)
-            write_tables(table, tables, verdicts=judged, reported=reported)
+    with own_ingredients(said.get("ingredients", {})), tempfile.TemporaryDirectory() as scratch:
+        folder = Path(keep or scratch)
+        drawn = []
+        for figure, source in SOURCE_OF_FIGURE.items():
+            if sources[source] is not None:
+                draw = partial(getattr(figures, figure), sources[source])
+                drawn += _drawn(draw, folder / "figures" / figure, KINDS if keep else ("svg",))
+        write_tables(table, folder / "tables", verdicts=judged, reported=reported)
         write_report(
             out,
             runs=table,
@@ -56,22 +57,17 @@ def report(
             histories=history,
             layers=layer_table,
             about=said or None,
-            figures=_drawn(sources, Path(scratch)) if figures is None else figures,
-            tables_dir=tables,
+            figures=drawn,
+            tables_dir=folder / "tables",
             reported=reported,
             design=design,
         )
     print(f"report: {out}")
 
 
-def _drawn(tables: Mapping[str, pd.DataFrame | None], folder: Path) -> list[Path]:
-    """Every figure whose table is there: as SVG, which the page carries unless it is very large."""
-    drawn: list[Path] = []
-    for figure, source in SOURCE_OF_FIGURE.items():
-        if tables[source] is None:
-            continue
-        draw = partial(getattr(drawings, figure), tables[source], folder / figure)
-        drawn += draw(kinds=("svg",))
-        if drawn[-1].stat().st_size > LARGE_SVG:
-            drawn += draw(kinds=("png",))
+def _drawn(draw: Callable[..., list[Path]], stem: Path, kinds: Sequence[str]) -> list[Path]:
+    """A figure's files, with a PNG where the SVG is too large for the page."""
+    drawn = draw(stem, kinds)
+    if "png" not in kinds and drawn[0].stat().st_size > LARGE_SVG:
+        drawn += draw(stem, ("png",))
     return drawn

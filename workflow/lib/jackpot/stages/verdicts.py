@@ -7,8 +7,8 @@ from jackpot.analysis.statistics import COLUMNS, check_table
 from jackpot.files.tables import read_table, write_table
 
 
-def judge(runs: str | Path, out: str | Path, design: Design) -> None:
-    """Write ``verdicts.csv`` from ``runs.csv`` and say how many of each there are."""
+def judge(runs: str | Path, out: str | Path, design: Design) -> str:
+    """Write ``verdicts.csv`` from ``runs.csv``; return a line that says how many of each."""
     table = check_table(read_table(runs), design)[COLUMNS]
     write_table(out, table)
-    print(f"verdicts: {', '.join(f'{n} {v}' for v, n in table.verdict.value_counts().items())}")
+    return f"verdicts: {', '.join(f'{n} {v}' for v, n in table.verdict.value_counts().items())}"

@@ -15,37 +15,11 @@ from jackpot.files.atomic import write_text
 from jackpot.pruning.allocation import ALLOCATIONS
 from jackpot.pruning.scores import SCORES
 from jackpot.registry import Registry
-from jackpot.settings import (
-    Pruner,
-    PruningBatch,
-    Requests,
-    Settings,
-    Statistics,
-    Ticket,
-    Training,
-)
-from jackpot.study.config import Config, Resume
+from jackpot.settings import Settings
+from jackpot.study.config import Config
 from jackpot.study.model import Study
-from jackpot.study.parts import Dataset, Experiment, Logging, Model, Override, When
 from jackpot.study.tickets import PRUNERS, TICKETS, applicable_checks
 
-SECTIONS = {
-    "A study": Study,
-    "datasets": Dataset,
-    "models": Model,
-    "training": Training,
-    "pruning_batch": PruningBatch,
-    "pruners": Pruner,
-    "tickets": Ticket,
-    "experiments": Experiment,
-    "overrides": Override,
-    "when": When,
-    "statistics": Statistics,
-    "resources": Requests,
-    "logging": Logging,
-    "config.yaml": Config,
-    "resume": Resume,
-}
 HEAD = """# Studies
 
 <!-- Written by `python -m jackpot.study.document docs`; a test fails where it is out of date. -->
@@ -59,10 +33,29 @@ schema, for editors.
 def markdown() -> str:
     """The page."""
     parts = [HEAD]
-    for title, settings in SECTIONS.items():
+    for title, settings in {
+        **_sections("A study", Study),
+        **_sections("config.yaml", Config),
+    }.items():
         parts.append(f"## {title}\n\n{_summary(settings)}\n\n{_table(settings)}")
     parts.append(_names())
     return "\n".join(parts)
+
+
+def _sections(title: str, settings: type[Settings]) -> dict[str, type[Settings]]:
+    """Settings and those in them, by the key that holds them; changes have no section again."""
+    found = {title: settings}
+    for name, field in settings.model_fields.items():
+        for part in _parts(field.annotation):
+            if not part.__name__.endswith("Changes"):
+                found |= _sections(name, part)
+    return found
+
+
+def _parts(annotation) -> list[type[Settings]]:
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return [annotation]
+    return [part for argument in get_args(annotation) for part in _parts(argument)]
 
 
 def schema() -> str:
@@ -84,7 +77,7 @@ def _table(settings: type[Settings]) -> str:
 
 def _shown(default) -> str:
     if isinstance(default, Settings):
-        return "see below"
+        return "none" if type(default).__name__.endswith("Changes") else "see below"
     if default is None or default in ({}, [], (), ""):
         return "none"
     return f"`{json.dumps(default)}`"

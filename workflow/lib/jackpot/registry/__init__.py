@@ -9,71 +9,20 @@ docstring, and the fingerprint of its code.
 
 import ast
 import difflib
-import hashlib
 import importlib
 import importlib.util
 import inspect
-import sys
-import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from jackpot.errors import JackpotError
 from jackpot.fingerprints import code_of, code_of_file
+from jackpot.registry.own import import_file, import_module, own_traceback
+from jackpot.registry.source import Signature, definition, first_line, literal, parsed
 
-
-@dataclass(frozen=True)
-class Signature:
-    """A function's parameters, as they are written.
-
-    Attributes:
-        positional: names of those that can be given by position.
-        keywords: names of those that are keywords only.
-        required: names of all that have no default.
-        any_positional, any_keyword: whether it has ``*args`` and ``**kwargs``.
-        defaults: name -> default, of those whose default is a constant.
-    """
-
-    positional: tuple[str, ...]
-    keywords: tuple[str, ...]
-    required: tuple[str, ...]
-    any_positional: bool
-    any_keyword: bool
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, node: ast.FunctionDef, bound: int = 0) -> "Signature":
-        """Of a parsed function, less its ``bound`` first parameters."""
-        a = node.args
-        positional = [arg.arg for arg in (*a.posonlyargs, *a.args)]
-        required = positional[: len(positional) - len(a.defaults)]
-        keywords = [arg.arg for arg in a.kwonlyargs]
-        last = positional[len(required) :]
-        written = dict(zip(last, a.defaults, strict=True))
-        written |= dict(zip(keywords, a.kw_defaults, strict=True))
-        required = required[bound:] + [
-            name for name, default in zip(keywords, a.kw_defaults, strict=True) if default is None
-        ]
-        return cls(
-            tuple(positional[bound:]),
-            tuple(keywords),
-            tuple(required),
-            a.vararg is not None,
-            a.kwarg is not None,
-            {name: node.value for name, node in written.items() if isinstance(node, ast.Constant)},
-        )
-
-    def options(self, takes: int) -> tuple[str, ...]:
-        """Names of what is left to choose once ``takes`` arguments are given by position."""
-        return (*self.positional[takes:], *self.keywords)
-
-    def accepts(self, name: str, takes: int) -> bool:
-        """Whether ``name`` can be given as a keyword beside ``takes`` arguments."""
-        return self.any_keyword or name in self.options(takes)
+__all__ = ["Registry", "Signature", "first_line", "is_own", "literal", "own_traceback", "parsed"]
 
 
 class Registry(Mapping[str, Any]):
@@ -156,13 +105,13 @@ class Registry(Mapping[str, Any]):
             ValueError: its file, or the function in it, does not exist.
         """
         path, function = self.source(name)
-        node = _definition(self._parsed(name), function)
+        node = definition(self._parsed(name), function)
         if node is None:
             raise ValueError(f"{self._what(name)}: {path} defines no function {function!r}")
         if isinstance(node, ast.FunctionDef):
             return Signature.of(node)
         if isinstance(node, ast.ClassDef):
-            init = _definition(node, "__init__")
+            init = definition(node, "__init__")
             return Signature.of(init, bound=1) if isinstance(init, ast.FunctionDef) else None
         return None
 
@@ -245,7 +194,7 @@ class Registry(Mapping[str, Any]):
     def summary(self, name: str) -> str:
         """What a method's file, and then its function, say of themselves in their first lines."""
         tree, (_, function) = self._parsed(name), self.source(name)
-        lines = [first_line(tree), first_line(_definition(tree, function))]
+        lines = [first_line(tree), first_line(definition(tree, function))]
         return " ".join(line for line in lines if line)
 
     def code(self, name: str) -> str:
@@ -294,17 +243,11 @@ class Registry(Mapping[str, Any]):
         if not is_own(name):
             return importlib.import_module(f"{self._package}.{path.stem}")
         where = name.rpartition(":")[0] or name
-        if where.endswith(".py"):
-            return _import_file(path, self._kind)
-        try:
-            module = importlib.import_module(where)
-        except ImportError as error:
-            raise JackpotError(
-                f"{self._kind}: module {where!r} could not be imported ({error}). "
-                "Install it, or give the path of its .py file."
-            ) from error
-        _OWN_FILES.add(module.__file__)
-        return module
+        return (
+            import_file(path, self._kind)
+            if where.endswith(".py")
+            else import_module(where, self._kind)
+        )
 
 
 def is_own(name: str) -> bool:
@@ -312,99 +255,6 @@ def is_own(name: str) -> bool:
     return ":" in name or name.endswith(".py")
 
 
-@cache
-def parsed(path: Path, changed: int, what: str) -> ast.Module:
-    """A file's syntax tree; ``changed``, its time stamp, tells it from an older version.
-
-    Raises:
-        ValueError: it cannot be read, or is no Python.
-    """
-    try:
-        return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{what}: {path} cannot be read: {error}") from None
-
-
-def literal(tree: ast.Module | ast.ClassDef, key: str, default: Any) -> Any:
-    """The value of ``KEY = <literal>`` at the top of a parsed file or class."""
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and any(
-            isinstance(target, ast.Name) and target.id == key for target in node.targets
-        ):
-            try:
-                return ast.literal_eval(node.value)
-            except ValueError:
-                raise ValueError(
-                    f"{key} is read without running the file: write its value out"
-                ) from None
-    return default
-
-
-def first_line(node: ast.AST | None) -> str:
-    """The first line of a docstring."""
-    has_docstring = isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
-    text = ast.get_docstring(node) if has_docstring else None
-    return (text or "").partition("\n")[0]
-
-
-def _definition(tree: ast.Module | ast.ClassDef, name: str) -> ast.AST | None:
-    """What binds ``name`` at the top of a parsed file or class, the last such statement."""
-    return next((node for node in reversed(tree.body) if name in _bound(node)), None)
-
-
-def _bound(node: ast.stmt) -> list[str]:
-    if isinstance(node, ast.FunctionDef | ast.ClassDef):
-        return [node.name]
-    if isinstance(node, ast.Assign):
-        return [target.id for target in node.targets if isinstance(target, ast.Name)]
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        return [alias.asname or alias.name for alias in node.names]
-    return []
-
-
 def _meant(option: str, known: Collection[str]) -> str:
     close = difflib.get_close_matches(option, known, 1)
     return f" (did you mean {close[0]}?)" if close else ""
-
-
-# Files of users' functions and what these import from beside themselves.
-_OWN_FILES: set[str] = set()
-
-
-def own_traceback(error: BaseException) -> str | None:
-    """What a user's code raised, told from its own first line on; None if it was not theirs."""
-    at = error.__traceback__
-    while at is not None and at.tb_frame.f_code.co_filename not in _OWN_FILES:
-        at = at.tb_next
-    if at is None:
-        return None
-    return "".join(traceback.format_exception(type(error), error, at, chain=False)).rstrip()
-
-
-def _import_file(path: Path, kind: str) -> ModuleType:
-    folder = path.resolve().parent
-    # The name carries the path, so that two users' files with one stem stay apart.
-    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
-    spec = importlib.util.spec_from_file_location(f"jackpot_user_{path.stem}_{digest}", path)
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up by name while they are being made.
-    sys.modules[spec.name] = module
-    _OWN_FILES.add(spec.origin)
-    before = set(sys.modules)
-    sys.path.insert(0, str(folder))
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise JackpotError(
-            f"{kind}: {path} could not be imported "
-            f"({type(error).__name__}: {error}). Fix it and start again."
-        ) from error
-    finally:
-        sys.path.remove(str(folder))
-        # Another user's file may have a helper of the same name beside it.
-        for name in set(sys.modules) - before:
-            beside = getattr(sys.modules[name], "__file__", None)
-            if beside and Path(beside).resolve().is_relative_to(folder):
-                _OWN_FILES.add(beside)
-                del sys.modules[name]
-    return module

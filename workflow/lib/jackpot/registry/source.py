@@ -1,0 +1,108 @@
+"""What a Python file says of its methods, told from its syntax: the file is never run."""
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A function's parameters, as they are written.
+
+    Attributes:
+        positional: names of those that can be given by position.
+        keywords: names of those that are keywords only.
+        required: names of all that have no default.
+        any_positional, any_keyword: whether it has ``*args`` and ``**kwargs``.
+        defaults: name -> default, of those whose default is a constant.
+    """
+
+    positional: tuple[str, ...]
+    keywords: tuple[str, ...]
+    required: tuple[str, ...]
+    any_positional: bool
+    any_keyword: bool
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, node: ast.FunctionDef, bound: int = 0) -> "Signature":
+        """Of a parsed function, less its ``bound`` first parameters."""
+        a = node.args
+        positional = [arg.arg for arg in (*a.posonlyargs, *a.args)]
+        required = positional[: len(positional) - len(a.defaults)]
+        keywords = [arg.arg for arg in a.kwonlyargs]
+        last = positional[len(required) :]
+        written = dict(zip(last, a.defaults, strict=True))
+        written |= dict(zip(keywords, a.kw_defaults, strict=True))
+        required = required[bound:] + [
+            name for name, default in zip(keywords, a.kw_defaults, strict=True) if default is None
+        ]
+        return cls(
+            tuple(positional[bound:]),
+            tuple(keywords),
+            tuple(required),
+            a.vararg is not None,
+            a.kwarg is not None,
+            {name: node.value for name, node in written.items() if isinstance(node, ast.Constant)},
+        )
+
+    def options(self, takes: int) -> tuple[str, ...]:
+        """Names of what is left to choose once ``takes`` arguments are given by position."""
+        return (*self.positional[takes:], *self.keywords)
+
+    def accepts(self, name: str, takes: int) -> bool:
+        """Whether ``name`` can be given as a keyword beside ``takes`` arguments."""
+        return self.any_keyword or name in self.options(takes)
+
+
+@cache
+def parsed(path: Path, changed: int, what: str) -> ast.Module:
+    """A file's syntax tree; ``changed``, its time stamp, tells it from an older version.
+
+    Raises:
+        ValueError: it cannot be read, or is no Python.
+    """
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"{what}: {path} cannot be read: {error}") from None
+
+
+def literal(tree: ast.Module | ast.ClassDef, key: str, default: Any) -> Any:
+    """The value of ``KEY = <literal>`` at the top of a parsed file or class."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == key for target in node.targets
+        ):
+            try:
+                return ast.literal_eval(node.value)
+            except ValueError:
+                raise ValueError(
+                    f"{key} is read without running the file: write its value out"
+                ) from None
+    return default
+
+
+def first_line(node: ast.AST | None) -> str:
+    """The first line of a docstring."""
+    has_docstring = isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
+    text = ast.get_docstring(node) if has_docstring else None
+    return (text or "").partition("\n")[0]
+
+
+def definition(tree: ast.Module | ast.ClassDef, name: str) -> ast.AST | None:
+    """What binds ``name`` at the top of a parsed file or class, the last such statement."""
+    return next((node for node in reversed(tree.body) if name in _bound(node)), None)
+
+
+def _bound(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.Assign):
+        return [target.id for target in node.targets if isinstance(target, ast.Name)]
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return [alias.asname or alias.name for alias in node.names]
+    return []
