@@ -341,6 +341,14 @@ def test_thirty_names_of_a_users_own_differ():
     assert len({(style.marker, style.colour) for style in chosen}) == 30
 
 
+def test_a_users_own_pruner_comes_first(drawn):
+    made = make_study(tickets=("snip", "grasp", "mine"))
+    rows = [t.get_text() for t in drawn("verdicts", made.verdicts).axes[0].texts]
+    assert rows.index("mine") < rows.index("SNIP") < rows.index("GraSP")
+    titles = [ax.get_title("left") for ax in drawn("sanity_checks", made.runs).axes]
+    assert titles.index("mine") < titles.index("SNIP")
+
+
 def test_a_mask_with_equal_counts_is_drawn_once():
     made = make_study(tickets=("snip",), layers=4)
     means = mask_densities(made.layers.sample(frac=1, random_state=1))

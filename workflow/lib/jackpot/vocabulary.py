@@ -133,6 +133,11 @@ def in_order(names: Iterable[str], known: Mapping[str, object]) -> list[str]:
     return [name for name in known if name in present] + sorted(present - set(known))
 
 
+def own_first(tickets: Iterable[str]) -> list[str]:
+    """The distinct tickets, a user's own before the field's."""
+    return sorted(in_order(tickets, TICKETS), key=lambda ticket: family_of(ticket) != OTHERS)
+
+
 def styles(names: Iterable[str], known: Mapping[str, Style]) -> dict[str, Style]:
     """A style for every name, in order: the fixed one where there is one, else a spare one."""
     ordered = in_order(names, known)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from jackpot.analysis.forecast import hidden_rate
 from jackpot.analysis.frames import CELL, percent, sort_cells, spoils
-from jackpot.vocabulary import CHECKS, OTHERS, TICKETS, VERDICTS, family_of, in_order, words
+from jackpot.vocabulary import CHECKS, VERDICTS, in_order, own_first, words
 
 
 @dataclass(frozen=True)
@@ -116,12 +116,6 @@ def _by_itself(rows: list[dict]) -> str:
 
 def _cells(count: int) -> str:
     return f"{count} cell{'s' * (count != 1)}"
-
-
-def own_first(tickets: Iterable[str]) -> list[str]:
-    """The distinct tickets, a user's own before the field's."""
-    ordered = in_order(tickets, TICKETS)
-    return sorted(ordered, key=lambda ticket: family_of(ticket) != OTHERS)
 
 
 def needs(verdicts: pd.DataFrame, applicable: Mapping[str, Sequence[str]] | None = None) -> dict:
@@ -378,7 +372,7 @@ def _small_changes(verdicts: pd.DataFrame) -> list[str]:
         return []
     return [
         f"In {real} of the {len(within)} unaffected the 95 % interval leaves out zero: a change "
-        "that is likely real, and smaller than the margin. Who cares for less declares a smaller one."
+        "that is likely real, and smaller than the margin. To care for less, declare a smaller one."
     ]
 
 

@@ -26,7 +26,7 @@ from jackpot.analysis.frames import (
 from jackpot.report.forest import forest
 from jackpot.report.panels import COMPRESSED, Block, Scale, lay_out, scale_for
 from jackpot.report.style import KINDS, draw_and_save, handle, line
-from jackpot.vocabulary import BLACK, CHECKS, TICKETS, in_order, styles, words
+from jackpot.vocabulary import BLACK, CHECKS, TICKETS, in_order, own_first, styles, words
 
 _ACCURACY = "test accuracy (%)"
 _SPARSITY = "sparsity (% of weights removed)"
@@ -104,7 +104,7 @@ def _blocks(frame: pd.DataFrame, panel: str | None) -> list[Block]:
     blocks = []
     for dataset, model in pairs:
         part = frame[(frame["dataset"] == dataset) & (frame["model"] == model)]
-        names = in_order(part[panel], TICKETS)
+        names = own_first(part[panel])
         panels = [((dataset, model, name), words(name)) for name in names]
         blocks.append(Block(f"{dataset} · {model}", panels))
     return blocks

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from jackpot.analysis.frames import percent, sort_cells, spoils
 from jackpot.report.panels import add_legend
 from jackpot.report.style import handle, line
-from jackpot.vocabulary import VERDICTS, in_order, styles, words
+from jackpot.vocabulary import VERDICTS, in_order, own_first, styles, words
 
 # In this order, and whatever else a check may spoil after them.
 _SPOILED = dict.fromkeys(("data", "mask", "weights"))
@@ -69,8 +69,10 @@ def forest(verdicts: pd.DataFrame) -> Figure:
 
 
 def _sorted(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """Rows by dataset, model, ticket, what is spoiled, check and sparsity."""
+    """Rows by dataset, model, ticket (own first), what is spoiled, check and sparsity."""
     rows = sort_cells(verdicts)
+    rows["rank"] = rows["ticket"].map(own_first(rows["ticket"]).index)
+    rows = rows.sort_values(["dataset", "model", "rank"], kind="stable")
     for end in ("low", "high"):
         if f"ci_repeated_{end}" not in rows:
             rows[f"ci_repeated_{end}"] = rows[f"ci95_{end}"]

@@ -19,6 +19,8 @@ def snip(
 ) -> dict[str, torch.Tensor]:
     """|w * dL/dw|, L the cross-entropy, BatchNorm in train mode.
 
+    In ``rounds`` it is the iterative SNIP of de Jorge et al. 2021 (see ``force``).
+
     Args:
         model: network to score; untouched.
         data: ``(images float (N, C, H, W), labels int (N,))``.
