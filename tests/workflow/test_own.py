@@ -1,4 +1,4 @@
-"""A newcomer's five files, as the pages show them, through the real workflow to the report."""
+"""A newcomer's files, as pages and README show them, through the real workflow to the report."""
 
 import json
 import re
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.workflow
 
 EXPERIMENTS = [
     {
-        "tickets": ["depth", "thirds"],
+        "tickets": ["depth", "thirds", "gradient_norm"],
         "checks": ["mirrored", "reinitialized", ["shuffled_weights", "rearranged"]],
         "sparsities": [0.5],
         "seeds": [0, 1],
@@ -104,15 +104,50 @@ def test_an_edit_redoes_what_it_decides(own, file, old, new, redone, kept):
     assert redone <= jobs and not kept & jobs
 
 
-def test_an_error_in_the_users_code_is_told_without_ours(own):
-    text = (own.folder / "depth.py").read_text()
-    broken = text.replace("weights = prunable(model)", "weights = prunable(model).nothing")
-    (own.folder / "depth.py").write_text(broken)
-    mask = "masks/bars/mixer/depth/clean/seed0/sparsity0.5.safetensors"
+@pytest.mark.parametrize(
+    ("file", "old", "target", "log"),
+    [
+        (
+            "depth.py",
+            "prunable(model)",
+            "masks/bars/mixer/depth/clean/seed0/sparsity0.5.safetensors",
+            "prune/bars/mixer/depth/clean/seed0.log",
+        ),
+        (
+            "thirds.py",
+            "sum(layer_sizes)",
+            "masks/bars/mixer/thirds/clean/seed0/sparsity0.5.safetensors",
+            "prune/bars/mixer/thirds/clean/seed0.log",
+        ),
+        (
+            "mine.py",
+            "keep.flip(0)",
+            "runs/bars/mixer/depth/mirrored/sparsity0.5/seed0/metrics.json",
+            "retrain/bars/mixer/depth/mirrored/sparsity0.5/seed0.log",
+        ),
+        (
+            "bars.py",
+            "np.random.default_rng(0)",
+            "data/bars/clean.safetensors",
+            "prepare/bars.log",
+        ),
+        (
+            "net.py",
+            "self.patches(x)",
+            "weights/bars/mixer/seed0/init.safetensors",
+            "initialise/bars/mixer/seed0.log",
+        ),
+    ],
+    ids=["score", "allocation", "check", "dataset", "model"],
+)
+def test_an_error_in_the_users_code_is_told_without_ours(own, file, old, target, log):
+    text = (own.folder / file).read_text()
+    assert old in text
+    (own.folder / file).write_text(text.replace(old, f"{old}.nothing"))
     try:
-        status, _ = own.snakemake(mask)
+        status, _ = own.snakemake(target)
     finally:
-        (own.folder / "depth.py").write_text(text)
-    log = (own.root / "logs/prune/bars/mixer/depth/clean/seed0.log").read_text()
-    assert status != 0 and "AttributeError" in log
-    assert "depth.py" in log and "jackpot/stages" not in log
+        (own.folder / file).write_text(text)
+    said = (own.root / "logs" / log).read_text()
+    assert status != 0 and "AttributeError" in said
+    assert file in said and "/jackpot/" not in said.replace("/docs/", "")
