@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from jackpot.checks import Check
 from jackpot.pruning.scores import SCORES, uses_data
 from jackpot.study.parts import Experiment
-from jackpot.study.scopes import check_scopes, one_of
+from jackpot.study.scopes import check_scopes, edits_of_ticket, one_of
 from jackpot.study.tickets import applicable_checks, applies
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _check_experiment(study: "Study", where: str, experiment: Experiment) -> Non
 
 def _check_shared_options(study: "Study", where: str, found: Check) -> None:
     """The checks that edit one ticket get their options together."""
-    together = [part for part in found.parts if {"mask", "weights"} & {*part.edits}]
+    together = edits_of_ticket(found)
     for part in together:
         for option in study.check_options.get(part.name, {}):
             others = [o.name for o in together if o is not part and option in o.options]

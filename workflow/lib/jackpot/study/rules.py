@@ -18,7 +18,7 @@ from jackpot.study.config import Config
 from jackpot.study.jobs import File, Job
 from jackpot.study.model import Run, Study
 from jackpot.study.paths import Paths
-from jackpot.study.scopes import check_of_data
+from jackpot.study.scopes import check_of_data, edits_of_ticket
 
 
 class Rules(Paths):
@@ -215,11 +215,10 @@ class Rules(Paths):
         folder = self.run(*cell, check, sparsity, seed)
         names = {"ticket": ticket, "check": check, "sparsity": sparsity}
         found = self.study.check_of(check)
-        # What a data check did is in the mask and the weights already.
         # A check of scores has been in the mask since it was cut.
         ranked = found.editor("scores")
         seen = f"{data}{JOIN}{ranked.name}" if ranked else data
-        edits = [part for part in found.parts if {"mask", "weights"} & {*part.edits}]
+        edits = edits_of_ticket(found)
         options = {}
         for part in edits:
             options |= self.study.check_options.get(part.name, {})

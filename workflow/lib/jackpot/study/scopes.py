@@ -30,6 +30,14 @@ def data_of(check: Check, usual: Options, special: Iterable[Options]) -> str:
     return name if scope == plain else f"{name}-{scope}"
 
 
+def edits_of_ticket(check: Check) -> list[Check]:
+    """The parts of a check that edit the ticket before it is trained: its mask or its weights.
+
+    What a check of data or scores did is in the mask and the weights already.
+    """
+    return [part for part in check.parts if {"mask", "weights"} & {*part.edits}]
+
+
 def check_of_data(data: str) -> str:
     """The check that makes this version of the dataset; ``none`` for the clean one.
 
