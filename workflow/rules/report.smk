@@ -43,13 +43,13 @@ if not FROM_TABLES:
 
         # Reads this look's runs alone; the next call lays out what its file says.
         rule look:
-            priority: 1
             input:
                 settled(f"{ROOT}/runs.csv"),
             output:
                 LOOK,
             log:
                 f"{ROOT}/logs/look{PLAN.progress.look}.log",
+            priority: 1
             localrule: True
             conda:
                 CONDA
@@ -62,8 +62,6 @@ if not FROM_TABLES:
 
 
 rule verdicts:
-    # First, so that the page is made while figures are drawn.
-    priority: 1
     input:
         settled(f"{ROOT}/runs.csv"),
     output:
@@ -75,6 +73,8 @@ rule verdicts:
         ),
     log:
         f"{ROOT}/logs/verdicts.log",
+    # First, so that the page is made while figures are drawn.
+    priority: 1
     conda:
         CONDA
     params:
@@ -165,7 +165,6 @@ rule figures:
 
 
 rule report:
-    priority: 1
     # The page draws its own figures, as SVG: it does not wait for the files, nor do they for it.
     input:
         runs=settled(f"{ROOT}/runs.csv"),
@@ -184,6 +183,7 @@ rule report:
         ),
     log:
         f"{ROOT}/logs/report.log",
+    priority: 1
     conda:
         CONDA
     params:
