@@ -38,3 +38,15 @@ def test_a_dense_network_at_chance_is_warned_of(tmp_path, dense, classes, warned
     page = write_report(tmp_path / "report.html", runs=runs, about=about).read_text()
     assert ("has learned nothing" in page) == warned
     assert "2026-11-28" in page and "2026-11-28 to" not in page
+
+
+def test_a_ticket_at_chance_is_warned_of_at_its_sparsity_alone():
+    runs = study([90.0, 90.2, 90.1])
+    dead = (runs["ticket"] == "snip") & (runs["sparsity"] == runs["sparsity"].max())
+    runs.loc[dead & (runs["check"] == "none"), "test_accuracy"] = 10.0
+    (found,) = at_chance(prepare_runs(runs), {"digits": 10})
+    assert "SNIP" in found and f"{100 * runs['sparsity'].max():g} %" in found
+    # What a check does to it is another matter: it may be what brings it to chance.
+    runs.loc[dead & (runs["check"] == "none"), "test_accuracy"] = 80.0
+    runs.loc[dead & (runs["check"] != "none"), "test_accuracy"] = 10.0
+    assert not at_chance(prepare_runs(runs), {"digits": 10})

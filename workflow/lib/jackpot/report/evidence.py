@@ -173,29 +173,35 @@ def hidden_collapses(verdicts: pd.DataFrame) -> str:
 
 
 def at_chance(runs: pd.DataFrame, classes: Mapping[str, int]) -> list[str]:
-    """A sentence for every dense network that ends no better than guessing.
+    """A sentence for every dense network, and every ticket, that ends no better than guessing.
 
-    That is, none of its seeds lies three standard errors above the accuracy of a guess, 100 over
-    the number of classes, on so many test images.
+    That is, none of its unchecked runs lies three standard errors above the accuracy of a guess,
+    100 over the number of classes, on so many test images.
 
     Args:
         classes: of each dataset, as far as they are known.
     """
     step = runs.groupby("dataset")["test_accuracy"].agg(resolution_of)
     found = []
-    for (dataset, model), part in runs[runs["ticket"] == "dense"].groupby(["dataset", "model"]):
-        if dataset not in classes:
-            continue
+    unchecked = runs[(runs["check"] == "none") & runs["dataset"].isin(set(classes))]
+    keys = ["dataset", "model", "ticket", "sparsity"]
+    for (dataset, model, ticket, sparsity), part in unchecked.groupby(keys, sort=False):
         chance = 1 / classes[dataset]
         noise = (chance * (1 - chance) * step[dataset] / 100) ** 0.5
         best = part["test_accuracy"].max()
-        if best <= 100 * (chance + 3 * noise):
-            found.append(
-                f"The dense {model} on {dataset} has learned nothing: its best of "
-                f"{len(part)} runs ends at {best:.1f} %, and a guess is right in "
-                f"{100 * chance:.1f} %. Verdicts on it compare chance with chance; look at "
-                "learning rate, epochs and initial weights first."
-            )
+        if best > 100 * (chance + 3 * noise):
+            continue
+        if ticket == "dense":
+            who = f"The dense {model} on {dataset}"
+            advice = "look at learning rate, epochs and initial weights first"
+        else:
+            who = f"The {words(ticket)} ticket of {model} on {dataset} at {percent(sparsity)}"
+            advice = "“unaffected” says nothing there"
+        found.append(
+            f"{who} has learned nothing: its best of {len(part)} runs ends at {best:.1f} %, and a "
+            f"guess is right in {100 * chance:.1f} %. Verdicts on it compare chance with chance; "
+            f"{advice}."
+        )
     return found
 
 

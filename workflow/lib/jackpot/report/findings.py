@@ -15,8 +15,10 @@ import pandas as pd
 
 from jackpot.analysis.claims import CLAIMS, evaluate_claims
 from jackpot.analysis.design import Design
+from jackpot.analysis.frames import prepare_runs
 from jackpot.files.atomic import read_sealed, write_text
 from jackpot.files.tables import read_table
+from jackpot.report.evidence import at_chance
 from jackpot.study import Config, Plan, Study
 from jackpot.vocabulary import CHECKS, TICKETS, VERDICTS, in_order, words
 
@@ -97,6 +99,7 @@ def _study(folder: Path) -> dict[str, Any]:
             if result.verdict != "not_tested"
         ],
         "grid": _grid(verdicts),
+        "warnings": at_chance(prepare_runs(runs), provenance.get("classes") or {}),
     }
 
 
