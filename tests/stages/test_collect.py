@@ -4,9 +4,10 @@ import shlex
 
 import pytest
 
+from jackpot.analysis.frames import RUN
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import write_sealed
-from jackpot.stages.collect import CELL, OTHERS, RUN_COLUMNS, _read_result, about
+from jackpot.stages.collect import OTHERS, RUN_COLUMNS, _read_result, about
 from jackpot.study import Plan, load_config, load_study
 from jackpot.study.model import Run
 from tests.support.studies import written
@@ -15,7 +16,7 @@ DENSE = Run("digits", "vgg5", "dense", "none", 0.0, 3)
 
 
 def result_of(tmp_path, run, **changes):
-    cell = {key: getattr(run, key) for key in CELL}
+    cell = {key: getattr(run, key) for key in RUN}
     values = {**dict.fromkeys([*RUN_COLUMNS, *OTHERS], 1), **cell, **changes}
     write_sealed(tmp_path / "metrics.json", values)
     return tmp_path / "metrics.json"
@@ -31,7 +32,7 @@ def result_of(tmp_path, run, **changes):
 def test_a_dense_row_bears_the_names_of_its_run(tmp_path, run, calls_itself):
     """A network that stands in for the run's model, and a dense ticket of the user's own name."""
     found = _read_result(run, result_of(tmp_path, run, **calls_itself))
-    assert {key: found[key] for key in CELL} == {key: getattr(run, key) for key in CELL}
+    assert {key: found[key] for key in RUN} == {key: getattr(run, key) for key in RUN}
 
 
 @pytest.mark.parametrize(

@@ -118,12 +118,12 @@ def _path_of(name: str, beside: Path | None) -> Path | None:
     if first == "jackpot":
         if not rest:
             return None
-        place = PACKAGE.joinpath(*rest)
+        target = PACKAGE.joinpath(*rest)
     elif beside is not None:
-        place = beside.joinpath(first, *rest)
+        target = beside.joinpath(first, *rest)
     else:
         return None
-    for path in (place.with_name(place.name + ".py"), place / "__init__.py"):
+    for path in (target.with_name(target.name + ".py"), target / "__init__.py"):
         if path.is_file():
             return path
     return None

@@ -139,7 +139,7 @@ class Pruner(Settings):
         return self
 
 
-class Ticket(Settings):
+class TicketRecipe(Settings):
     """A mask, starting weights, and where the learning-rate schedule starts."""
 
     pruner: str | None = Field(description="name of the pruner; null for a dense network")

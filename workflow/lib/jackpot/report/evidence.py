@@ -17,7 +17,7 @@ from jackpot.vocabulary import families, family_of, words
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """What a cell shows, and what it is sorted by and saved as where that differs."""
 
     text: str
@@ -40,33 +40,33 @@ class Table:
     id: str
     caption: str
     columns: Sequence[Column]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[TableCell]]
     headers: int = 1
     note: str = ""
 
 
-def _number(value: Any, form: str = "{:.2f}") -> Cell:
+def _number(value: Any, form: str = "{:.2f}") -> TableCell:
     if pd.isna(value):
-        return Cell(DASH, "")
+        return TableCell(DASH, "")
     value = float(value)
-    return Cell(form.format(value), int(value) if value.is_integer() else value)
+    return TableCell(form.format(value), int(value) if value.is_integer() else value)
 
 
-def _sparsity(value: float) -> Cell:
-    return Cell(percent(value), float(value))
+def _sparsity(value: float) -> TableCell:
+    return TableCell(percent(value), float(value))
 
 
-def _name(value: Any) -> Cell:
-    return Cell(words(value), value)
+def _name(value: Any) -> TableCell:
+    return TableCell(words(value), value)
 
 
 # Ticket and check first: on a narrow screen they are what is in view.
 _KEY_COLUMNS = [Column(name) for name in ("ticket", "check", "dataset", "model")]
 
 
-def _key(row: Mapping) -> list[Cell]:
+def _key(row: Mapping) -> list[TableCell]:
     names = [_name(row["ticket"]), _name(row["check"])]
-    return [*names, Cell(str(row["dataset"])), Cell(str(row["model"]))]
+    return [*names, TableCell(str(row["dataset"])), TableCell(str(row["model"]))]
 
 
 def family_tables(runs: pd.DataFrame, reported: pd.DataFrame | None) -> list[Table]:
@@ -88,7 +88,7 @@ def family_tables(runs: pd.DataFrame, reported: pd.DataFrame | None) -> list[Tab
                 caption=f"{title}: test accuracy (%) by sparsity",
                 columns=[*_KEY_COLUMNS, *(Column(label, "number") for label in sparsities)],
                 rows=[
-                    [*_key(row), *(Cell(row[label]) for label in sparsities)]
+                    [*_key(row), *(TableCell(row[label]) for label in sparsities)]
                     for row in wide.to_dict("records")
                 ],
                 headers=4,
@@ -106,7 +106,7 @@ def verdict_numbers(verdicts: pd.DataFrame, design: Design) -> Table:
     rows = []
     for row in sort_cells(verdicts).to_dict("records"):
         p_values = [
-            Cell(p_text(row[name]), "" if pd.isna(row[name]) else float(row[name]))
+            TableCell(p_text(row[name]), "" if pd.isna(row[name]) else float(row[name]))
             for name in ("p_difference_holm", "p_equivalence_holm")
         ]
         word = word_for(row["verdict"])
@@ -116,11 +116,13 @@ def verdict_numbers(verdicts: pd.DataFrame, design: Design) -> Table:
                 _sparsity(row["sparsity"]),
                 *([_number(row["look"], "{:.0f}")] if several else []),
                 _number(row["n"], "{:.0f}"),
-                Cell(f"{word.symbol} {word.word}", row["verdict"], f"verdict {row['verdict']}"),
+                TableCell(
+                    f"{word.symbol} {word.word}", row["verdict"], f"verdict {row['verdict']}"
+                ),
                 _number(row["mean_difference"], "{:+.2f}"),
                 *(_interval(row, name) for name in intervals.values()),
                 *p_values,
-                Cell(explain(row)),
+                TableCell(explain(row)),
             ]
         )
     before = ["sparsity", "look", "n"] if several else ["sparsity", "n"]
@@ -141,9 +143,13 @@ def verdict_numbers(verdicts: pd.DataFrame, design: Design) -> Table:
     )
 
 
-def _interval(row: Mapping, name: str) -> Cell:
+def _interval(row: Mapping, name: str) -> TableCell:
     low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-    return Cell(DASH, "") if pd.isna(low) or pd.isna(high) else Cell(f"{low:+.2f} to {high:+.2f}")
+    return (
+        TableCell(DASH, "")
+        if pd.isna(low) or pd.isna(high)
+        else TableCell(f"{low:+.2f} to {high:+.2f}")
+    )
 
 
 def _without_normality(verdicts: pd.DataFrame, design: Design) -> str:
@@ -221,12 +227,12 @@ def claim_rows(claim: Mapping) -> Table | None:
             [
                 _name(row["ticket"]),
                 _name(row.get(second, "")),
-                *(Cell(str(row[name])) for name in ("dataset", "model")),
+                *(TableCell(str(row[name])) for name in ("dataset", "model")),
                 _sparsity(row["sparsity"]),
                 _number(row.get("n"), "{:.0f}"),
                 _number(row.get("mean_difference"), "{:+.2f}"),
                 _interval(row, "ci95"),
-                Cell(f"{word.symbol} {word.word}"),
+                TableCell(f"{word.symbol} {word.word}"),
                 *([_word(row["by_itself"])] if in_grid else []),
             ]
         )
@@ -247,11 +253,11 @@ def claim_rows(claim: Mapping) -> Table | None:
     )
 
 
-def _word(verdict: str | None) -> Cell:
+def _word(verdict: str | None) -> TableCell:
     if verdict is None:
-        return Cell(DASH, "")
+        return TableCell(DASH, "")
     word = word_for(verdict)
-    return Cell(f"{word.symbol} {word.word}", verdict)
+    return TableCell(f"{word.symbol} {word.word}", verdict)
 
 
 def run_table(runs: pd.DataFrame, table_id: str, caption: str) -> Table:
@@ -262,14 +268,14 @@ def run_table(runs: pd.DataFrame, table_id: str, caption: str) -> Table:
             _sparsity(row["sparsity"]),
             _number(100 * (1 - row["effective_density"])),
             _number(row["seed"], "{:.0f}"),
-            Cell("diverged", "") if row["diverged"] else _number(row["test_accuracy"]),
+            TableCell("diverged", "") if row["diverged"] else _number(row["test_accuracy"]),
             _number(row["best_test_accuracy"]),
             _number(row["test_loss"], "{:.3f}"),
-            Cell("yes" if row["collapsed"] else "no"),
+            TableCell("yes" if row["collapsed"] else "no"),
             _number(row["epochs"], "{:.0f}"),
             _number(row["seconds"], "{:.0f}"),
             _number(row["images_per_second"], "{:.0f}"),
-            Cell(" ".join(filter(None, (str(row["device"]), str(row["precision"]))))),
+            TableCell(" ".join(filter(None, (str(row["device"]), str(row["precision"]))))),
         ]
         for row in runs.to_dict("records")
     ]
@@ -292,7 +298,7 @@ def layer_tables(layers: pd.DataFrame) -> list[Table]:
             cells = dict(
                 zip(mask["position"], map(_density, mask["mean"], mask["min"]), strict=True)
             )
-            values = [cells.get(position, Cell(DASH, "")) for position in names["position"]]
+            values = [cells.get(position, TableCell(DASH, "")) for position in names["position"]]
             rows.append([_name(ticket), _name(check), _sparsity(sparsity), *values])
         heads = [Column("ticket"), Column("check"), Column("sparsity", "number")]
         layer_heads = [str(name).removesuffix(".weight") for name in names["layer"]]
@@ -310,11 +316,11 @@ def layer_tables(layers: pd.DataFrame) -> list[Table]:
     return tables
 
 
-def _density(mean: float, lowest: float) -> Cell:
+def _density(mean: float, lowest: float) -> TableCell:
     text, value = f"{100 * mean:.3g}", round(100 * float(mean), 6)
     if lowest > 0:
-        return Cell(text, value)
-    return Cell("0 (collapsed)" if mean == 0 else f"{text} (some collapsed)", value, "lost")
+        return TableCell(text, value)
+    return TableCell("0 (collapsed)" if mean == 0 else f"{text} (some collapsed)", value, "lost")
 
 
 def missing_runs(runs: pd.DataFrame, expected: Sequence[Mapping] | None) -> list[dict]:
@@ -334,7 +340,7 @@ def coverage_table(missing: Sequence[Mapping], command: str) -> Table:
             *_key(run),
             _sparsity(float(run["sparsity"])),
             _number(run["seed"], "{:.0f}"),
-            Cell(f"{command} {shlex.quote(run['path'])}", kind="code"),
+            TableCell(f"{command} {shlex.quote(run['path'])}", kind="code"),
         ]
         for run in missing
     ]
@@ -349,8 +355,8 @@ def hardware_table(runs: pd.DataFrame) -> Table:
     for (device, precision), part in runs.groupby(["device", "precision"], sort=True):
         rows.append(
             [
-                Cell(str(device) or DASH),
-                Cell(str(precision) or DASH),
+                TableCell(str(device) or DASH),
+                TableCell(str(precision) or DASH),
                 _number(len(part), "{:.0f}"),
                 _number(part["seconds"].sum() / 3600, "{:.2f}"),
                 _number(part["images_per_second"].median(), "{:.0f}"),

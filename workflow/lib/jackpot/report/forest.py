@@ -58,8 +58,8 @@ def forest(verdicts: pd.DataFrame) -> Figure:
     limits = _limits(rows)
     for index, lines in enumerate(columns):
         left, tall = index * column + _EDGE + wide, len(lines) * _ROW
-        place = (left / width, 1 - (legend + tall) / height, _AXIS / width, tall / height)
-        ax = figure.add_axes(place)
+        box = (left / width, 1 - (legend + tall) / height, _AXIS / width, tall / height)
+        ax = figure.add_axes(box)
         _set_up(ax, len(lines), limits, rows["margin"].max())
         for y, text in enumerate(lines):
             _write(ax, y, text, check, wide)
@@ -78,8 +78,8 @@ def _sorted(verdicts: pd.DataFrame) -> pd.DataFrame:
             rows[f"ci_repeated_{end}"] = rows[f"ci95_{end}"]
     rows["spoiled"] = rows["check"].map(lambda check: spoils(check, "other"))
     rows["group"] = rows.groupby(["dataset", "model", "ticket"], sort=False).ngroup()
-    rows["place"] = rows["spoiled"].map(in_order(rows["spoiled"], _SPOILED).index)
-    return rows.sort_values(["group", "place"], kind="stable")
+    rows["ingredient"] = rows["spoiled"].map(in_order(rows["spoiled"], _SPOILED).index)
+    return rows.sort_values(["group", "ingredient"], kind="stable")
 
 
 def _groups(rows: pd.DataFrame) -> list[list[_Line]]:

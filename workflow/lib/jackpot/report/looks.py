@@ -8,7 +8,7 @@ from jackpot.analysis.forecast import fixed_seeds
 from jackpot.analysis.frames import CELL
 from jackpot.analysis.statistics import open_cells
 from jackpot.report.answer import join
-from jackpot.report.evidence import Cell, Column, Table
+from jackpot.report.evidence import Column, Table, TableCell
 from jackpot.vocabulary import words
 
 _DECIDED = ("unaffected", "degraded", "improved")
@@ -133,10 +133,10 @@ def _table(verdicts: pd.DataFrame, still_open: pd.DataFrame, design: Design) -> 
         numbers = [*decided, left] if reached else [None] * 4
         rows.append(
             [
-                Cell(str(look), look),
-                Cell(str(seeds), seeds),
-                Cell(f"{100 * share:.3g} %", share),
-                *(Cell("–", "") if n is None else Cell(str(n), n) for n in numbers),
+                TableCell(str(look), look),
+                TableCell(str(seeds), seeds),
+                TableCell(f"{100 * share:.3g} %", share),
+                *(TableCell("–", "") if n is None else TableCell(str(n), n) for n in numbers),
             ]
         )
     heads = [f"{words(word)} here" for word in _DECIDED]

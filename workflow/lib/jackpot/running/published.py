@@ -119,8 +119,8 @@ def bring_back(plan: Plan, folder: str | Path) -> Counter[str]:
                 continue
             # metrics.json, which says that all is there, comes last.
             for file in (history, metrics):
-                place = Path(plan.root) / run.path / file.name
-                write_atomically(place, lambda path, file=file: shutil.copyfile(file, path))
+                restored = Path(plan.root) / run.path / file.name
+                write_atomically(restored, lambda path, file=file: shutil.copyfile(file, path))
             outcome["brought back"] += 1
     if found:
         outcome["not part of the study"] += len(found)

@@ -47,13 +47,13 @@ def run_cells_here(workflow, at_once: int) -> None:
     """
     workflow.register_resource("_nodes", at_once)
 
-    class Cells(JobScheduler):
+    class KeepGoingScheduler(JobScheduler):
         def __init__(self, *args):
             super().__init__(*args)
             self.keepgoing = True
             self.job_rate_limiter = None
 
-    snakemake.workflow.JobScheduler = Cells
+    snakemake.workflow.JobScheduler = KeepGoingScheduler
 
 
 def ended_unnoticed(workflow, job) -> bool:

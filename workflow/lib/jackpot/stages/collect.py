@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from safetensors import safe_open
 
+from jackpot.analysis.frames import RUN
 from jackpot.checks import CHECKS
 from jackpot.data.description import read_description
 from jackpot.errors import JackpotError
@@ -18,10 +19,9 @@ from jackpot.study import Plan
 from jackpot.study.model import Run
 from jackpot.study.tickets import applicable_checks
 
-CELL = ["dataset", "model", "ticket", "check", "sparsity", "seed"]
 RUN_COLUMNS = [
     "study",
-    *CELL,
+    *RUN,
     "test_accuracy",
     "test_loss",
     "best_test_accuracy",
@@ -35,7 +35,7 @@ RUN_COLUMNS = [
     "effective_density",
 ]
 OTHERS = ("layers", "versions", "resumes", "started", "ended")
-LAYER_COLUMNS = [*CELL, "position", "layer", "total", "kept", "effective"]
+LAYER_COLUMNS = [*RUN, "position", "layer", "total", "kept", "effective"]
 
 
 def collect(plan: Plan, *, partial: bool = False) -> None:
@@ -78,7 +78,7 @@ def _read_result(run: Run, path: Path) -> dict[str, Any]:
     # A dense row is its pretraining's, which calls itself dense, and its network by its own name.
     is_dense = run.sparsity == 0 and result["ticket"] == "dense"
     free = ("ticket", "model") if is_dense else ()
-    wrong = [key for key in CELL if key not in free and result[key] != getattr(run, key)]
+    wrong = [key for key in RUN if key not in free and result[key] != getattr(run, key)]
     if wrong:
         raise damaged(path, f"it is another run's: its {wrong[0]} is {result[wrong[0]]}")
     return {**result, "ticket": run.ticket, "model": run.model}
@@ -86,7 +86,7 @@ def _read_result(run: Run, path: Path) -> dict[str, Any]:
 
 def _layers(runs: list[Run], results: list[dict[str, Any]]) -> pd.DataFrame:
     rows = [
-        [*_cell(run), position, *(layer[key] for key in ("name", "total", "kept", "effective"))]
+        [*_names(run), position, *(layer[key] for key in ("name", "total", "kept", "effective"))]
         for run, result in zip(runs, results, strict=True)
         for position, layer in enumerate(result["layers"], 1)
     ]
@@ -100,15 +100,15 @@ def _histories(runs: list[Run], results: list[dict[str, Any]], root: Path) -> pd
         history = read_table(path)
         if sha256_of_file(path) != result["fingerprints"]["history"]:
             raise damaged(path, "it was altered, or is not of the run in metrics.json beside it")
-        for key, value in reversed(list(zip(CELL, _cell(run), strict=True))):
+        for key, value in reversed(list(zip(RUN, _names(run), strict=True))):
             history.insert(0, key, value)
         parts.append(history)
     # A run whose pretraining diverged has no epochs; pandas warns of frames without rows.
     return pd.concat([p for p in parts if len(p)] or parts[:1], ignore_index=True)
 
 
-def _cell(run: Run) -> list[Any]:
-    return [getattr(run, key) for key in CELL]
+def _names(run: Run) -> list[Any]:
+    return [getattr(run, key) for key in RUN]
 
 
 def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "study": study.model_dump(mode="json"),
         "expected_runs": [
-            {**dict(zip(CELL, _cell(run), strict=True)), "path": path}
+            {**dict(zip(RUN, _names(run), strict=True)), "path": path}
             for run, path in zip(plan.progress.runs, plan.metrics(), strict=True)
         ],
         "applicable_checks": {

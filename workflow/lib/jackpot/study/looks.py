@@ -61,12 +61,12 @@ def progress(study: Study, read: Callable[[int, list[Run]], set[Cell] | None]) -
     looks = study.statistics.looks
     if looks is None:
         return Progress(1, 1, runs, cells, decided=True)
-    place = {seed: i for i, seed in enumerate(study.seed_order)}
-    now = [run for run in runs if place[run.seed] < looks[0]]
+    position = {seed: i for i, seed in enumerate(study.seed_order)}
+    now = [run for run in runs if position[run.seed] < looks[0]]
     for look, n in enumerate(looks, 1):
         more = read(look, now)
         if not more or look == len(looks):
             break
         cells = more
-        now += [r for r in runs if r.cell in more and n <= place[r.seed] < looks[look]]
+        now += [r for r in runs if r.cell in more and n <= position[r.seed] < looks[look]]
     return Progress(look, len(looks), sorted(now), cells, more is not None)

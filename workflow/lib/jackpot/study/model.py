@@ -17,7 +17,7 @@ from jackpot.settings import (
     Requests,
     Settings,
     Statistics,
-    Ticket,
+    TicketRecipe,
     Training,
 )
 from jackpot.study.consistency import check_study
@@ -93,7 +93,9 @@ class Study(Settings):
     )
     pruning_batch: PruningBatch = Field(PruningBatch(), description="the images a score sees")
     pruners: dict[PathName, Pruner] = Field({}, description="your own, beside the built-in ones")
-    tickets: dict[PathName, Ticket] = Field({}, description="your own, beside the built-in ones")
+    tickets: dict[PathName, TicketRecipe] = Field(
+        {}, description="your own, beside the built-in ones"
+    )
     checks: dict[CheckName, str] = Field(
         {}, description="your own, beside the built-in ones: name: file.py:function, or file.py"
     )
@@ -158,7 +160,7 @@ class Study(Settings):
         return {**PRUNERS, **self.pruners}
 
     @cached_property
-    def all_tickets(self) -> dict[str, Ticket]:
+    def all_tickets(self) -> dict[str, TicketRecipe]:
         """Built-in tickets and the study's own, which win."""
         return {**TICKETS, **self.tickets}
 

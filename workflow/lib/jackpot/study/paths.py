@@ -53,16 +53,16 @@ class Paths:
         if len(asked) != len(names) + 1 or asked[0] == "..":
             return
         left = [run.path.split("/")[1:] for run in self.study.runs()]
-        for place, (name, part) in enumerate(zip(names, asked, strict=False)):
+        for level, (name, part) in enumerate(zip(names, asked, strict=False)):
             if name == "check" and part in self.study.all_checks:
                 continue
-            allowed = dict.fromkeys(parts[place] for parts in left)
+            allowed = dict.fromkeys(parts[level] for parts in left)
             if part not in allowed:
                 value, *others = (text.removeprefix(name) for text in (part, *allowed))
-                where = "/".join(asked[:place])
+                where = "/".join(asked[:level])
                 raise JackpotError(
                     f"{path}: {name} {value} is not in the study {self.config.study}; "
                     f"{f'{where} has' if where else 'it has'} {', '.join(others)}. "
                     "Add it under experiments, or ask for another cell."
                 )
-            left = [parts for parts in left if parts[place] == part]
+            left = [parts for parts in left if parts[level] == part]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from jackpot.checks import Check
 from jackpot.pruning.allocation import check_allocation
 from jackpot.pruning.scores import SCORES, uses_data
-from jackpot.settings import Pruner, Ticket
+from jackpot.settings import Pruner, TicketRecipe
 
 PRUNERS: dict[str, Pruner] = {
     "random": Pruner(score="random", allocation="smart"),
@@ -40,26 +40,28 @@ PRUNERS: dict[str, Pruner] = {
     "magnitude_iterative": Pruner(score="magnitude", weights="trained", iterations=10),
 }
 
-TICKETS: dict[str, Ticket] = {
-    "dense": Ticket(pruner=None),
-    "lottery": Ticket(pruner="magnitude"),
-    "weight_rewinding": Ticket(pruner="magnitude", weights="rewound", schedule="rewound"),
-    "lr_rewinding": Ticket(pruner="magnitude", weights="trained", schedule="rewound"),
-    "hybrid": Ticket(pruner="hybrid", weights="trained", schedule="rewound"),
-    "hybrid_weight_rewinding": Ticket(pruner="hybrid", weights="rewound", schedule="rewound"),
-    "lottery_iterative": Ticket(pruner="magnitude_iterative"),
+TICKETS: dict[str, TicketRecipe] = {
+    "dense": TicketRecipe(pruner=None),
+    "lottery": TicketRecipe(pruner="magnitude"),
+    "weight_rewinding": TicketRecipe(pruner="magnitude", weights="rewound", schedule="rewound"),
+    "lr_rewinding": TicketRecipe(pruner="magnitude", weights="trained", schedule="rewound"),
+    "hybrid": TicketRecipe(pruner="hybrid", weights="trained", schedule="rewound"),
+    "hybrid_weight_rewinding": TicketRecipe(pruner="hybrid", weights="rewound", schedule="rewound"),
+    "lottery_iterative": TicketRecipe(pruner="magnitude_iterative"),
     **{
-        name: Ticket(pruner=name) for name, pruner in PRUNERS.items() if pruner.weights == "initial"
+        name: TicketRecipe(pruner=name)
+        for name, pruner in PRUNERS.items()
+        if pruner.weights == "initial"
     },
 }
 
 
-def pretrains(ticket: Ticket, pruner: Pruner | None) -> bool:
+def pretrains(ticket: TicketRecipe, pruner: Pruner | None) -> bool:
     """Whether a ticket needs a trained network before it is pruned or started."""
     return ticket.weights != "initial" or (pruner is not None and pruner.weights == "trained")
 
 
-def applies(check: Check, ticket: Ticket, pruner: Pruner | None) -> bool:
+def applies(check: Check, ticket: TicketRecipe, pruner: Pruner | None) -> bool:
     """Whether a ticket has the ingredients that a check spoils; ``none`` always applies.
 
     The dense network has no ticket to check. Data checks need a pruner that sees data, by its
@@ -79,7 +81,7 @@ def applies(check: Check, ticket: Ticket, pruner: Pruner | None) -> bool:
 
 
 def applicable_checks(
-    ticket: Ticket, pruner: Pruner | None, checks: Mapping[str, Check]
+    ticket: TicketRecipe, pruner: Pruner | None, checks: Mapping[str, Check]
 ) -> list[str]:
     """Names of the checks that apply to a ticket, ``none`` first."""
     return [name for name, check in checks.items() if applies(check, ticket, pruner)]
