@@ -1,7 +1,7 @@
 """For mkdocs: pages made of the README and its like, and links to files of the repository.
 
 On the repository's own pages these links work as they stand; on the site, a file that is linked to
-is copied to ``repository/``, as text.
+is copied to ``repository/``: a picture as it is, all else as text.
 """
 
 import posixpath
@@ -16,6 +16,7 @@ PAGES = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
 }
+PICTURES = (".png", ".svg")
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
 
 
@@ -26,20 +27,20 @@ def on_files(files: Files, config) -> Files:
         files.append(File.generated(config, page, content=text))
     for file in list(files.documentation_pages()):
         for link in LINK.findall(file.content_string):
-            path, place = _place(link, file.src_uri)
-            outside = place.startswith("repository/") and (ROOT / path).is_file()
+            path, target = _target(link, file.src_uri)
+            outside = target.startswith("repository/") and (ROOT / path).is_file()
             # What is not there is left for mkdocs to report.
-            if outside and not files.get_file_from_path(place):
-                files.append(File.generated(config, place, abs_src_path=str(ROOT / path)))
+            if outside and not files.get_file_from_path(target):
+                files.append(File.generated(config, target, abs_src_path=str(ROOT / path)))
     return files
 
 
 def on_page_markdown(markdown: str, page, **_) -> str:
     """Links as the site needs them."""
-    return LINK.sub(lambda link: _place(link[1], page.file.src_uri)[1], markdown)
+    return LINK.sub(lambda link: _target(link[1], page.file.src_uri)[1], markdown)
 
 
-def _place(link: str, page: str) -> tuple[str, str]:
+def _target(link: str, page: str) -> tuple[str, str]:
     """Where a page's link leads in the repository, and on the site."""
     folder = "" if page in PAGES.values() else "docs"
     path = posixpath.normpath(posixpath.join(folder, link))
@@ -47,4 +48,4 @@ def _place(link: str, page: str) -> tuple[str, str]:
         return path, PAGES[path]
     if path.startswith("docs/"):
         return path, path.removeprefix("docs/")
-    return path, f"repository/{path}.txt"
+    return path, f"repository/{path}" + ("" if path.endswith(PICTURES) else ".txt")

@@ -6,13 +6,17 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from jackpot.analysis.claims import CLAIMS, OUTCOMES, evaluate, evaluate_claims, overall
+from jackpot.analysis.claims import CLAIMS, OUTCOMES, evaluate_claims, overall
 from jackpot.analysis.design import Design
 from jackpot.analysis.reported import load_reported
 from jackpot.analysis.statistics import CELL, COLUMNS, compare, verdicts
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
 SPARSITIES = (0.9, 0.98)
+
+
+def evaluate(claim, runs, design):
+    return next(r for r in evaluate_claims(runs, design) if r.claim is claim)
 
 
 def make_runs(effects, seeds=8, sd=0.1, dataset="digits", model="vgg11", sparsities=SPARSITIES):
@@ -122,6 +126,26 @@ def test_an_improvement_is_no_need():
     runs = make_runs({("lr_rewinding", "none"): 0.0, ("lr_rewinding", "random_labels"): 3.0})
     claim = BY_ID["partially_trained_tickets_need_data"]
     assert evaluate(claim, runs, Design()).verdict == "did_not_hold"
+
+
+@pytest.mark.parametrize(
+    ("claim", "runs", "small"),
+    [
+        # Harm, or a gain, beyond doubt and smaller than a margin of 3 points beyond doubt.
+        ("partially_trained_tickets_need_weights", {("lr_rewinding", "shuffled_weights"): -1.0}, 2),
+        ("hybrid_tickets_improve_on_random", {("hybrid", "none"): 1.0, ("random", "none"): 0.0}, 2),
+        # An effect in the other direction, and none at all.
+        ("partially_trained_tickets_need_weights", {("lr_rewinding", "shuffled_weights"): 1.0}, 0),
+        ("partially_trained_tickets_need_weights", {("lr_rewinding", "shuffled_weights"): 0.0}, 0),
+    ],
+)
+def test_a_small_effect_speaks_against_a_claim_and_is_said_to_be_there(claim, runs, small):
+    runs = make_runs({("lr_rewinding", "none"): 0.0, **runs})
+    result = evaluate(BY_ID[claim], runs, Design(3.0))
+    assert result.verdict == "did_not_hold"
+    assert result.rows["small_effect"].sum() == small
+    said = "(all with an effect beyond doubt, but smaller than the margin)"
+    assert (said in result.sentence) == bool(small)
 
 
 def test_keeping_up_is_one_sided():

@@ -14,6 +14,7 @@ from jackpot.models import build_model, prunable
 from jackpot.models.initial import initial_weights
 from jackpot.pruning.masks import attach, keep_top, layer_counts
 from jackpot.randomness import generator
+from tests.support.pruning import same
 
 quick = settings(max_examples=25, deadline=None)
 NAMES = [
@@ -50,10 +51,6 @@ def ticket(seed=0, density=0.4):
     }
     scores = {name: torch.rand(w.shape, generator=g) for name, w in prunable(model).items()}
     return weights, keep_top(scores, density)
-
-
-def same(left, right):
-    return list(left) == list(right) and all(torch.equal(left[k], right[k]) for k in left)
 
 
 def test_there_are_eleven_checks_with_questions():

@@ -34,7 +34,9 @@ def project(tmp_path):
     for part in PARTS:
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
         copy(ROOT / part, tmp_path / part)
-    for link in re.findall(r"\]\(\.\./(\w[^)#]*)", "".join(map(_text, ROOT.glob("docs/*.md")))):
+    links = re.findall(r"\]\(\.\./(\w[^)#]*)", "".join(map(_text, ROOT.glob("docs/*.md"))))
+    links += re.findall(r"\]\((results/[^)#]*)", _text(ROOT / "README.md"))
+    for link in links:
         (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / link, tmp_path / link)
     return tmp_path
@@ -54,6 +56,12 @@ def test_the_site_has_every_page_and_no_broken_link(tmp_path):
         "changelog",
     }
     assert pages == expected
+    for page in ("index.html", "findings.html"):
+        # A picture that is served as text is not shown.
+        pictures = re.findall(r'<img[^>]* src="([^"]+)"', _text(tmp_path / "site" / page))
+        assert pictures
+        for picture in pictures:
+            assert picture.endswith(".png") and (tmp_path / "site" / picture).is_file()
     home = _text(tmp_path / "site" / "index.html")
     assert 'href="study.html"' in home and 'href="repository/LICENSE.txt"' in home
     assert not list((tmp_path / "site").rglob("*.py"))

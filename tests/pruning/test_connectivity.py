@@ -14,6 +14,7 @@ from jackpot.models import build_model, prunable
 from jackpot.pruning.connectivity import effective_counts, effective_mask
 from jackpot.pruning.masks import keep_top
 from jackpot.randomness import generator
+from tests.support.pruning import same
 
 
 def dense(*sizes):
@@ -25,10 +26,6 @@ def dense(*sizes):
 
 def every(model, value=True):
     return {n: torch.full(w.shape, value, dtype=torch.bool) for n, w in prunable(model).items()}
-
-
-def same(left, right):
-    return list(left) == list(right) and all(torch.equal(left[k], right[k]) for k in left)
 
 
 def on_paths(masks):

@@ -22,12 +22,9 @@ from jackpot.pruning.masks import (
     validate,
 )
 from jackpot.randomness import generator
+from tests.support.pruning import flat
 
 quick = settings(max_examples=80, deadline=None)
-
-
-def flat(tensors):
-    return torch.cat([t.reshape(-1) for t in tensors.values()])
 
 
 def model_and_scores(seed=0):

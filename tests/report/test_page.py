@@ -214,6 +214,12 @@ def test_a_claim_and_the_grid_are_told_apart():
         "2 cells: 1 for it and 1 against it; the grid, where each must convince by itself, "
         "leaves 1 of these undecided"
     )
+    # A claim has fewer cells to be sure of, and can see more in them than the grid.
+    claim["rows"] = rows.assign(small_effect=[True, False]).to_dict("records")
+    harmed = grid.assign(verdict=["degraded", "unaffected"])
+    assert answer.claim_entries([claim], harmed)[0]["short"].endswith(
+        "has 1 against it as an effect, which is smaller than the margin"
+    )
     table = evidence.claim_rows(entry)
     assert [column.label for column in table.columns[-2:]] == ["in this claim", "in the grid"]
     assert [[cell.text for cell in row[-2:]] for row in table.rows] == [

@@ -53,10 +53,6 @@ def loss_of(model, images, labels, temperature=1.0):
     return loss, torch.cat([w.detach().reshape(-1) for w in weights.values()])
 
 
-def flat(scores):
-    return torch.cat([s.reshape(-1) for s in scores.values()])
-
-
 def close(actual, expected, tolerance=1e-4):
     actual = actual.double()
     return float((actual - expected).abs().max() / expected.abs().max()) < tolerance

@@ -253,7 +253,7 @@ def test_a_partial_study_reports_what_is_missing(project, tmp_path):
             [],
             r"datasets.digits.kind: .*'mnist' does not exist. .*digits",
         ),
-        ({}, ["study=studies/none.yaml"], r"no such study. Studies there: .*digits.yaml"),
+        ({}, ["study=studies/none.yaml"], r"no such study. YAML files there: .*digits.yaml"),
         ({}, ["thread=1"], r"unknown key 'thread'. Did you mean 'threads'"),
     ],
 )

@@ -7,6 +7,7 @@ FIGURES = [
     if not FROM_TABLES or table == "verdicts" or os.path.exists(f"{ROOT}/{table}.csv")
 ]
 TABLES = [f"{ROOT}/tables/{family}.{kind}" for family in STUDY.families() for kind in TABLE_KINDS]
+TABLES += [f"{ROOT}/tables/verdicts.{kind}" for kind in TABLE_KINDS if kind != "csv"]
 
 # What the study declares of its statistics; other words there make other tables.
 DESIGN = digest(PLAN.design())

@@ -19,15 +19,14 @@ def run() -> None:
     args = parser.parse_args()
     plan = plan_there(args)
 
-    from jackpot.running.published import bring_back
+    from jackpot.running.published import TAKEN, bring_back
     from jackpot.running.results_folder import hold
 
     hold(plan.root)
     outcome = bring_back(plan, args.published or f"results/published/{plan.study.name}")
-    taken = {"brought back", "were there already"}
     for words, number in outcome.items():
-        print(f"{number} results " + (words if words in taken else f"left out: {words}"))
-    sys.exit(0 if set(outcome) <= taken else 1)
+        print(f"{number} results " + (words if words in TAKEN else f"left out: {words}"))
+    sys.exit(0 if set(outcome) <= set(TAKEN) else 1)
 
 
 main(run)

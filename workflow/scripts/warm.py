@@ -26,6 +26,8 @@ import time
 
 SLOW = (
     "jackpot.cli",
+    "jackpot.running.finished",
+    "jackpot.running.lease",
     "jackpot.stages.prune",
     "jackpot.stages.pretrain",
     "jackpot.stages.retrain",

@@ -17,7 +17,7 @@ from jackpot.machine import restrict
 from jackpot.pruning.allocation import allocation_names
 from jackpot.pruning.scores import SCORES
 from jackpot.registry import own_traceback
-from jackpot.settings import Arithmetic, Settings, Training
+from jackpot.settings import Arithmetic, Settings, Training, complaints
 
 
 def add_settings(
@@ -49,7 +49,7 @@ def add_settings(
             options["required"] = True
         elif field.default is not None and field.default not in ({}, ()):
             options["help"] = f"{options['help']} (default: {field.default})"
-        group.add_argument(f"--{name.replace('_', '-')}", **options)
+        group.add_argument(f"--{_dashed(name)}", **options)
 
 
 # Options of scripts that name a method: what is built in stands in their help.
@@ -80,10 +80,7 @@ def settings_from(
     try:
         return settings.model_validate(values)
     except ValidationError as error:
-        lines = [
-            f"--{str(problem['loc'][0]).replace('_', '-')}: {problem['msg']}"
-            for problem in error.errors()
-        ]
+        lines = complaints(error, lambda path: f"--{_dashed(path[0])}" if path else "")
         raise JackpotError("\n".join(lines)) from None
 
 
@@ -174,6 +171,10 @@ def add_resume(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _dashed(name: str) -> str:
+    return str(name).replace("_", "-")
+
+
 def command_options(values: dict[str, Any]) -> str:
     """``{"batch_size": 64, "flip": False}`` -> ``--batch-size 64 --no-flip``, shell-quoted.
 
@@ -181,7 +182,7 @@ def command_options(values: dict[str, Any]) -> str:
     """
     words: list[str] = []
     for name, value in values.items():
-        option = name.replace("_", "-")
+        option = _dashed(name)
         if value is None:
             continue
         if isinstance(value, bool):

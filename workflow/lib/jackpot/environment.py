@@ -2,8 +2,9 @@
 
 These say how a job is run and nothing of its result; as options they would be parameters, and
 Snakemake would run every job again when one changes. ``warm.py`` reads its own two, JACKPOT_WARM
-and JACKPOT_WARM_OWNER, because it must not wait for an import; JACKPOT_STUDY_LOCK is between one
-Snakemake call and the next (``running/results_folder.py``).
+and JACKPOT_WARM_OWNER, because it must not wait for an import. JACKPOT_STUDY_LOCK and JACKPOT_AGAIN
+are between one Snakemake call and the next (``running/``), JACKPOT_SLOTS between it and a cluster
+job's own (``common.smk``).
 """
 
 import os

@@ -4,16 +4,45 @@ Each field's description is what ``--help``, the JSON schema and docs/study.md s
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 
 PathName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Arithmetic = Literal["native", "portable"]
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """``training.milestones[0]``."""
+    key = ""
+    for part in path:
+        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
+    return key
+
+
+def complaints(error: ValidationError, key_of: Callable = dotted) -> list[str]:
+    """What is wrong with settings, a line each: key, reason, and the value that was given."""
+    lines = []
+    for problem in error.errors():
+        key, given = key_of(problem["loc"]), problem["input"]
+        reason = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "missing":
+            reason = "this key is missing"
+        elif problem["type"] != "value_error" and not isinstance(given, dict | list):
+            reason += f" (got {given!r})"
+        lines.append(f"{key}: {reason}" if key else reason)
+    return list(dict.fromkeys(lines))
 
 
 class Settings(BaseModel):

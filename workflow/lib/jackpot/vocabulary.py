@@ -127,7 +127,7 @@ def words(name: str) -> str:
     return style.label if style else str(name).replace("_", " ")
 
 
-def in_order(names: Iterable[str], known: Mapping[str, object]) -> list[str]:
+def in_order(names: Iterable[str], known: Iterable[str]) -> list[str]:
     """The distinct ``names``: known ones in their fixed order, then the others by name."""
     present = set(names)
     return [name for name in known if name in present] + sorted(present - set(known))

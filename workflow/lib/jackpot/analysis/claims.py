@@ -56,7 +56,9 @@ class Claim:
 class ClaimResult:
     """A claim, its verdict (of ``OUTCOMES``), the numbers in one sentence, and a row a cell.
 
-    ``rows`` has the columns of ``verdicts`` or ``compare`` and ``outcome``.
+    ``rows`` has the columns of ``verdicts`` or ``compare``, ``outcome``, and ``small_effect``: the
+    cell speaks against a claim of an effect, which is there beyond doubt (after Holm), because it
+    is smaller than the margin.
     """
 
     claim: Claim
@@ -74,12 +76,6 @@ def evaluate_claims(runs: pd.DataFrame, design: Design) -> list[ClaimResult]:
     runs = prepare_runs(runs)
     design = _of_the_study(runs, design)
     return [_evaluate(claim, runs, design) for claim in CLAIMS]
-
-
-def evaluate(claim: Claim, runs: pd.DataFrame, design: Design) -> ClaimResult:
-    """Evaluate one claim; ``evaluate_claims`` says how."""
-    runs = prepare_runs(runs)
-    return _evaluate(claim, runs, _of_the_study(runs, design))
 
 
 def going_on(runs: pd.DataFrame, design: Design) -> set[tuple[str, str, str, str, float]]:
@@ -135,6 +131,8 @@ def _evaluate(claim: Claim, runs: pd.DataFrame, design: Design) -> ClaimResult:
         for _, row in rows.iterrows()
     ]
     rows = rows.assign(outcome=pd.Series(outcomes, index=rows.index, dtype=object))
+    there = (rows["p_difference_holm"] <= design.alpha) & (rows["sign"] == _SIGN[claim.outcome])
+    rows["small_effect"] = (rows["outcome"] == "did_not_hold") & there
     verdict = overall(outcomes)
     if verdict == "held" and design.planned is not None and "not_tested" in outcomes:
         verdict = "undecided"  # "in every cell" waits for the cells that are still to come
@@ -168,6 +166,10 @@ def _sentence(verdict: str, rows: pd.DataFrame) -> str:
     for outcome in ("did_not_hold", "undecided"):
         if outcome in counts:
             parts.append(f"{outcome.replace('_', ' ')} in {counts[outcome]}")
+    if small := int(tested["small_effect"].sum()):
+        which = "all" if small == counts["did_not_hold"] else str(small)
+        against = parts.index(f"did not hold in {counts['did_not_hold']}")
+        parts[against] += f" ({which} with an effect beyond doubt, but smaller than the margin)"
     if untested:
         parts.append(f"{untested} more with too few seeds")
     if "inside_interval" in tested:
@@ -276,8 +278,10 @@ _HELD_IF_SAFE = (
 )
 _HELD_IF_HARMED = (
     "Held in a cell that is degraded (every cell at alpha); unaffected or improved (after Holm) is "
-    "a failure."
+    "a failure, and so is harm beyond doubt that is smaller than the margin beyond doubt."
 )
+# The sign of the effect that a claim says is there, if it says one is.
+_SIGN = {_needs: -1, _improves: 1, _not_worse: None, _agrees: None}
 
 CLAIMS = (
     Claim(
@@ -351,8 +355,9 @@ CLAIMS = (
         "hybrid_tickets_improve_on_random",
         "Hybrid tickets improve on random tickets.",
         "su2020, abstract",
-        "Hybrid against random, paired by seed. Held in a cell whose verdict is improved; "
-        "degraded, or a difference within the margin, is a failure.",
+        "Hybrid against random, paired by seed. Held in a cell whose verdict is improved (every "
+        "cell at alpha); degraded, or a difference within the margin (after Holm), is a failure, "
+        "even if there is a gain beyond doubt.",
         TicketPairs("hybrid", ("random",)),
         _improves,
     ),

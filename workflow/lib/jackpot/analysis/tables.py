@@ -132,7 +132,7 @@ def write_tables(
         if name == "dense":
             caption = "Test accuracy (%) of the dense networks."
         written += _write_texts(out_dir / name, wide_table(part), caption)
-    if verdicts is not None and len(verdicts):
+    if verdicts is not None:
         caption = "Verdicts: difference of each check from the ticket left alone (points)."
         written += _write_texts(out_dir / "verdicts", verdict_table(verdicts), caption)
     return written

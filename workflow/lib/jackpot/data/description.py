@@ -1,4 +1,4 @@
-"""``source.json``: what was fetched for a dataset, and where it lies."""
+"""``source-<digest>.json``: what was fetched for a dataset, and where it lies."""
 
 from pathlib import Path
 from typing import Any

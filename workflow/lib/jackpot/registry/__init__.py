@@ -20,7 +20,14 @@ from typing import Any
 from jackpot.errors import JackpotError
 from jackpot.fingerprints import code_of, code_of_file
 from jackpot.registry.own import import_file, import_module, own_traceback
-from jackpot.registry.source import Signature, definition, first_line, literal, parsed
+from jackpot.registry.source import (
+    Signature,
+    definition,
+    first_line,
+    first_paragraph,
+    literal,
+    parsed,
+)
 
 __all__ = ["Registry", "Signature", "first_line", "is_own", "literal", "own_traceback", "parsed"]
 
@@ -192,10 +199,10 @@ class Registry(Mapping[str, Any]):
             raise ValueError(f"{self._what(name)}: {error}") from None
 
     def summary(self, name: str) -> str:
-        """What a method's file, and then its function, say of themselves in their first lines."""
+        """What a method's file, and then its function, say of themselves at first."""
         tree, (_, function) = self._parsed(name), self.source(name)
-        lines = [first_line(tree), first_line(definition(tree, function))]
-        return " ".join(line for line in lines if line)
+        said = [first_paragraph(tree), first_paragraph(definition(tree, function))]
+        return " ".join(filter(None, said))
 
     def code(self, name: str) -> str:
         """Fingerprint of a method: its file, and what that imports of jackpot or beside itself."""

@@ -88,9 +88,17 @@ def literal(tree: ast.Module | ast.ClassDef, key: str, default: Any) -> Any:
 
 def first_line(node: ast.AST | None) -> str:
     """The first line of a docstring."""
+    return _docstring(node).partition("\n")[0]
+
+
+def first_paragraph(node: ast.AST | None) -> str:
+    """What a docstring says before its first empty line, in one line."""
+    return " ".join(_docstring(node).partition("\n\n")[0].split())
+
+
+def _docstring(node: ast.AST | None) -> str:
     has_docstring = isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
-    text = ast.get_docstring(node) if has_docstring else None
-    return (text or "").partition("\n")[0]
+    return (ast.get_docstring(node) if has_docstring else None) or ""
 
 
 def definition(tree: ast.Module | ast.ClassDef, name: str) -> ast.AST | None:

@@ -105,13 +105,20 @@ def _claim(claim: Any, words_of_cells: Mapping[tuple, str]) -> dict:
 
 
 def _by_itself(rows: list[dict]) -> str:
-    """How many of the cells that speak for or against a claim the grid leaves undecided."""
+    """Where the grid has another word for cells that speak for or against a claim."""
     decided = [row for row in rows if row.get("outcome") in ("held", "did_not_hold")]
     left = sum(row["by_itself"] == "undecided" for row in decided)
-    if not left:
-        return ""
-    which = "all of these" if left == len(decided) > 1 else f"{left} of these"
-    return f"; the grid, where each must convince by itself, leaves {which} undecided"
+    small = sum(
+        bool(row.get("small_effect")) and row["by_itself"] in ("degraded", "improved")
+        for row in rows
+    )
+    says = []
+    if left:
+        which = "all of these" if left == len(decided) > 1 else f"{left} of these"
+        says.append(f"leaves {which} undecided")
+    if small:
+        says.append(f"has {small} against it as an effect, which is smaller than the margin")
+    return f"; the grid, where each must convince by itself, {join(says)}" if says else ""
 
 
 def _cells(count: int) -> str:

@@ -27,7 +27,7 @@ class TableCell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column's head; ``kind`` is ``text``, ``number`` or ``code``."""
+    """A column's head; ``kind`` is ``text`` or ``number``."""
 
     label: str
     kind: str = "text"
@@ -202,11 +202,12 @@ def at_chance(runs: pd.DataFrame, classes: Mapping[str, int]) -> list[str]:
             advice = "look at learning rate, epochs and initial weights first"
         else:
             who = f"The {words(ticket)} ticket of {model} on {dataset} at {percent(sparsity)}"
-            advice = "“unaffected” says nothing there"
+            advice = "“unaffected” says nothing there, nor do its cells of a claim"
+        empty = ", with an empty layer in every run" if part["collapsed"].all() else ""
         found.append(
-            f"{who} has learned nothing: its best of {len(part)} runs ends at {best:.1f} %, and a "
-            f"guess is right in {100 * chance:.1f} %. Verdicts on it compare chance with chance; "
-            f"{advice}."
+            f"{who} has learned nothing{empty}: its best of {len(part)} runs ends at {best:.1f} %, "
+            f"and a guess is right in {100 * chance:.1f} %. Verdicts on it compare chance with "
+            f"chance; {advice}."
         )
     return found
 
@@ -345,7 +346,7 @@ def coverage_table(missing: Sequence[Mapping], command: str) -> Table:
         for run in missing
     ]
     numbers = [Column("sparsity", "number"), Column("seed", "number")]
-    columns = [*_KEY_COLUMNS, *numbers, Column("command", "code")]
+    columns = [*_KEY_COLUMNS, *numbers, Column("command")]
     return Table("coverage", "Runs that have not finished", columns, rows, headers=4)
 
 

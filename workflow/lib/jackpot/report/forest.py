@@ -15,12 +15,11 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from jackpot.analysis.frames import percent, sort_cells, spoils
+from jackpot.checks import EDITS
 from jackpot.report.panels import add_legend
 from jackpot.report.style import handle, line
 from jackpot.vocabulary import VERDICTS, in_order, own_first, styles, words
 
-# In this order, and whatever else a check may spoil after them.
-_SPOILED = dict.fromkeys(("data", "mask", "weights"))
 # Inches: a row, the axis, the space around columns, the axis' own numbers and label.
 _ROW, _AXIS, _EDGE, _BELOW = 0.17, 3.3, 0.16, 0.46
 # Where the numbers of a row stand, in inches left of the axis, and how wide a letter is at most.
@@ -78,7 +77,7 @@ def _sorted(verdicts: pd.DataFrame) -> pd.DataFrame:
             rows[f"ci_repeated_{end}"] = rows[f"ci95_{end}"]
     rows["spoiled"] = rows["check"].map(lambda check: spoils(check, "other"))
     rows["group"] = rows.groupby(["dataset", "model", "ticket"], sort=False).ngroup()
-    rows["ingredient"] = rows["spoiled"].map(in_order(rows["spoiled"], _SPOILED).index)
+    rows["ingredient"] = rows["spoiled"].map(in_order(rows["spoiled"], EDITS).index)
     return rows.sort_values(["group", "ingredient"], kind="stable")
 
 

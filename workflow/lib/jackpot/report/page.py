@@ -156,7 +156,7 @@ def _page(runs, verdicts, claims, histories, layers, about, reported, design) ->
 _LISTS = {
     "Versions": "versions",
     "Where the data came from": "sources",
-    "Fingerprints of the code": "fingerprints",
+    "Fingerprint of the study": "fingerprints",
 }
 
 

@@ -22,7 +22,10 @@ from jackpot.stages.report import report
 from jackpot.study import Plan, Run
 from jackpot.study.stale import REASONS
 
+PUBLISHED = "results/published"
 RESULTS = "results.tar.xz"
+# What ``bring_back`` says of results that are now there.
+TAKEN = (NEW, OLD) = ("brought back", "were there already")
 PARTS = ("metrics.json", "history.csv")
 # What else is published of a study, as far as it is there: what one wants to read at once. All else
 # is made anew from the results (``redraw``).
@@ -88,8 +91,7 @@ def bring_back(plan: Plan, folder: str | Path) -> Counter[str]:
         folder: where ``publish`` wrote to.
 
     Returns:
-        How many results were ``brought back``, ``were there already``, and, by the reason, were
-        left where they are.
+        How many results were taken, by the words of ``TAKEN``, and were left out, by the reason.
 
     Raises:
         JackpotError: the archive is missing or damaged, or a result in it was altered. What was
@@ -107,7 +109,7 @@ def bring_back(plan: Plan, folder: str | Path) -> Counter[str]:
                 continue
             found.remove(source)
             if job.is_current():
-                outcome["were there already"] += 1
+                outcome[OLD] += 1
                 continue
             metrics, history = (source / part for part in PARTS)
             made = read_sealed(metrics)["fingerprints"]
@@ -121,7 +123,7 @@ def bring_back(plan: Plan, folder: str | Path) -> Counter[str]:
             for file in (history, metrics):
                 restored = Path(plan.root) / run.path / file.name
                 write_atomically(restored, lambda path, file=file: shutil.copyfile(file, path))
-            outcome["brought back"] += 1
+            outcome[NEW] += 1
     if found:
         outcome["not part of the study"] += len(found)
     return outcome

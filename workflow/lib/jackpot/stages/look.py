@@ -4,12 +4,11 @@ from pathlib import Path
 
 from jackpot.analysis.claims import going_on
 from jackpot.analysis.design import Design
+from jackpot.analysis.frames import RUN
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import write_sealed
 from jackpot.files.tables import read_table
 from jackpot.study import Plan
-
-NAMES = ["dataset", "model", "ticket", "check", "sparsity"]
 
 
 def look(plan: Plan, runs: str | Path, out: str | Path) -> None:
@@ -24,7 +23,7 @@ def look(plan: Plan, runs: str | Path, out: str | Path) -> None:
     table, now = read_table(runs), plan.progress
     if Path(out) != Path(plan.look_now()):
         raise JackpotError(f"{out}: today this look belongs in {plan.look_now()}")
-    found = set(table[[*NAMES, "seed"]].itertuples(index=False, name=None))
+    found = set(table[RUN].itertuples(index=False, name=None))
     if found != {(*run.cell, run.seed) for run in now.runs}:
         raise JackpotError(
             f"{runs}: holds other runs than those of look {now.look}; delete it and start "

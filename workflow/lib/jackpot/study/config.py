@@ -1,4 +1,4 @@
-"""config.yaml: where and how to run. Nothing here changes what a result is, save the device."""
+"""config.yaml: where and how to run. Nothing here changes what a result is, save device and threads."""
 
 from typing import Annotated, Any, Literal
 
@@ -30,7 +30,7 @@ class Config(Settings):
         {}, description="where a dataset comes from on this machine; overrides the study"
     )
     mirrors: dict[str, list[str]] = Field(
-        {}, description="further addresses for a dataset's archive, tried first"
+        {}, description="folders on other servers that hold a dataset's archive, tried first"
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="auto: a GPU if there is one"

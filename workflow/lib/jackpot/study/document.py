@@ -129,13 +129,16 @@ def _names() -> str:
     lines += [f"| `{c.name}` | {c.spoils} | {c.question} |" for c in CHECKS.values()]
     lines += [
         "",
-        "| pruner | score | allocation | weights it looks at |",
-        "| --- | --- | --- | --- |",
+        "| pruner | score | allocation | weights it looks at | and |",
+        "| --- | --- | --- | --- | --- |",
     ]
-    lines += [
-        f"| `{name}` | `{p.score}` | `{p.allocation}` | {p.weights} |"
-        for name, p in PRUNERS.items()
-    ]
+    for name, pruner in PRUNERS.items():
+        shown = {"score", "allocation", "weights"}
+        more = pruner.model_dump(exclude=shown, exclude_defaults=True)
+        lines.append(
+            f"| `{name}` | `{pruner.score}` | `{pruner.allocation}` | {pruner.weights} "
+            f"| {_code(f'{key}: {json.dumps(value)}' for key, value in more.items()) or '—'} |"
+        )
     lines += ["", "| ticket | pruner | starting weights | schedule | checks that apply |"]
     lines.append("| --- | --- | --- | --- | --- |")
     for name, ticket in TICKETS.items():

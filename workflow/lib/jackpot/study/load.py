@@ -7,9 +7,9 @@ import yaml
 from pydantic import ValidationError
 
 from jackpot.errors import JackpotError
-from jackpot.settings import Settings
+from jackpot.settings import Settings, complaints
 from jackpot.study.config import Config
-from jackpot.study.model import Dataset, Study
+from jackpot.study.model import Study
 
 
 class _Loader(yaml.SafeLoader):
@@ -44,7 +44,7 @@ def load_study(path: str | Path, datasets: dict[str, dict] | None = None) -> Stu
     Raises:
         JackpotError: naming the file, the key and the allowed values.
     """
-    values = _read_yaml(path)
+    values = _read_yaml(path, "study")
     for name, changes in (datasets or {}).items():
         if isinstance(values.get("datasets"), dict) and name in values["datasets"]:
             kind = changes.get("kind")
@@ -62,16 +62,15 @@ def load_config(values: dict[str, Any], where: str = "config.yaml") -> Config:
 def read_config(config: str | Path, **changes: Any) -> Config:
     """config.yaml as a script reads it by itself; changes that are None change nothing."""
     given = {key: value for key, value in changes.items() if value is not None}
-    return load_config({**_read_yaml(config), **given}, str(config))
+    return load_config({**_read_yaml(config, "configuration"), **given}, str(config))
 
 
-def _read_yaml(path: str | Path) -> dict[str, Any]:
+def _read_yaml(path: str | Path, what: str) -> dict[str, Any]:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
-        folder = Path(path).parent
-        known = ", ".join(sorted(str(p) for p in folder.glob("*.yaml"))) or "none"
-        raise JackpotError(f"{path}: no such study. Studies there: {known}") from None
+        known = ", ".join(sorted(str(p) for p in Path(path).parent.glob("*.yaml"))) or "none"
+        raise JackpotError(f"{path}: no such {what}. YAML files there: {known}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise JackpotError(f"{path}: cannot be read: {error}") from None
     try:
@@ -79,7 +78,7 @@ def _read_yaml(path: str | Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise JackpotError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(values, dict):
-        raise JackpotError(f"{path}: a study is a mapping of keys to values; see docs/study.md")
+        raise JackpotError(f"{path}: a {what} is a mapping of keys to values; see docs/study.md")
     return values
 
 
@@ -87,22 +86,5 @@ def _validate(model: type[Settings], values: Any, where: str | Path):
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = [f"{where}: {_explain(problem)}" for problem in error.errors()]
-        raise JackpotError("\n".join(dict.fromkeys(lines))) from None
-
-
-def _explain(problem: dict) -> str:
-    key = ""
-    for part in problem["loc"]:
-        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
-    message = problem["msg"].removeprefix("Value error, ")
-    given = problem["input"]
-    if problem["type"] == "missing":
-        return f"{key}: this key is missing"
-    shown = "" if isinstance(given, dict | list) else f" (got {given!r})"
-    if problem["type"] == "value_error":
-        shown = ""
-    return f"{key}: {message}{shown}" if key else f"{message}{shown}"
-
-
-__all__ = ["Dataset", "load_config", "load_study"]
+        lines = [f"{where}: {line}" for line in complaints(error)]
+        raise JackpotError("\n".join(lines)) from None

@@ -36,7 +36,6 @@ from jackpot.study.tickets import (
     TICKETS,
     applicable_checks,
     check_pruner,
-    pretrains,
 )
 from jackpot.vocabulary import families
 
@@ -319,7 +318,3 @@ class Study(Settings):
     def families(self) -> list[str]:
         """The families of its tickets; there is a table for each."""
         return families(run.ticket for run in self.runs())
-
-    def pretrains(self, ticket: str) -> bool:
-        """Whether a ticket needs a trained network."""
-        return pretrains(self.all_tickets[ticket], self.pruner_of(ticket))

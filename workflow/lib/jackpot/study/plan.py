@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterable
+from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
@@ -60,7 +61,7 @@ class Plan(Rules):
     def design(self) -> dict[str, Any]:
         """What the study declares of its statistics: the arguments of ``Design``."""
         cells = sorted({run.cell for run in self.study.runs()})
-        names = ("dataset", "model", "ticket", "check", "sparsity")
+        names = [field.name for field in fields(Run)][:-1]
         return {
             **self.study.statistics.model_dump(),
             "planned": [dict(zip(names, cell, strict=True)) for cell in cells],
@@ -100,7 +101,7 @@ class Plan(Rules):
         return digest(self.study.model_dump())
 
     def study_options(self) -> str:
-        """Options of collect.py: the study, as this machine reads it."""
+        """The study as this machine reads it, as ``jackpot.study.options.add_study`` has it."""
         config = self.config
         values = {"study": config.study, "results_dir": config.results_dir}
         datasets = json.dumps(config.datasets) if config.datasets else None

@@ -54,7 +54,7 @@ def options_of_data(data: str, usual: Options) -> dict[str, Any]:
     return {**usual, "scope": scope} if scope else usual
 
 
-def check_scopes(options: Options, checks: Mapping[str, Check], where: str = "") -> Options:
+def check_scopes(options: Options, checks: Mapping[str, Check], where: str) -> None:
     """Refuse options of checks that are not among ``checks``, or that these do not have.
 
     Raises:
@@ -66,7 +66,6 @@ def check_scopes(options: Options, checks: Mapping[str, Check], where: str = "")
             check_options(checks[name], given)
         except JackpotError as error:
             raise ValueError(f"{where}{error}") from None
-    return options
 
 
 def one_of(what: str, value: Any, allowed: Iterable) -> None:

@@ -1,1 +1,1 @@
-"""Training: the schedule, the batches, the loop, and the stages built on it."""
+"""Training: the schedule, the batches, the loop, and how its results are written."""
