@@ -1,7 +1,7 @@
 """From a study's definition of a dataset to its file of tensors, in two steps.
 
-``fetch`` has the archive at hand and writes ``source-<digest>.json``, and is the only step that may touch
-the network. ``prepare`` reads what that names, offline.
+``fetch`` has the archive at hand and writes ``source-<digest>.json``, and is the only step that may
+touch the network. ``prepare`` reads what that names, offline.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""config.yaml: where and how to run. Nothing here changes what a result is, save device and threads."""
+"""config.yaml: where and how to run. No result depends on it, save on device and threads."""
 
 from typing import Annotated, Any, Literal
 
