@@ -9,7 +9,9 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+
+from jackpot.analysis.frames import CELL
+from jackpot.analysis.statistics import verdicts
 
 CHECKS_OF = {
     "snip": ["random_labels", "random_pixels", "corrupted_data", "rearranged", "reinitialized"],
@@ -24,7 +26,6 @@ CHECKS_OF = {
 }
 DATA_CHECKS = {"random_labels", "random_pixels", "corrupted_data", "half_dataset"}
 NEEDS = {"weight_rewinding", "lr_rewinding"}
-CELL = ["dataset", "model", "ticket", "check", "sparsity"]
 
 
 @dataclass
@@ -71,7 +72,7 @@ def make_study(
         runs=frame,
         histories=_histories(frame, rng, epochs),
         layers=_layers(frame, rng, layers),
-        verdicts=_verdicts(frame),
+        verdicts=verdicts(frame),
         about=_about(datasets, models, tickets, sparsities, seeds, expected),
     )
 
@@ -176,42 +177,6 @@ def _layers(runs, rng, count):
         ]
     columns = [*CELL, "seed", "position", "layer", "total", "kept"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def _verdicts(runs, margin=0.5):
-    rows = []
-    for key, spoiled in runs[runs.check != "none"].groupby(CELL):
-        cell = dict(zip(CELL, key, strict=True))
-        same = {**cell, "check": "none"}
-        original = runs[np.logical_and.reduce([runs[name] == same[name] for name in CELL])]
-        pairs = spoiled.merge(original, on="seed", suffixes=("", "_original"))
-        difference = (pairs.test_accuracy - pairs.test_accuracy_original).dropna()
-        rows.append({**cell, "n": len(difference), **_tests(difference, margin)})
-    return pd.DataFrame(rows)
-
-
-def _tests(difference, margin):
-    names = ["mean_difference", "ci95_low", "ci95_high", "ci90_low", "ci90_high"]
-    names += ["p_difference", "p_equivalence", "p_difference_holm", "p_equivalence_holm"]
-    n = len(difference)
-    if n < 2:
-        mean = difference.mean() if n else np.nan
-        empty = dict.fromkeys(names, np.nan) | {"mean_difference": mean}
-        return {**empty, "margin": margin, "verdict": "too_few_seeds"}
-    mean, error = difference.mean(), max(difference.std(ddof=1), 1e-9) / np.sqrt(n)
-    t = stats.t(n - 1)
-    two_sided = 2 * t.sf(abs(mean) / error)
-    equal = max(t.sf((mean + margin) / error), t.cdf((mean - margin) / error))
-    verdict = "undecided"
-    if equal < 0.05:
-        verdict = "unaffected"
-    elif two_sided < 0.05:
-        verdict = "degraded" if mean < 0 else "improved"
-    low95, high95 = mean - t.ppf(0.975) * error, mean + t.ppf(0.975) * error
-    low90, high90 = mean - t.ppf(0.95) * error, mean + t.ppf(0.95) * error
-    values = [mean, low95, high95, low90, high90, two_sided, equal]
-    values += [min(1.0, 3 * two_sided), min(1.0, 3 * equal)]
-    return {**dict(zip(names, values, strict=True)), "margin": margin, "verdict": verdict}
 
 
 def _about(datasets, models, tickets, sparsities, seeds, expected):

@@ -283,7 +283,7 @@ def explain(row: Mapping[str, Any]) -> str:
 
 def forecast(row: Mapping[str, Any]) -> str:
     """When an undecided row is likely to be decided; empty in a study of one look."""
-    look, looks = int(row.get("look", 1)), int(row.get("looks", 1))
+    look, looks = int(row["look"]), int(row["looks"])
     if looks < 2:
         return ""
     if look >= looks:

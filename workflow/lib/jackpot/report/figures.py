@@ -89,7 +89,7 @@ def verdicts(
 ) -> list[Path]:
     """A forest plot: the difference, its intervals and the verdict of every cell, a row a cell.
 
-    ``judged`` has the columns of ``verdicts.csv``; those of the repeated interval may be missing.
+    ``judged`` has the columns of ``verdicts.csv``.
     """
     if judged.empty:
         return draw_and_save(lambda: _nothing("no check has been compared"), out_stem, kinds)

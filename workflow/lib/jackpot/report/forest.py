@@ -72,9 +72,6 @@ def _sorted(verdicts: pd.DataFrame) -> pd.DataFrame:
     rows = sort_cells(verdicts)
     rows["rank"] = rows["ticket"].map(own_first(rows["ticket"]).index)
     rows = rows.sort_values(["dataset", "model", "rank"], kind="stable")
-    for end in ("low", "high"):
-        if f"ci_repeated_{end}" not in rows:
-            rows[f"ci_repeated_{end}"] = rows[f"ci95_{end}"]
     rows["spoiled"] = rows["check"].map(lambda check: spoils(check, "other"))
     rows["group"] = rows.groupby(["dataset", "model", "ticket"], sort=False).ngroup()
     rows["ingredient"] = rows["spoiled"].map(in_order(rows["spoiled"], EDITS).index)

@@ -165,10 +165,6 @@ def _with_details(verdicts, runs, design) -> pd.DataFrame | None:
     if verdicts is None or verdicts.empty:
         return None
     verdicts = verdicts.assign(sparsity=verdicts["sparsity"].round(9))
-    if "look" not in verdicts:
-        verdicts = verdicts.assign(look=1, looks=1)
-    if "likely_look" in verdicts:
-        return verdicts
     details = statistics.details(runs, design)
     return verdicts.merge(
         details[[*CELL, "sd_difference", "collapsed", "likely_look"]], "left", CELL

@@ -1,0 +1,23 @@
+"""Settings as options of a command line."""
+
+import pytest
+
+from jackpot.cli import add_settings, parser_of, settings_from
+from jackpot.errors import JackpotError
+from jackpot.settings import Pruner, Training
+
+
+def given(settings, *arguments):
+    parser = parser_of("")
+    add_settings(parser, settings)
+    return settings_from(parser.parse_args(arguments), settings)
+
+
+def test_an_option_that_is_out_of_range_is_named():
+    with pytest.raises(JackpotError, match=r"^--batch-size: .*or equal to 1 \(got 0\)"):
+        given(Training, "--epochs", "4", "--batch-size", "0")
+
+
+def test_options_that_do_not_go_together_are_told_without_a_name():
+    with pytest.raises(JackpotError, match=r"^iterations train between cuts"):
+        given(Pruner, "--score", "magnitude", "--iterations", "5", "--rounds", "2")
