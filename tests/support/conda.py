@@ -35,9 +35,9 @@ def create(file, prefix):
     assert [line.split("=")[0] for line in conda] == ["python", "pip"], conda
     venv.create(prefix, symlinks=True)
     (packages,) = Path(prefix).glob("lib/python*/site-packages")
-    # What is started in the environment is listed beside it.
-    (packages / "sitecustomize.py").write_text(
-        f"import sys\nopen({prefix + '.started'!r}, 'a').write(f'{{sys.orig_argv}}\\n')\n"
+    # What is started in the environment is listed beside it. (Debian's Python has a sitecustomize.)
+    (packages / "started.pth").write_text(
+        f"import sys; open({prefix + '.started'!r}, 'a').write(f'{{sys.orig_argv}}\\n')\n"
     )
     for pin in pip["pip"]:
         name, version = pin.split("==")
