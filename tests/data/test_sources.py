@@ -28,7 +28,7 @@ from tests.support.images import REAL, folder_files, sha256, written, zip_of
 
 def test_kinds_are_named_without_torch():
     code = (
-        "import sys; from jackpot.data.kinds import kind_names; print(*kind_names());"
+        "import sys; from jackpot.data.kinds import KINDS; print(*KINDS.names());"
         "assert not {'torch', 'torchvision', 'PIL', 'numpy'} & set(sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,6 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import ValidationError
 
 from jackpot.checks import CHECKS
+from jackpot.data.kinds import KINDS
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
 from jackpot.machine import restrict
@@ -41,8 +42,8 @@ def add_settings(
         else:
             options |= {"type": _key_value, "metavar": "KEY=VALUE"}
             many = True
-        if name in NAMES:
-            options["help"] = f"{field.description}: {', '.join(NAMES[name]())}"
+        if names := NAMES.get((settings.__name__, name)):
+            options["help"] = f"{field.description}: {', '.join(names())}"
         if many:
             options["nargs"] = "*"
         if field.is_required():
@@ -53,7 +54,11 @@ def add_settings(
 
 
 # Options of scripts that name a method: what is built in stands in their help.
-NAMES = {"score": SCORES.names, "allocation": allocation_names}
+NAMES = {
+    ("Pruner", "score"): SCORES.names,
+    ("Pruner", "allocation"): allocation_names,
+    ("Dataset", "kind"): KINDS.names,
+}
 
 
 def settings_from(

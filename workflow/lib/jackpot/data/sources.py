@@ -15,7 +15,7 @@ from jackpot.data.description import read_description
 from jackpot.data.download import download
 from jackpot.data.files import ImageData, save_data
 from jackpot.data.folders import changed, listing
-from jackpot.data.kinds import KINDS, check_options, needs_source, published
+from jackpot.data.kinds import KINDS, needs_source, published
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import damaged, write_json
 from jackpot.registry import is_own
@@ -53,7 +53,7 @@ def fetch(
     kind = definition["kind"]
     options = {k: v for k, v in definition.items() if k not in _PLACES and v is not None}
     options |= definition.get("options") or {}
-    check_options(kind, options)
+    KINDS.require(kind, options)
     folder = Path(out).parent
     path, digest, size, files = None, None, 0, None
     placed = bool(definition.get("path") or definition.get("url"))
@@ -156,7 +156,7 @@ def prepare(source_json: str | Path, out_path: str | Path, *, fingerprint: str =
     record = read_description(source_json)
     kind, options, digest = record["kind"], record["options"], record["digest"]
     try:
-        check_options(kind, options)
+        KINDS.require(kind, options)
     except JackpotError as error:
         raise damaged(source_json, str(error).rstrip(".")) from error
     if needs_source(kind, record["path"] is not None) != (record["path"] is not None):

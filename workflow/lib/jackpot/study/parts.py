@@ -26,7 +26,7 @@ class Dataset(Settings):
 
     kind: str = Field(description="how the files are laid out, or your own file.py:function")
     path: str | None = Field(None, description="a local folder or archive, instead of a download")
-    url: str | list[str] | None = Field(None, description="addresses to download from, in order")
+    url: list[str] | str | None = Field(None, description="addresses to download from, in order")
     sha256: str | None = Field(
         None, pattern="^[0-9a-f]{64}$", description="digest the archive must have"
     )

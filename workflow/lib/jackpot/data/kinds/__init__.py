@@ -8,10 +8,9 @@ kind, add a file; nothing else changes.
 """
 
 import importlib
-from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jackpot.errors import JackpotError
 from jackpot.registry import Registry, is_own
@@ -31,11 +30,6 @@ class Published(NamedTuple):
 
     urls: tuple[str, ...]
     digest: str
-
-
-def kind_names() -> list[str]:
-    """Every built-in kind, sorted, without importing any."""
-    return KINDS.names()
 
 
 def load_kind(name: str) -> ModuleType:
@@ -58,11 +52,3 @@ def published(name: str) -> Published | None:
     """Where a kind's archive is to be had, if it is."""
     module = None if is_own(name) else load_kind(name)
     return module.published() if hasattr(module, "published") else None
-
-
-def check_options(name: str, options: Mapping[str, Any]) -> None:
-    """Refuse a kind that does not exist, or options that it does not have."""
-    try:
-        KINDS.check(name, options)
-    except ValueError as error:
-        raise JackpotError(str(error)) from None
