@@ -89,7 +89,13 @@ def _claim(claim: Any, words_of_cells: Mapping[tuple, str]) -> dict:
         for row in claim.get("rows") or []
     ]
     outcomes = Counter(row["outcome"] for row in rows if "outcome" in row)
-    short = [f"{outcomes[name]} {COUNTS[name].word}" for name in COUNTS if outcomes[name]]
+    small = sum(bool(row.get("small_effect")) for row in rows)
+    aside = f" ({small} with an effect beyond doubt, but smaller than the margin)" if small else ""
+    short = [
+        f"{outcomes[name]} {COUNTS[name].word}{aside if name == 'did_not_hold' else ''}"
+        for name in COUNTS
+        if outcomes[name]
+    ]
     numbers = claim.get("numbers") or ""
     return {
         "id": str(claim.get("id", "")),
@@ -105,20 +111,13 @@ def _claim(claim: Any, words_of_cells: Mapping[tuple, str]) -> dict:
 
 
 def _by_itself(rows: list[dict]) -> str:
-    """Where the grid has another word for cells that speak for or against a claim."""
+    """How many of the cells that speak for or against a claim the grid leaves undecided."""
     decided = [row for row in rows if row.get("outcome") in ("held", "did_not_hold")]
     left = sum(row["by_itself"] == "undecided" for row in decided)
-    small = sum(
-        bool(row.get("small_effect")) and row["by_itself"] in ("degraded", "improved")
-        for row in rows
-    )
-    says = []
-    if left:
-        which = "all of these" if left == len(decided) > 1 else f"{left} of these"
-        says.append(f"leaves {which} undecided")
-    if small:
-        says.append(f"has {small} against it as an effect, which is smaller than the margin")
-    return f"; the grid, where each must convince by itself, {join(says)}" if says else ""
+    if not left:
+        return ""
+    which = "all of these" if left == len(decided) > 1 else f"{left} of these"
+    return f"; the grid, where each must convince by itself, leaves {which} undecided"
 
 
 def _cells(count: int) -> str:
