@@ -77,7 +77,7 @@ def read_json(path: str | Path) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise JackpotError(f"{path}: no such file. Ask Snakemake for it by this path.") from None
+        raise missing(path) from None
     except (OSError, *NO_JSON) as error:
         raise damaged(path, str(error)) from error
 
@@ -106,6 +106,11 @@ def seal_of(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def missing(path: str | Path) -> JackpotError:
+    """The one message for every file that is not there."""
+    return JackpotError(f"{path}: no such file. Ask Snakemake for it by this path.")
+
+
 def damaged(path: str | Path, why: str) -> JackpotError:
     """The one message for every file that exists but cannot be used."""
     return JackpotError(
@@ -121,6 +126,6 @@ def sha256_of_file(path: str | Path) -> str:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
-        raise JackpotError(f"{path}: no such file. Ask Snakemake for it by this path.") from None
+        raise missing(path) from None
     except OSError as error:
         raise damaged(path, error.strerror or str(error)) from error

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from jackpot.errors import JackpotError
-from jackpot.files.atomic import damaged, write_text
+from jackpot.files.atomic import damaged, missing, write_text
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
@@ -26,6 +25,6 @@ def read_table(path: str | Path) -> pd.DataFrame:
             raise damaged(path, "its last line is cut short")
         return pd.read_csv(io.BytesIO(content))
     except FileNotFoundError:
-        raise JackpotError(f"{path}: no such file. Ask Snakemake for it by this path.") from None
+        raise missing(path) from None
     except (OSError, ValueError) as error:
         raise damaged(path, str(error)) from error

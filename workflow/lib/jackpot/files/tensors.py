@@ -14,8 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from jackpot.errors import JackpotError
-from jackpot.files.atomic import NO_JSON, damaged, seal_of, write_atomically
+from jackpot.files.atomic import NO_JSON, damaged, missing, seal_of, write_atomically
 
 Tensors = dict[str, torch.Tensor]
 Mask = dict[str, torch.Tensor]
@@ -54,7 +53,7 @@ def load_tensors(path: str | Path) -> tuple[Tensors, dict[str, Any]]:
         JackpotError: the file is missing, cut short, altered, or not one of ours.
     """
     if not Path(path).exists():
-        raise JackpotError(f"{path}: no such file. Ask Snakemake for it by this path.")
+        raise missing(path)
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}

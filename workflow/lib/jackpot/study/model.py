@@ -39,6 +39,9 @@ from jackpot.study.tickets import (
 )
 from jackpot.vocabulary import families
 
+# Below the study's results.
+RUN_FOLDER = "runs/{dataset}/{model}/{ticket}/{check}/sparsity{sparsity}/seed{seed}"
+
 
 @dataclass(frozen=True, order=True)
 class Run:
@@ -59,8 +62,7 @@ class Run:
     @property
     def path(self) -> str:
         """Folder of the run below the study's results."""
-        cell = f"{self.dataset}/{self.model}/{self.ticket}/{self.check}"
-        return f"runs/{cell}/sparsity{self.sparsity:g}/seed{self.seed}"
+        return RUN_FOLDER.format(**{**vars(self), "sparsity": f"{self.sparsity:g}"})
 
 
 class Study(Settings):

@@ -7,7 +7,7 @@ from typing import Any
 from jackpot.errors import JackpotError
 from jackpot.fingerprints import digest
 from jackpot.study.config import Config
-from jackpot.study.model import Run, Study
+from jackpot.study.model import RUN_FOLDER, Run, Study
 
 
 class Paths:
@@ -39,8 +39,8 @@ class Paths:
 
     def run(self, dataset, model, ticket, check, sparsity, seed) -> str:
         """The folder of a run's results."""
-        cell = f"{dataset}/{model}/{ticket}/{check}/sparsity{sparsity}/seed{seed}"
-        return f"{self.root}/runs/{cell}"
+        names = {"dataset": dataset, "model": model, "ticket": ticket, "check": check}
+        return f"{self.root}/{RUN_FOLDER.format(**names, sparsity=sparsity, seed=seed)}"
 
     def check_target(self, path: str) -> None:
         """Refuse a file of a run that is not in the study; a check that it leaves out is welcome.
