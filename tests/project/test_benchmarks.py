@@ -1,6 +1,7 @@
 """The benchmark measures what it says: every step is run, and the limit counts every product."""
 
 import csv
+import importlib
 import os
 import subprocess
 import sys
@@ -15,14 +16,17 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def loops():
+def benchmarks():
     sys.path.insert(0, str(FOLDER))
     try:
-        import loops
-
-        yield loops
+        yield importlib.import_module
     finally:
         sys.path.remove(str(FOLDER))
+
+
+@pytest.fixture(scope="module")
+def loops(benchmarks):
+    return benchmarks("loops")
 
 
 def test_operations_are_those_of_a_count_by_hand(loops):
@@ -104,3 +108,22 @@ def test_the_table_has_the_columns_it_promises(tmp_path):
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["name", "model", "value", "unit", "times_conventional", "of_limit"]
     assert {row["unit"] for row in rows} == {"MiB", "s", "%"}
+
+
+def test_simulated_error_rates_are_those_of_the_docs(benchmarks, capsys, monkeypatch):
+    rates = benchmarks("error_rates")
+    monkeypatch.setattr(sys, "argv", ["error_rates.py", "--cells", "4000"])
+    rates.main()
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()]
+    found = {
+        row[0]: [float(cell.rstrip(" %")) for cell in row[1:]] for row in rows if "%" in row[-1]
+    }
+    said = (ROOT / "docs" / "statistics.md").read_text()
+    for name, numbers in (
+        ("the same, all of alpha at each", (14, 15)),
+        ("at every number of seeds from 5 to 40, all of alpha at each", (21, 25)),
+        ("at 5, 10, 20, 40 seeds, a quarter of alpha each", (3.9, 4.2)),
+    ):
+        assert f"{numbers[0]} and {numbers[1]} %" in said
+        # Four standard errors of 4,000 cells.
+        assert found[name] == pytest.approx(numbers, abs=2.8)
