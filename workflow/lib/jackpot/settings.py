@@ -204,7 +204,9 @@ class Statistics(Settings):
     margin: float = Field(
         0.5, gt=0, description="points of accuracy within which two means count as equal"
     )
-    alpha: float = Field(0.05, gt=0, lt=0.5, description="error rate of a verdict")
+    alpha: float = Field(
+        0.05, gt=0, lt=0.5, description="chance of any wrong word of one kind in the whole study"
+    )
     looks: tuple[int, ...] | None = Field(
         None,
         description="rising numbers of seeds at which verdicts are reached; what is decided at one "

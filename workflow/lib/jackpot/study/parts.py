@@ -28,13 +28,15 @@ class Dataset(Settings):
     path: str | None = Field(None, description="a local folder or archive, instead of a download")
     url: list[str] | str | None = Field(None, description="addresses to download from, in order")
     sha256: str | None = Field(
-        None, pattern="^[0-9a-f]{64}$", description="digest the archive must have"
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="digest the archive must have; an image_folder from a url needs it",
     )
     md5: str | None = Field(
         None, pattern="^[0-9a-f]{32}$", description="digest the archive must have, if no sha256"
     )
     test_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None, description="digits: share of the images that test"
+        None, description="digits: share of the images that test (0.5)"
     )
     size: Annotated[int, Field(ge=4, le=1024)] | None = Field(
         None, description="image_folder: side in pixels to which images are scaled"
@@ -123,11 +125,13 @@ class Experiment(Settings):
         description="sanity checks; `none` is always run beside them; a list in the list, or "
         "`half_dataset+shuffled_weights`, is one check; all: those that apply",
     )
-    sparsities: list[Sparsity] = Field([], description="fractions of prunable weights removed")
+    sparsities: list[Sparsity] = Field(
+        [], description="fractions of prunable weights removed; not for dense"
+    )
     seeds: Annotated[list[Seed], Field(min_length=1)] | None = Field(
         None,
-        description="one run for each, in this order; with `statistics.looks` they are the same "
-        "everywhere, as many as the last look has: 0, 1, 2, ... by default",
+        description="one run for each, in this order; needed, save with `statistics.looks`: then they "
+        "are the same everywhere, as many as the last look has: 0, 1, 2, ... by default",
     )
 
 
@@ -151,9 +155,15 @@ class Override(Settings):
     """Other settings for some cells; later overrides win."""
 
     when: When = Field(When(), description="which cells; all of them if left out")
-    pretraining: TrainingChanges = Field(TrainingChanges(), description="for pretraining")
-    retraining: TrainingChanges = Field(TrainingChanges(), description="for training tickets")
-    pruning_batch: PruningBatchChanges = Field(PruningBatchChanges(), description="for scores")
+    pretraining: TrainingChanges = Field(
+        TrainingChanges(), description="for pretraining; `when` names dataset and model"
+    )
+    retraining: TrainingChanges = Field(
+        TrainingChanges(), description="for training tickets; no pruner"
+    )
+    pruning_batch: PruningBatchChanges = Field(
+        PruningBatchChanges(), description="for scores; `when` names no ticket"
+    )
     check_options: dict[str, dict[Literal["scope"], str]] = Field(
         {}, description="scopes of data checks, e.g. corrupted_data: {scope: rows}"
     )
