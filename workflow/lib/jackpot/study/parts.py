@@ -126,12 +126,12 @@ class Experiment(Settings):
         "`half_dataset+shuffled_weights`, is one check; all: those that apply",
     )
     sparsities: list[Sparsity] = Field(
-        [], description="fractions of prunable weights removed; not for dense"
+        [], description="fractions of prunable weights removed; needed for all but dense"
     )
     seeds: Annotated[list[Seed], Field(min_length=1)] | None = Field(
         None,
-        description="one run for each, in this order; needed, save with `statistics.looks`: then they "
-        "are the same everywhere, as many as the last look has: 0, 1, 2, ... by default",
+        description="one run for each, in this order; needed, save with `statistics.looks`: then "
+        "they are the same everywhere, as many as the last look has: 0, 1, 2, ... by default",
     )
 
 
@@ -159,7 +159,7 @@ class Override(Settings):
         TrainingChanges(), description="for pretraining; `when` names dataset and model"
     )
     retraining: TrainingChanges = Field(
-        TrainingChanges(), description="for training tickets; no pruner"
+        TrainingChanges(), description="for training tickets; `when` names no pruner"
     )
     pruning_batch: PruningBatchChanges = Field(
         PruningBatchChanges(), description="for scores; `when` names no ticket"
