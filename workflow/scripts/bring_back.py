@@ -7,14 +7,14 @@ with status 1 if one was left out.
 import sys
 
 from jackpot.cli import main, parser_of
-from jackpot.study.options import add_place, plan_there
+from jackpot.study.options import PUBLISHED, add_place, plan_there
 
 
 def run() -> None:
     parser = parser_of(__doc__)
     add_place(parser)
     parser.add_argument(
-        "--published", help="where publish.py wrote (default: results/published/<study's name>)"
+        "--published", help=f"where publish.py wrote (default: {PUBLISHED}/<study's name>)"
     )
     args = parser.parse_args()
     plan = plan_there(args)
@@ -23,7 +23,7 @@ def run() -> None:
     from jackpot.running.results_folder import hold
 
     hold(plan.root)
-    outcome = bring_back(plan, args.published or f"results/published/{plan.study.name}")
+    outcome = bring_back(plan, args.published or f"{PUBLISHED}/{plan.study.name}")
     for words, number in outcome.items():
         print(f"{number} results " + (words if words in TAKEN else f"left out: {words}"))
     sys.exit(0 if set(outcome) <= set(TAKEN) else 1)

@@ -4,19 +4,19 @@ The results can be brought back as finished work, here or on another machine (br
 """
 
 from jackpot.cli import main, parser_of
-from jackpot.study.options import add_place, plan_there
+from jackpot.study.options import PUBLISHED, add_place, plan_there
 
 
 def run() -> None:
     parser = parser_of(__doc__)
     add_place(parser)
-    parser.add_argument("--to", help="(default: results/published/<study's name>)")
+    parser.add_argument("--to", help=f"(default: {PUBLISHED}/<study's name>)")
     args = parser.parse_args()
     plan = plan_there(args)
 
     from jackpot.running.published import publish
 
-    folder = args.to or f"results/published/{plan.study.name}"
+    folder = args.to or f"{PUBLISHED}/{plan.study.name}"
     number = publish(plan, folder)
     print(f"{folder}: {number} of the {len(plan.progress.runs)} results that the study has come to")
 

@@ -7,13 +7,12 @@ import sys
 from pathlib import Path
 
 from jackpot.cli import main, parser_of
+from jackpot.study.options import PUBLISHED
 
 
 def run() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument(
-        "--published", default="results/published", help="(default: results/published)"
-    )
+    parser.add_argument("--published", default=PUBLISHED, help=f"(default: {PUBLISHED})")
     parser.add_argument("--out", default="results/redrawn", help="(default: results/redrawn)")
     args = parser.parse_args()
 

@@ -22,7 +22,6 @@ from jackpot.stages.report import report
 from jackpot.study import Plan, Run
 from jackpot.study.stale import REASONS
 
-PUBLISHED = "results/published"
 RESULTS = "results.tar.xz"
 # What ``bring_back`` says of results that are now there.
 TAKEN = (NEW, OLD) = ("brought back", "were there already")

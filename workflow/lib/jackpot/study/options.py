@@ -10,6 +10,8 @@ from jackpot.study.plan import Plan
 
 # In the order of Plan.study_options, which writes what is read here.
 NAMES = ("study", "results_dir", "data_dir", "datasets")
+# A folder for each published study.
+PUBLISHED = "results/published"
 
 
 def add_study(parser: argparse.ArgumentParser) -> None:
