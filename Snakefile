@@ -22,7 +22,7 @@ from jackpot.running.links import forget_links
 from jackpot.running.messages import shorten_messages, summary
 from jackpot.running.private_folder import warm_folder
 from jackpot.study import Plan, load_config, load_study
-from jackpot.vocabulary import SOURCE_OF_FIGURE
+from jackpot.vocabulary import FIGURE_KINDS, SOURCE_OF_FIGURE, TABLE_KINDS
 
 min_version("9.27")
 

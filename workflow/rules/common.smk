@@ -152,7 +152,6 @@ if workflow.remote_exec:
 
 
 shorten_messages()
-TABLE_KINDS = ("csv", "md", "tex")
 
 
 def any_of(names):

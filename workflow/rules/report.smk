@@ -159,7 +159,7 @@ rule tables:
 
 rule figures:
     input:
-        expand(f"{ROOT}/figures/{{figure}}.{{kind}}", figure=FIGURES, kind=("svg", "pdf", "png")),
+        expand(f"{ROOT}/figures/{{figure}}.{{kind}}", figure=FIGURES, kind=FIGURE_KINDS),
         TABLES,
     message:
         f"figures and tables of {STUDY.name} are in {ROOT}"

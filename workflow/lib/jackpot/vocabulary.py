@@ -102,6 +102,8 @@ SOURCE_OF_FIGURE = {
     "layer_densities": "layers",
     "learning_curves": "histories",
 }
+FIGURE_KINDS = ("svg", "pdf", "png")
+TABLE_KINDS = ("csv", "md", "tex")
 OTHERS = "others"
 
 

@@ -25,8 +25,17 @@ from jackpot.analysis.frames import (
 )
 from jackpot.report.forest import forest
 from jackpot.report.panels import COMPRESSED, Block, Scale, lay_out, scale_for
-from jackpot.report.style import KINDS, draw_and_save, handle, line
-from jackpot.vocabulary import BLACK, CHECKS, TICKETS, in_order, own_first, styles, words
+from jackpot.report.style import draw_and_save, handle, line
+from jackpot.vocabulary import (
+    BLACK,
+    CHECKS,
+    FIGURE_KINDS,
+    TICKETS,
+    in_order,
+    own_first,
+    styles,
+    words,
+)
 
 _ACCURACY = "test accuracy (%)"
 _SPARSITY = "sparsity (% of weights removed)"
@@ -38,7 +47,7 @@ _MOST_LINES, _MOST_MARKERS = 4, 20
 
 
 def sanity_checks(
-    runs: pd.DataFrame, out_stem: str | Path, kinds: Sequence[str] = KINDS
+    runs: pd.DataFrame, out_stem: str | Path, kinds: Sequence[str] = FIGURE_KINDS
 ) -> list[Path]:
     """Accuracy against sparsity, a panel per model and ticket, a point per check.
 
@@ -54,7 +63,9 @@ def sanity_checks(
     return draw_and_save(lambda: _accuracy_figure(runs, shown, "ticket", "check"), out_stem, kinds)
 
 
-def tickets(runs: pd.DataFrame, out_stem: str | Path, kinds: Sequence[str] = KINDS) -> list[Path]:
+def tickets(
+    runs: pd.DataFrame, out_stem: str | Path, kinds: Sequence[str] = FIGURE_KINDS
+) -> list[Path]:
     """Accuracy against sparsity of every unspoiled ticket, a panel per dataset and model."""
     runs = prepare_runs(runs)
     shown = runs[(runs["ticket"] != "dense") & (runs["check"] == "none")]
@@ -62,7 +73,7 @@ def tickets(runs: pd.DataFrame, out_stem: str | Path, kinds: Sequence[str] = KIN
 
 
 def learning_curves(
-    histories: pd.DataFrame, out_stem: str | Path, kinds: Sequence[str] = KINDS
+    histories: pd.DataFrame, out_stem: str | Path, kinds: Sequence[str] = FIGURE_KINDS
 ) -> list[Path]:
     """Test accuracy over the epochs at each ticket's highest sparsity, a line per check.
 
@@ -74,7 +85,7 @@ def learning_curves(
 
 
 def layer_densities(
-    layers: pd.DataFrame, out_stem: str | Path, kinds: Sequence[str] = KINDS
+    layers: pd.DataFrame, out_stem: str | Path, kinds: Sequence[str] = FIGURE_KINDS
 ) -> list[Path]:
     """Density of every layer of every mask, a panel per model and ticket, layers in order.
 
@@ -85,7 +96,7 @@ def layer_densities(
 
 
 def verdicts(
-    judged: pd.DataFrame, out_stem: str | Path, kinds: Sequence[str] = KINDS
+    judged: pd.DataFrame, out_stem: str | Path, kinds: Sequence[str] = FIGURE_KINDS
 ) -> list[Path]:
     """A forest plot: the difference, its intervals and the verdict of every cell, a row a cell.
 

@@ -43,7 +43,6 @@ _METADATA = {
     "pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
     "png": {"Software": None},
 }
-KINDS = tuple(_METADATA)
 
 # Markers of one nominal size differ in area; these look alike.
 _SIZES = {"*": 9.0, "P": 7.0, "X": 7.0, "D": 5.2, "^": 6.5, "v": 6.5, "<": 6.5, ">": 6.5}

@@ -14,8 +14,7 @@ from jackpot.files.atomic import read_sealed
 from jackpot.files.tables import read_table
 from jackpot.report import figures
 from jackpot.report.page import LARGE_SVG, write_report
-from jackpot.report.style import KINDS
-from jackpot.vocabulary import SOURCE_OF_FIGURE
+from jackpot.vocabulary import FIGURE_KINDS, SOURCE_OF_FIGURE
 
 
 def report(
@@ -47,7 +46,9 @@ def report(
         for figure, source in SOURCE_OF_FIGURE.items():
             if sources[source] is not None:
                 draw = partial(getattr(figures, figure), sources[source])
-                drawn += _drawn(draw, folder / "figures" / figure, KINDS if keep else ("svg",))
+                drawn += _drawn(
+                    draw, folder / "figures" / figure, FIGURE_KINDS if keep else ("svg",)
+                )
         write_tables(table, folder / "tables", verdicts=judged, reported=reported)
         write_report(
             out,
