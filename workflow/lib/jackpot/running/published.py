@@ -60,7 +60,7 @@ def publish(plan: Plan, folder: str | Path) -> int:
             "stale.py says why."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    names = [f"{run.path}/{part}" for run in runs for part in PARTS]
+    names = [f"{run.path}/{part}" for part in PARTS for run in runs]
     write_atomically(folder / RESULTS, lambda path: _pack(path, root, names))
     for pattern in BESIDE:
         # An earlier publication's files are of another time.
