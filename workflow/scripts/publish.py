@@ -18,7 +18,7 @@ def run() -> None:
 
     folder = args.to or f"{PUBLISHED}/{plan.study.name}"
     number = publish(plan, folder)
-    print(f"{folder}: {number} of the {len(plan.progress.runs)} results that the study has come to")
+    print(f"{folder}: {number} results, of a study of {len(plan.study.runs())} runs at most")
 
 
 main(run)
