@@ -18,7 +18,7 @@ def published(small_study, tmp_path_factory):
     """Where the small study is published."""
     folder = tmp_path_factory.mktemp("published") / "small"
     status, said = small_study.script("publish", "--to", folder)
-    assert status == 0 and "3 of the 3 results" in said, said
+    assert status == 0 and "3 results, of a study of 3 runs" in said, said
     return folder
 
 

@@ -7,7 +7,8 @@ import torch
 from jackpot.models import prunable
 from jackpot.pruning.scores import SCORES
 from jackpot.randomness import generator
-from tests.support.scores import batch, close, differences, flat, half_alive, loss_of, tiny
+from tests.support.pruning import flat
+from tests.support.scores import batch, close, differences, half_alive, loss_of, tiny
 
 
 def test_force_is_the_dense_weight_times_the_slope_in_the_pruned_network():

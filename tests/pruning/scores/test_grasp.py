@@ -9,7 +9,8 @@ from jackpot.errors import JackpotError
 from jackpot.pruning.masks import keep_top
 from jackpot.pruning.scores import SCORES
 from jackpot.randomness import generator
-from tests.support.scores import batch, close, differences, flat, loss_of, tiny
+from tests.support.pruning import flat
+from tests.support.scores import batch, close, differences, loss_of, tiny
 
 
 @pytest.mark.parametrize(("draws", "temperature"), [(1, 200.0), (1, 1.5), (3, 2.0)])

@@ -8,7 +8,8 @@ from jackpot.models import prunable
 from jackpot.models.initial import initial_state
 from jackpot.pruning.scores import SCORES
 from jackpot.randomness import generator
-from tests.support.scores import batch, close, differences, flat, half_alive, tiny
+from tests.support.pruning import flat
+from tests.support.scores import batch, close, differences, half_alive, tiny
 
 
 def ntk_sap_by_differences(model, images, draws, alive, epsilon):

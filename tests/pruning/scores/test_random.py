@@ -5,7 +5,7 @@ import torch
 from jackpot.models import build_model
 from jackpot.pruning.scores import SCORES
 from jackpot.randomness import generator
-from tests.support.scores import flat
+from tests.support.pruning import flat
 
 
 def test_random_is_uniform_and_keyed():

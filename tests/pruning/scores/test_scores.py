@@ -7,7 +7,8 @@ from jackpot.errors import JackpotError
 from jackpot.models import prunable
 from jackpot.pruning.scores import SCORES
 from jackpot.randomness import generator
-from tests.support.scores import batch, flat, tiny
+from tests.support.pruning import flat
+from tests.support.scores import batch, tiny
 
 
 @pytest.mark.parametrize("name", SCORES.names())

@@ -5,7 +5,8 @@ import torch
 from jackpot.models import prunable
 from jackpot.pruning.scores import SCORES
 from jackpot.randomness import generator
-from tests.support.scores import batch, close, differences, flat, loss_of, tiny
+from tests.support.pruning import flat
+from tests.support.scores import batch, close, differences, loss_of, tiny
 
 
 def test_snip_is_weight_times_slope_of_the_loss():

@@ -11,7 +11,8 @@ from jackpot.errors import JackpotError
 from jackpot.models import build_model, prunable
 from jackpot.pruning.scores import SCORES
 from jackpot.randomness import generator
-from tests.support.scores import batch, close, differences, flat, tiny
+from tests.support.pruning import flat
+from tests.support.scores import batch, close, differences, tiny
 
 
 def test_synflow_is_the_product_of_absolute_weights_along_paths():
