@@ -6,10 +6,11 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from jackpot.analysis.claims import CLAIMS, OUTCOMES, evaluate_claims, overall
+from jackpot.analysis.claims import CLAIMS, evaluate_claims, overall
 from jackpot.analysis.design import Design
 from jackpot.analysis.reported import load_reported
 from jackpot.analysis.statistics import CELL, COLUMNS, compare, verdicts
+from jackpot.vocabulary import OUTCOMES
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
 SPARSITIES = (0.9, 0.98)

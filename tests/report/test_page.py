@@ -4,29 +4,15 @@ import re
 from html.parser import HTMLParser
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from jackpot.analysis import tables
 from jackpot.analysis.design import Design
-from jackpot.analysis.frames import prepare_runs
 from jackpot.errors import JackpotError
-from jackpot.report import answer, evidence, figures
+from jackpot.report import evidence, figures
 from jackpot.report import page as page_module
 from jackpot.report.page import TEMPLATES, write_report
-from jackpot.vocabulary import words
-from tests.support.synthetic import make_study
-
-CLAIMS = [
-    {
-        "id": "data",
-        "sentence": "Initial tickets do not need the data",
-        "source": "su2020, section 4",
-        "verdict": "held",
-        "numbers": {"mean difference": "-0.02", "n": 3},
-        "rows": [],
-    }
-]
+from tests.support.synthetic import claimed, make_study
 
 
 class _Text(HTMLParser):
@@ -68,7 +54,7 @@ def page(made, tmp_path_factory):
         folder / "report.html",
         runs=made.runs,
         verdicts=made.verdicts,
-        claims=CLAIMS,
+        claims=[claimed()],
         histories=made.histories,
         layers=made.layers,
         about=made.about,
@@ -133,107 +119,13 @@ def test_a_figure_that_is_not_there_is_named(made, tmp_path):
         write_report(tmp_path / "r.html", runs=made.runs, figures=[tmp_path / "tickets.svg"])
 
 
-def _verdicts(*rows):
-    columns = ["dataset", "model", "ticket", "check", "sparsity", "verdict"]
-    frame = pd.DataFrame([("d", "m", *row) for row in rows], columns=columns)
-    return frame.assign(mean_difference=-0.5, n=3)
-
-
-def test_does_the_ticket_need_it():
-    verdicts = _verdicts(
-        ("snip", "random_labels", 0.9, "unaffected"),
-        ("snip", "random_pixels", 0.9, "improved"),
-        ("snip", "rearranged", 0.9, "unaffected"),
-        ("snip", "rearranged", 0.98, "degraded"),
-        ("lr_rewinding", "shuffled_weights", 0.9, "degraded"),
-        ("lr_rewinding", "shuffled_weights", 0.98, "undecided"),
-        ("lr_rewinding", "half_dataset", 0.9, "too_few_seeds"),
-        ("mine", "rearranged", 0.9, "unaffected"),
-    )
-    found = answer.needs(verdicts)
-    assert found["columns"] == ["its data", "the mask's positions", "its weights"]
-    kinds = {ticket: [a["kind"] for a in answers] for ticket, answers in found["rows"]}
-    assert kinds == {
-        "mine": ["none", "no", "none"],
-        "SNIP": ["no", "depends", "none"],
-        "lr rewinding": ["open", "none", "yes"],
-    }
-    # A reader's own pruner comes first.
-    assert list(kinds) == ["mine", "SNIP", "lr rewinding"]
-    words = [a["word"] for a in found["rows"][2][1]]
-    assert words == ["undecided", "not run", "yes, where decided"]
-    found = answer.needs(verdicts, {"mine": ["none", "rearranged", "reinitialized"]})
-    words = [a["word"] for a in found["rows"][0][1]]
-    assert words == ["does not apply: sees no data", "no", "not run"]
-
-
-def test_the_grid_tells_not_run_from_does_not_apply():
-    verdicts = _verdicts(
-        ("synflow", "rearranged", 0.9, "undecided"),
-        ("synflow", "rearranged", 0.98, "degraded"),
-        ("snip", "random_labels", 0.9, "unaffected"),
-        ("lottery", "half_dataset", 0.9, "degraded"),
-    )
-    applicable = {
-        "synflow": ["none", "rearranged"],
-        "snip": ["none", "random_labels", "rearranged"],
-        "lottery": ["none", "random_labels", "half_dataset", "rearranged"],
-    }
-    (grid,) = answer.grids(verdicts, applicable)
-    assert [head for head, _ in grid["checks"]] == ["random labels", "half dataset", "rearranged"]
-    shown = {
-        (ticket, sparsity): [cell if isinstance(cell, str) else cell["verdict"] for cell in cells]
-        for ticket, lines in grid["rows"]
-        for sparsity, cells in lines
-    }
-    no, not_yet = "does not apply", "not run"
-    assert shown == {
-        ("SNIP", "90 %"): ["unaffected", no, not_yet],
-        ("SynFlow", "90 %"): [no, no, "undecided"],
-        ("SynFlow", "98 %"): [no, no, "degraded"],
-        ("lottery", "90 %"): [not_yet, "degraded", not_yet],
-    }
-    assert grid["notes"] == [
-        "Does not apply: half dataset to SNIP, made without pretraining.",
-        "Does not apply: random labels and half dataset to SynFlow, made without data.",
-    ]
-    (unknown,) = answer.grids(verdicts)
-    assert "does not apply" not in str(unknown)
-
-
-def test_a_claim_and_the_grid_are_told_apart():
-    rows = _verdicts(("snip", "rearranged", 0.9, "x"), ("snip", "rearranged", 0.98, "x"))
-    rows = rows.assign(outcome=["did_not_hold", "held"], ci95_low=-1.0, ci95_high=0.0)
-    claim = {"id": "a", "sentence": "A claim", "verdict": "did_not_hold"}
-    claim["rows"] = rows.to_dict("records")
-    grid = _verdicts(
-        ("snip", "rearranged", 0.9, "undecided"), ("snip", "rearranged", 0.98, "unaffected")
-    )
-    (entry,) = answer.claim_entries([claim], grid)
-    assert entry["short"] == (
-        "2 cells: 1 for it and 1 against it; the grid, where each must convince by itself, "
-        "leaves 1 of these undecided"
-    )
-    # A claim of an effect can fail because the effect is small.
-    claim["rows"] = rows.assign(small_effect=[True, False]).to_dict("records")
-    assert answer.claim_entries([claim])[0]["short"].endswith(
-        "1 against it (1 with an effect beyond doubt, but smaller than the margin)"
-    )
-    table = evidence.claim_rows(entry)
-    assert [column.label for column in table.columns[-2:]] == ["in this claim", "in the grid"]
-    assert [[cell.text for cell in row[-2:]] for row in table.rows] == [
-        ["✗ against it", "? undecided"],
-        ["✓ for it", "≈ unaffected"],
-    ]
-
-
 def test_claims_that_cannot_be_tested_are_folded_away(made, tmp_path):
-    untested = [{**CLAIMS[0], "sentence": "Nothing of the kind", "verdict": "not_tested"}]
-    page = write_report(tmp_path / "r.html", runs=made.runs, claims=[*CLAIMS, *untested])
+    untested = [claimed("Nothing of the kind", "not_tested")]
+    page = write_report(tmp_path / "r.html", runs=made.runs, claims=[claimed(), *untested])
     html = page.read_text()
     folded = re.search(r"<details>\s*<summary>1 further claim.*?</details>", html, re.S)[0]
     assert "Nothing of the kind" in folded and html.count("Nothing of the kind") == 1
-    assert CLAIMS[0]["sentence"] not in folded
+    assert "Initial tickets do not need the data" not in folded
     assert "The papers’ one claim that this study can test: 1 held." in _read(page)[0]
 
 
@@ -265,28 +157,6 @@ def test_every_run_has_its_effective_sparsity(made, tmp_path):
     assert text.count(" 98.77 ") >= len(runs) and "no path from input to output" in text
 
 
-def test_a_real_change_within_the_margin_is_said():
-    table = pd.DataFrame(
-        {
-            "verdict": ["unaffected"] * 4 + ["degraded"],
-            "ci95_low": [-1.0, 0.1, -0.9, -0.2, -4.0],
-            "ci95_high": [-0.2, 0.4, 0.3, 0.0, -3.0],
-        }
-    )
-    (sentence,) = answer._small_changes(table)
-    assert sentence.startswith("In 2 of the 4 unaffected")
-    assert answer._small_changes(table[2:]) == []
-
-
-def test_summary_counts_what_happened(made):
-    runs = prepare_runs(made.runs)
-    text = " ".join(answer.summary(runs, made.verdicts, answer.claim_entries(CLAIMS), 7))
-    for verdict, count in made.verdicts.verdict.value_counts().items():
-        assert f"{count} {verdict.replace('_', ' ')}" in text
-    assert f"{int(runs.test_accuracy.isna().sum())} diverged" in text
-    assert "7 runs have not finished" in text and "1 held" in text
-
-
 def test_a_collapsed_layer_is_said_so():
     made = make_study(tickets=("snip",), collapsed=1.0, layers=4, seeds=(0, 1))
     (table,) = evidence.layer_tables(made.layers)
@@ -306,24 +176,6 @@ def test_verdicts_of_nan_are_dashes(made):
     verdicts = made.verdicts.assign(**dict.fromkeys(("ci95_low", "p_difference_holm"), np.nan))
     table = evidence.verdict_numbers(verdicts, Design())
     assert all(row[8].text == "–" and row[10].text == "–" for row in table.rows)
-
-
-def test_a_sentence_for_every_verdict(made):
-    for row in made.verdicts.to_dict("records"):
-        sentence = answer.explain(row)
-        assert sentence.startswith(words(row["verdict"]).capitalize())
-        assert "more seeds" not in sentence
-        hidden = "could still be hidden" in sentence
-        assert hidden == (row["verdict"] == "unaffected")
-        assert "hidden" not in answer.explain({**row, "collapsed": (3,)})
-    undecided = made.verdicts[made.verdicts.verdict == "undecided"].iloc[0]
-    far = {**undecided, "look": 1, "looks": 3}
-    assert "at look 1 of 3, and perhaps not by the last one" in answer.explain(
-        {**far, "likely_look": pd.NA}
-    )
-    assert "look 3 is likely to" in answer.explain({**far, "likely_look": 3})
-    assert "look 2 is likely to" in answer.explain({**far, "likely_look": 1})
-    assert "this was the last look" in answer.explain({**far, "look": 3})
 
 
 def test_what_holds_without_normality_pays_for_cells_and_looks(made):

@@ -11,7 +11,7 @@ from jackpot.analysis import tables
 from jackpot.report import figures
 from jackpot.report.page import write_report
 from tests.support import need
-from tests.support.synthetic import make_study
+from tests.support.synthetic import claimed, make_study
 
 pytestmark = pytest.mark.browser
 ARGUMENTS = [
@@ -55,13 +55,12 @@ def small_report(tmp_path_factory):
 def _report(made, folder):
     drawn = figures.sanity_checks(made.runs, folder / "sanity_checks")
     tables.write_tables(made.runs, folder / "tables", verdicts=made.verdicts)
-    claim = {"id": "a", "sentence": "A claim", "source": "s", "method": "m", "verdict": "held"}
-    claim["rows"] = [{**row, "outcome": "held"} for row in made.verdicts.head(5).to_dict("records")]
+    rows = made.verdicts.head(5).assign(outcome="held", small_effect=False)
     return write_report(
         folder / "report.html",
         runs=made.runs,
         verdicts=made.verdicts,
-        claims=[claim],
+        claims=[claimed(rows=rows)],
         layers=made.layers,
         about=made.about,
         figures=drawn,

@@ -10,6 +10,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from jackpot.analysis.claims import Claim, ClaimResult
 from jackpot.analysis.frames import CELL
 from jackpot.analysis.statistics import verdicts
 
@@ -201,3 +202,16 @@ def _about(datasets, models, tickets, sparsities, seeds, expected):
             "deviations": ["random_pixels: scope rows, as mlrc2020's SNIP code does"],
         },
     }
+
+
+def claimed(sentence="Initial tickets do not need the data", verdict="held", rows=()):
+    """A claim as it was found, with these cells."""
+    claim = Claim("data", sentence, "su2020, section 4", "By a test.", None, None)
+    return ClaimResult(claim, verdict, "Mean difference -0.02 points.", pd.DataFrame(rows))
+
+
+def verdict_rows(*rows):
+    """Cells with a verdict each: ``(ticket, check, sparsity, verdict)``."""
+    columns = ["dataset", "model", "ticket", "check", "sparsity", "verdict"]
+    frame = pd.DataFrame([("d", "m", *row) for row in rows], columns=columns)
+    return frame.assign(mean_difference=-0.5, n=3)

@@ -64,6 +64,8 @@ VERDICTS = {
     "undecided": Style("undecided", GREY, "o", symbol="?"),
     "too_few_seeds": Style("too few seeds", GREY, "X", symbol="…"),
 }
+# What a claim can come to, and its symbol.
+OUTCOMES = {"held": "✓", "did_not_hold": "✗", "undecided": "?", "not_tested": "–"}
 
 # For names that are in none of these. The two lists go round at their own lengths, so that thirty
 # names differ.
@@ -127,6 +129,11 @@ def words(name: str) -> str:
         return " + ".join(map(words, name.split("+")))
     style = TICKETS.get(name) or CHECKS.get(name) or VERDICTS.get(name)
     return style.label if style else str(name).replace("_", " ")
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 cell``, ``3 cells``."""
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def in_order(names: Iterable[str], known: Iterable[str]) -> list[str]:

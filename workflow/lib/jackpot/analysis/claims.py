@@ -20,8 +20,8 @@ from jackpot.analysis.frames import CELL, prepare_runs
 from jackpot.analysis.reported import load_reported
 from jackpot.analysis.sequential import words_of
 from jackpot.analysis.statistics import check_table, compare, judge, measure, open_cells
+from jackpot.vocabulary import counted
 
-OUTCOMES = ("held", "did_not_hold", "undecided", "not_tested")
 DATA_CHECKS = ("random_labels", "random_pixels", "corrupted_data")
 INITIAL = ("snip", "grasp")
 AT_INITIALIZATION = ("snip", "grasp", "synflow", "magnitude_initial")
@@ -36,7 +36,7 @@ class Claim:
     """One claim: what it says, who says it where, and the method by which it is tested.
 
     ``table(runs, design)`` gives one row a cell; ``outcome(row, alpha)`` one of
-    ``OUTCOMES`` for such a row.
+    ``vocabulary.OUTCOMES`` for such a row.
     """
 
     id: str
@@ -158,11 +158,13 @@ def _sentence(verdict: str, rows: pd.DataFrame) -> str:
     untested = len(rows) - len(tested)
     if tested.empty:
         where = (
-            f"{_cells(untested)} with too few seeds" if untested else "this study has no such runs"
+            f"{counted(untested, 'cell')} with too few seeds"
+            if untested
+            else "this study has no such runs"
         )
         return f"Not tested: {where}."
     counts = tested["outcome"].value_counts()
-    parts = [f"held in {counts.get('held', 0)} of {_cells(len(tested))}"]
+    parts = [f"held in {counts.get('held', 0)} of {counted(len(tested), 'cell')}"]
     for outcome in ("did_not_hold", "undecided"):
         if outcome in counts:
             parts.append(f"{outcome.replace('_', ' ')} in {counts[outcome]}")
@@ -182,10 +184,6 @@ def _sentence(verdict: str, rows: pd.DataFrame) -> str:
     low, high = tested.loc[tested["mean_difference"].agg(["idxmin", "idxmax"])].to_dict("records")
     extremes = _numbers(low) if len(tested) == 1 else f"from {_numbers(low)} to {_numbers(high)}"
     return f"{text[0].upper()}{text[1:]}. Mean difference {extremes}."
-
-
-def _cells(count: int) -> str:
-    return f"{count} cell{'s' * (count != 1)}"
 
 
 def _numbers(row: dict) -> str:

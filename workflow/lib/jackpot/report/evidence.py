@@ -10,9 +10,8 @@ import pandas as pd
 from jackpot.analysis.design import Design
 from jackpot.analysis.forecast import hidden_rate, smallest_p
 from jackpot.analysis.frames import CELL, RUN, mask_densities, percent, sort_cells
-from jackpot.analysis.sequential import resolution_of
 from jackpot.analysis.tables import DASH, ROW, p_text, table_cells, wide_table
-from jackpot.report.answer import COUNTS, explain, word_for
+from jackpot.report.words import explain, word_for, word_of_cell
 from jackpot.vocabulary import families, family_of, words
 
 
@@ -178,40 +177,6 @@ def hidden_collapses(verdicts: pd.DataFrame) -> str:
     return f"{text}, {many} one of {rates[1]}." if few < many else f"{text}."
 
 
-def at_chance(runs: pd.DataFrame, classes: Mapping[str, int]) -> list[str]:
-    """A sentence for every dense network, and every ticket, that ends no better than guessing.
-
-    That is, none of its unchecked runs lies three standard errors above the accuracy of a guess,
-    100 over the number of classes, on so many test images.
-
-    Args:
-        classes: of each dataset, as far as they are known.
-    """
-    step = runs.groupby("dataset")["test_accuracy"].agg(resolution_of)
-    found = []
-    unchecked = runs[(runs["check"] == "none") & runs["dataset"].isin(set(classes))]
-    keys = ["dataset", "model", "ticket", "sparsity"]
-    for (dataset, model, ticket, sparsity), part in unchecked.groupby(keys, sort=False):
-        chance = 1 / classes[dataset]
-        noise = (chance * (1 - chance) * step[dataset] / 100) ** 0.5
-        best = part["test_accuracy"].max()
-        if best > 100 * (chance + 3 * noise):
-            continue
-        if ticket == "dense":
-            who = f"The dense {model} on {dataset}"
-            advice = "look at learning rate, epochs and initial weights first"
-        else:
-            who = f"The {words(ticket)} ticket of {model} on {dataset} at {percent(sparsity)}"
-            advice = "“unaffected” says nothing there, nor do its cells of a claim"
-        empty = ", with an empty layer in every run" if part["collapsed"].all() else ""
-        found.append(
-            f"{who} has learned nothing{empty}: its best of {len(part)} runs ends at {best:.1f} %, "
-            f"and a guess is right in {100 * chance:.1f} %. Verdicts on it compare chance with "
-            f"chance; {advice}."
-        )
-    return found
-
-
 def claim_rows(claim: Mapping) -> Table | None:
     """The cells behind one claim."""
     if not claim["rows"]:
@@ -222,8 +187,7 @@ def claim_rows(claim: Mapping) -> Table | None:
     in_grid = any(row.get("by_itself") for row in claim["rows"])
     rows = []
     for row in claim["rows"]:
-        outcome = row.get("outcome", row.get("verdict", ""))
-        word = COUNTS.get(outcome) or word_for(outcome)
+        word = word_of_cell(row["outcome"])
         rows.append(
             [
                 _name(row["ticket"]),

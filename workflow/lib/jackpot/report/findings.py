@@ -18,7 +18,7 @@ from jackpot.analysis.design import Design
 from jackpot.analysis.frames import prepare_runs
 from jackpot.files.atomic import read_sealed, write_text
 from jackpot.files.tables import read_table
-from jackpot.report.evidence import at_chance
+from jackpot.report.answer import at_chance
 from jackpot.study import Config, Plan, Study
 from jackpot.vocabulary import CHECKS, TICKETS, VERDICTS, in_order, words
 

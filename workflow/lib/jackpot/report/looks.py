@@ -7,9 +7,9 @@ from jackpot.analysis.design import Design
 from jackpot.analysis.forecast import fixed_seeds
 from jackpot.analysis.frames import CELL
 from jackpot.analysis.statistics import open_cells
-from jackpot.report.answer import join
 from jackpot.report.evidence import Column, Table, TableCell
-from jackpot.vocabulary import words
+from jackpot.report.words import join
+from jackpot.vocabulary import counted, words
 
 _DECIDED = ("unaffected", "degraded", "improved")
 
@@ -59,7 +59,7 @@ def looks_section(runs: pd.DataFrame, verdicts: pd.DataFrame, design: Design) ->
 
 def _one_look(verdicts: pd.DataFrame) -> str:
     low, high = int(verdicts["n"].min()), int(verdicts["n"].max())
-    pairs = f"{low} to {high} pairs" if low < high else f"{high} pair{'s' * (high != 1)}"
+    pairs = f"{low} to {high} pairs" if low < high else counted(high, "pair")
     text = f"This study looks once, at {pairs} of runs a comparison."
     if (verdicts["verdict"] == "undecided").any():
         text += (

@@ -1,20 +1,24 @@
 """The report page: one HTML file that holds everything and asks the network for nothing."""
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import pandas as pd
 
 from jackpot.analysis import statistics
+from jackpot.analysis.claims import ClaimResult
 from jackpot.analysis.design import Design
 from jackpot.analysis.frames import CELL, percent, prepare_runs
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import write_text
-from jackpot.report import answer, evidence
+from jackpot.report import evidence
+from jackpot.report.answer import at_chance, summary
+from jackpot.report.claims import claim_entries
+from jackpot.report.grid import grids, needs
 from jackpot.report.looks import looks_section
+from jackpot.report.words import seeds_text, word_for
 from jackpot.vocabulary import SOURCE_OF_FIGURE, VERDICTS, in_order
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -35,7 +39,7 @@ def write_report(
     *,
     runs: pd.DataFrame,
     verdicts: pd.DataFrame | None = None,
-    claims: Iterable[Any] | None = None,
+    claims: Sequence[ClaimResult] = (),
     histories: pd.DataFrame | None = None,
     layers: pd.DataFrame | None = None,
     about: Mapping | None = None,
@@ -50,7 +54,7 @@ def write_report(
         out_html: the file to write.
         runs: rows of ``runs.csv`` (accuracies in percent, NaN for a run that diverged).
         verdicts: rows of ``verdicts.csv``.
-        claims: see ``jackpot.report.answer.claim_entries``.
+        claims: what ``evaluate_claims`` found.
         histories: all ``history.csv`` rows with their run's key; only their number is shown.
         layers: kept and total weights of every layer of every run.
         about: ``study``, ``expected_runs``, ``applicable_checks``, ``command`` and
@@ -69,7 +73,7 @@ def write_report(
     runs = prepare_runs(runs)
     about = about or {}
     design = design or Design()
-    page = _page(runs, verdicts, list(claims or []), histories, layers, about, reported, design)
+    page = _page(runs, verdicts, claims, histories, layers, about, reported, design)
     drawn = _figures(figures, runs)
     page["opening"] = [figure for figure in drawn if figure["id"] == f"figure-{_OPENING}"]
     page["figures"] = [figure for figure in drawn if figure not in page["opening"]]
@@ -100,7 +104,7 @@ def _page(runs, verdicts, claims, histories, layers, about, reported, design) ->
     applicable = about.get("applicable_checks")
     command = about.get("command") or "snakemake --cores all"
     verdicts = _with_details(verdicts, runs, design)
-    entries = answer.claim_entries(claims, verdicts)
+    entries = claim_entries(claims, verdicts)
     for entry in entries:
         entry["table"] = evidence.claim_rows(entry)
     missing = evidence.missing_runs(runs, about.get("expected_runs"))
@@ -113,17 +117,17 @@ def _page(runs, verdicts, claims, histories, layers, about, reported, design) ->
         "description": study.get("description") or "",
         "n_runs": len(runs),
         "n_expected": len(about.get("expected_runs") or []),
-        "summary": answer.summary(runs, verdicts, entries, len(missing), going_on),
-        "warnings": evidence.at_chance(runs, provenance.get("classes") or {}),
+        "summary": summary(runs, verdicts, entries, len(missing), going_on),
+        "warnings": at_chance(runs, provenance.get("classes") or {}),
         "days": " to ".join(dict.fromkeys(provenance.get("trained") or [])),
         "looks": looks,
         "claims": [entry for entry in entries if entry["verdict"] != "not_tested"],
         "untested": [entry for entry in entries if entry["verdict"] == "not_tested"],
-        "needs": None if verdicts is None else answer.needs(verdicts, applicable),
-        "grids": [] if verdicts is None else answer.grids(verdicts, applicable),
+        "needs": None if verdicts is None else needs(verdicts, applicable),
+        "grids": [] if verdicts is None else grids(verdicts, applicable),
         "verdict_words": {}
         if verdicts is None
-        else {word: answer.word_for(word) for word in in_order(verdicts["verdict"], VERDICTS)},
+        else {word: word_for(word) for word in in_order(verdicts["verdict"], VERDICTS)},
         "n_comparisons": 0 if verdicts is None else len(verdicts),
         "many_cells": verdicts is not None and len(verdicts) > _READABLE_ROWS,
         "hidden": None if verdicts is None else evidence.hidden_collapses(verdicts),
@@ -194,7 +198,7 @@ def _figure(path: Path, runs: pd.DataFrame) -> dict:
     hardware = sorted(
         {f"{d} {p}".strip() for d, p in zip(runs["device"], runs["precision"], strict=True)}
     )
-    n = f"n = {answer.seeds_text(runs)}."
+    n = f"n = {seeds_text(runs)}."
     trained = f"Trained on: {', '.join(filter(None, hardware)) or 'not recorded'}."
     models = ", ".join(
         f"{dataset} · {model}"

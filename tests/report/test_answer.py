@@ -1,12 +1,14 @@
-"""What the page adds to the numbers."""
+"""What the first sentences of the page say, and warn of."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from jackpot.analysis.frames import prepare_runs
-from jackpot.report.evidence import at_chance
+from jackpot.report.answer import _small_changes, at_chance, summary
+from jackpot.report.claims import claim_entries
 from jackpot.report.page import write_report
-from tests.support.synthetic import make_study
+from tests.support.synthetic import claimed, make_study
 
 
 def study(dense, images=10_000):
@@ -50,3 +52,26 @@ def test_a_ticket_at_chance_is_warned_of_at_its_sparsity_alone():
     runs.loc[dead & (runs["check"] == "none"), "test_accuracy"] = 80.0
     runs.loc[dead & (runs["check"] != "none"), "test_accuracy"] = 10.0
     assert not at_chance(prepare_runs(runs), {"digits": 10})
+
+
+def test_a_real_change_within_the_margin_is_said():
+    table = pd.DataFrame(
+        {
+            "verdict": ["unaffected"] * 4 + ["degraded"],
+            "ci95_low": [-1.0, 0.1, -0.9, -0.2, -4.0],
+            "ci95_high": [-0.2, 0.4, 0.3, 0.0, -3.0],
+        }
+    )
+    (sentence,) = _small_changes(table)
+    assert sentence.startswith("In 2 of the 4 unaffected")
+    assert _small_changes(table[2:]) == []
+
+
+def test_summary_counts_what_happened():
+    made = make_study(tickets=("snip", "lr_rewinding"), missing=0.1, diverged=0.05, layers=4)
+    runs = prepare_runs(made.runs)
+    text = " ".join(summary(runs, made.verdicts, claim_entries([claimed()], made.verdicts), 7))
+    for verdict, count in made.verdicts.verdict.value_counts().items():
+        assert f"{count} {verdict.replace('_', ' ')}" in text
+    assert f"{int(runs.test_accuracy.isna().sum())} diverged" in text
+    assert "7 runs have not finished" in text and "1 held" in text

@@ -1,0 +1,30 @@
+"""The papers' claims on the page."""
+
+from jackpot.report.claims import claim_entries
+from jackpot.report.evidence import claim_rows
+from tests.support.synthetic import claimed, verdict_rows
+
+
+def test_a_claim_and_the_grid_are_told_apart():
+    rows = verdict_rows(("snip", "rearranged", 0.9, "x"), ("snip", "rearranged", 0.98, "x"))
+    rows = rows.assign(outcome=["did_not_hold", "held"], ci95_low=-1.0, ci95_high=0.0)
+    rows["small_effect"] = False
+    grid = verdict_rows(
+        ("snip", "rearranged", 0.9, "undecided"), ("snip", "rearranged", 0.98, "unaffected")
+    )
+    (entry,) = claim_entries([claimed(rows=rows)], grid)
+    assert entry["short"] == (
+        "2 cells: 1 for it and 1 against it; the grid, where each must convince by itself, "
+        "leaves 1 of these undecided"
+    )
+    # A claim of an effect can fail because the effect is small.
+    (small,) = claim_entries([claimed(rows=rows.assign(small_effect=[True, False]))], None)
+    assert small["short"].endswith(
+        "1 against it (1 with an effect beyond doubt, but smaller than the margin)"
+    )
+    table = claim_rows(entry)
+    assert [column.label for column in table.columns[-2:]] == ["in this claim", "in the grid"]
+    assert [[cell.text for cell in row[-2:]] for row in table.rows] == [
+        ["✗ against it", "? undecided"],
+        ["✓ for it", "≈ unaffected"],
+    ]

@@ -1,0 +1,66 @@
+"""What each ticket needs, and the grid of verdicts."""
+
+from jackpot.report.grid import grids, needs
+from tests.support.synthetic import verdict_rows
+
+
+def test_does_the_ticket_need_it():
+    verdicts = verdict_rows(
+        ("snip", "random_labels", 0.9, "unaffected"),
+        ("snip", "random_pixels", 0.9, "improved"),
+        ("snip", "rearranged", 0.9, "unaffected"),
+        ("snip", "rearranged", 0.98, "degraded"),
+        ("lr_rewinding", "shuffled_weights", 0.9, "degraded"),
+        ("lr_rewinding", "shuffled_weights", 0.98, "undecided"),
+        ("lr_rewinding", "half_dataset", 0.9, "too_few_seeds"),
+        ("mine", "rearranged", 0.9, "unaffected"),
+    )
+    found = needs(verdicts)
+    assert found["columns"] == ["its data", "the mask's positions", "its weights"]
+    kinds = {ticket: [a["kind"] for a in answers] for ticket, answers in found["rows"]}
+    assert kinds == {
+        "mine": ["none", "no", "none"],
+        "SNIP": ["no", "depends", "none"],
+        "lr rewinding": ["open", "none", "yes"],
+    }
+    # A reader's own pruner comes first.
+    assert list(kinds) == ["mine", "SNIP", "lr rewinding"]
+    words = [a["word"] for a in found["rows"][2][1]]
+    assert words == ["undecided", "not run", "yes, where decided"]
+    found = needs(verdicts, {"mine": ["none", "rearranged", "reinitialized"]})
+    words = [a["word"] for a in found["rows"][0][1]]
+    assert words == ["does not apply: sees no data", "no", "not run"]
+
+
+def test_the_grid_tells_not_run_from_does_not_apply():
+    verdicts = verdict_rows(
+        ("synflow", "rearranged", 0.9, "undecided"),
+        ("synflow", "rearranged", 0.98, "degraded"),
+        ("snip", "random_labels", 0.9, "unaffected"),
+        ("lottery", "half_dataset", 0.9, "degraded"),
+    )
+    applicable = {
+        "synflow": ["none", "rearranged"],
+        "snip": ["none", "random_labels", "rearranged"],
+        "lottery": ["none", "random_labels", "half_dataset", "rearranged"],
+    }
+    (grid,) = grids(verdicts, applicable)
+    assert [head for head, _ in grid["checks"]] == ["random labels", "half dataset", "rearranged"]
+    shown = {
+        (ticket, sparsity): [cell if isinstance(cell, str) else cell["verdict"] for cell in cells]
+        for ticket, lines in grid["rows"]
+        for sparsity, cells in lines
+    }
+    no, not_yet = "does not apply", "not run"
+    assert shown == {
+        ("SNIP", "90 %"): ["unaffected", no, not_yet],
+        ("SynFlow", "90 %"): [no, no, "undecided"],
+        ("SynFlow", "98 %"): [no, no, "degraded"],
+        ("lottery", "90 %"): [not_yet, "degraded", not_yet],
+    }
+    assert grid["notes"] == [
+        "Does not apply: half dataset to SNIP, made without pretraining.",
+        "Does not apply: random labels and half dataset to SynFlow, made without data.",
+    ]
+    (unknown,) = grids(verdicts)
+    assert "does not apply" not in str(unknown)

@@ -1,0 +1,146 @@
+"""The verdicts by ticket: a grid of all of them, and what each ticket needs."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from jackpot.analysis.frames import percent, sort_cells, spoils
+from jackpot.report.words import join, word_for
+from jackpot.vocabulary import CHECKS, VERDICTS, in_order, own_first, words
+
+ASKED = {
+    "data": "its data",
+    "scores": "its scores",
+    "mask": "the mask's positions",
+    "weights": "its weights",
+}
+OTHER = "another part"
+# With more checks than this, words would push the last of them off a laptop's screen.
+_WORDY = 6
+
+
+def needs(verdicts: pd.DataFrame, applicable: Mapping[str, Sequence[str]] | None = None) -> dict:
+    """Does each ticket need its data, the mask's positions, its weights? Over all its cells.
+
+    Args:
+        verdicts: rows of ``verdicts.csv``.
+        applicable: the checks that apply to each ticket, where that is known.
+
+    Returns:
+        ``columns``: the ingredients that were checked; ``rows``: ``(ticket, answers)`` with an
+        answer ``{kind, word, counts}`` per column, ``kind`` one of ``yes``, ``no``, ``depends``,
+        ``open``, ``none``.
+    """
+    kind = verdicts["check"].map(lambda check: spoils(check, OTHER))
+    columns = [name for name in [*ASKED, OTHER] if (kind == name).any()]
+    rows = []
+    for ticket in own_first(verdicts["ticket"]):
+        mine = verdicts["ticket"] == ticket
+        answers = [
+            _answer(verdicts.loc[mine & (kind == name), "verdict"])
+            or {"kind": "none", "word": _absent(ticket, name, applicable), "counts": ""}
+            for name in columns
+        ]
+        rows.append((words(ticket), answers))
+    return {"columns": [ASKED.get(name, name) for name in columns], "rows": rows}
+
+
+def _answer(found: pd.Series) -> dict:
+    counts = Counter(found)
+    used, unused = counts["degraded"], counts["unaffected"] + counts["improved"]
+    text = ", ".join(f"{counts[v]} {words(v)}" for v in in_order(counts, VERDICTS))
+    if found.empty:
+        return {}
+    if used and unused:
+        kind, word = "depends", "depends"
+    elif used or unused:
+        kind, word = ("yes", "yes") if used else ("no", "no")
+        if used + unused < len(found):
+            word += ", where decided"
+    else:
+        kind, word = "open", "undecided"
+    return {"kind": kind, "word": word, "counts": text}
+
+
+def _absent(ticket: str, ingredient: str, applicable: Mapping[str, Sequence[str]] | None) -> str:
+    """Why a ticket has no comparison for an ingredient."""
+    if applicable is None or ticket not in applicable:
+        return "not run"
+    applies = any(spoils(check) == ingredient for check in applicable[ticket])
+    return "not run" if applies else f"does not apply: sees no {ingredient}"
+
+
+def grids(
+    verdicts: pd.DataFrame, applicable: Mapping[str, Sequence[str]] | None = None
+) -> list[dict]:
+    """A grid of verdicts for every dataset and model: a row per ticket and sparsity.
+
+    Args:
+        verdicts: rows of ``verdicts.csv``.
+        applicable: the checks that apply to each ticket, where that is known.
+
+    Returns:
+        Dictionaries with ``title``, ``checks`` (column heads), ``wordy`` (whether there is room for
+        words), ``notes`` and ``rows``: ``(ticket, lines)``, a line ``(sparsity, cells)``. A cell
+        has ``{verdict, word, difference}`` or is a text: ``not run`` or ``does not apply``.
+    """
+    found = []
+    for (dataset, model), part in sort_cells(verdicts).groupby(["dataset", "model"], sort=False):
+        checks = in_order(part["check"], CHECKS)
+        tickets = own_first(part["ticket"])
+        heads = [(words(check), spoils(check, OTHER)) for check in checks]
+        found.append(
+            {
+                "title": f"{dataset} · {model}",
+                "checks": heads,
+                "wordy": len(checks) <= _WORDY,
+                "rows": [(words(t), _lines(part, t, checks, applicable)) for t in tickets],
+                "notes": _notes(tickets, checks, applicable or {}),
+            }
+        )
+    return found
+
+
+def _lines(part, ticket, checks, applicable) -> list[tuple[str, list]]:
+    mine = part[part["ticket"] == ticket]
+    applies = None if applicable is None else applicable.get(ticket)
+    lines = []
+    for sparsity, rows in mine.groupby("sparsity"):
+        by_check = {row["check"]: row for row in rows.to_dict("records")}
+        cells = []
+        for check in checks:
+            if check in by_check:
+                cells.append(_grid_cell(by_check[check]))
+            else:
+                there = applies is None or check in applies
+                cells.append("not run" if there else "does not apply")
+        lines.append((percent(sparsity), cells))
+    return lines
+
+
+def _grid_cell(row: Mapping) -> dict:
+    difference = row["mean_difference"]
+    return {
+        "verdict": row["verdict"],
+        "word": word_for(row["verdict"]),
+        "difference": "" if pd.isna(difference) else f"{difference:+.2f}",
+    }
+
+
+def _notes(tickets, checks, applicable) -> list[str]:
+    """Why checks do not apply: a sentence for the tickets that lack the same."""
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for ticket in tickets:
+        applies = applicable.get(ticket, checks)
+        out = [check for check in checks if check not in applies]
+        if out:
+            kinds = {spoils(check, OTHER) for check in out}
+            none_left = not any(spoils(check) in kinds for check in applies)
+            why = f"without {join(sorted(kinds))}" if none_left else "without pretraining"
+            named = join([words(check) for check in out])
+            lacking.setdefault((named, why), []).append(words(ticket))
+    return [
+        f"Does not apply: {named} to {join(names)}, made {why}."
+        for (named, why), names in lacking.items()
+    ]
