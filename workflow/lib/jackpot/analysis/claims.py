@@ -12,6 +12,7 @@ Neural Networks at Initialization: Why Are We Missing the Mark?", arXiv 2009.085
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
@@ -26,6 +27,7 @@ DATA_CHECKS = ("random_labels", "random_pixels", "corrupted_data")
 INITIAL = ("snip", "grasp")
 AT_INITIALIZATION = ("snip", "grasp", "synflow", "magnitude_initial")
 PARTIALLY_TRAINED = ("weight_rewinding", "lr_rewinding")
+SMALL_EFFECT = "with an effect beyond doubt, but smaller than the margin"
 
 Table = Callable[[pd.DataFrame, Design], pd.DataFrame]
 Outcome = Callable[[pd.Series, float], str]
@@ -113,7 +115,7 @@ def going_on(runs: pd.DataFrame, design: Design) -> set[tuple[str, str, str, str
 def _is_open(result: ClaimResult) -> pd.Series:
     rows = result.rows
     undecided = ~rows["outcome"].isin(["held", "did_not_hold"])
-    if result.claim.outcome is _improves:
+    if result.claim.outcome == _GAIN:
         undecided |= (rows["outcome"] == "held") & (rows["mean_difference"] < rows["margin"])
     return undecided & (rows["look"] < rows["looks"])
 
@@ -131,8 +133,10 @@ def _evaluate(claim: Claim, runs: pd.DataFrame, design: Design) -> ClaimResult:
         for _, row in rows.iterrows()
     ]
     rows = rows.assign(outcome=pd.Series(outcomes, index=rows.index, dtype=object))
-    there = (rows["p_difference_holm"] <= design.alpha) & (rows["sign"] == _SIGN[claim.outcome])
-    rows["small_effect"] = (rows["outcome"] == "did_not_hold") & there
+    rows["small_effect"] = False
+    if isinstance(claim.outcome, _Effect):
+        there = claim.outcome.is_there(rows, design.alpha)
+        rows["small_effect"] = (rows["outcome"] == "did_not_hold") & there
     verdict = overall(outcomes)
     if verdict == "held" and design.planned is not None and "not_tested" in outcomes:
         verdict = "undecided"  # "in every cell" waits for the cells that are still to come
@@ -171,7 +175,7 @@ def _sentence(verdict: str, rows: pd.DataFrame) -> str:
     if small := int(tested["small_effect"].sum()):
         which = "all" if small == counts["did_not_hold"] else str(small)
         against = parts.index(f"did not hold in {counts['did_not_hold']}")
-        parts[against] += f" ({which} with an effect beyond doubt, but smaller than the margin)"
+        parts[against] += f" ({which} {SMALL_EFFECT})"
     if untested:
         parts.append(f"{untested} more with too few seeds")
     if "inside_interval" in tested:
@@ -252,16 +256,20 @@ def _not_worse(row: pd.Series, alpha: float) -> str:
     return "did_not_hold" if row["p_inferiority_holm"] <= alpha else "undecided"
 
 
-def _needs(row: pd.Series, alpha: float) -> str:
-    if row["verdict"] in ("unaffected", "improved"):
-        return "did_not_hold"
-    return "held" if _word(row, alpha) == "degraded" else "undecided"
+@dataclass(frozen=True)
+class _Effect:
+    """The outcome of a cell where there should be this verdict, ``degraded`` or ``improved``."""
 
+    verdict: str
 
-def _improves(row: pd.Series, alpha: float) -> str:
-    if row["verdict"] in ("unaffected", "degraded"):
-        return "did_not_hold"
-    return "held" if _word(row, alpha) == "improved" else "undecided"
+    def __call__(self, row: pd.Series, alpha: float) -> str:
+        if row["verdict"] in {"unaffected", "degraded", "improved"} - {self.verdict}:
+            return "did_not_hold"
+        return "held" if _word(row, alpha) == self.verdict else "undecided"
+
+    def is_there(self, rows: pd.DataFrame, alpha: float) -> Any:
+        """Which cells have the effect beyond doubt, however small it is."""
+        return words_of(rows["p_difference_holm"], 1.0, rows["sign"], alpha) == self.verdict
 
 
 def _agrees(row: pd.Series, alpha: float) -> str:
@@ -270,6 +278,7 @@ def _agrees(row: pd.Series, alpha: float) -> str:
     return "did_not_hold" if row["p_beyond_holm"] <= alpha else "undecided"
 
 
+_HARM, _GAIN = _Effect("degraded"), _Effect("improved")
 _HELD_IF_SAFE = (
     "Held in a cell that is not worse by the margin or more (one-sided test, every cell at alpha); "
     "worse by more than the margin (after Holm) is a failure."
@@ -278,8 +287,6 @@ _HELD_IF_HARMED = (
     "Held in a cell that is degraded (every cell at alpha); unaffected or improved (after Holm) is "
     "a failure, and so is harm beyond doubt that is smaller than the margin beyond doubt."
 )
-# The sign of the effect that a claim says is there, if it says one is.
-_SIGN = {_needs: -1, _improves: 1, _not_worse: None, _agrees: None}
 
 CLAIMS = (
     Claim(
@@ -331,7 +338,7 @@ CLAIMS = (
         "su2020, abstract (the method that passes); mlrc2020, README, Partially-trained Tickets",
         _HELD_IF_HARMED,
         _checks(PARTIALLY_TRAINED, ("shuffled_weights",)),
-        _needs,
+        _HARM,
     ),
     Claim(
         "partially_trained_tickets_need_data",
@@ -339,7 +346,7 @@ CLAIMS = (
         "su2020, abstract (the method that passes)",
         _HELD_IF_HARMED,
         _checks(PARTIALLY_TRAINED, DATA_CHECKS),
-        _needs,
+        _HARM,
     ),
     Claim(
         "partially_trained_tickets_need_all_data",
@@ -347,7 +354,7 @@ CLAIMS = (
         "su2020, abstract (the method that passes); mlrc2020, README, Partially-trained Tickets",
         _HELD_IF_HARMED,
         _checks(PARTIALLY_TRAINED, ("half_dataset",)),
-        _needs,
+        _HARM,
     ),
     Claim(
         "hybrid_tickets_improve_on_random",
@@ -357,7 +364,7 @@ CLAIMS = (
         "cell at alpha); degraded, or a difference within the margin (after Holm), is a failure, "
         "even if there is a gain beyond doubt.",
         TicketPairs("hybrid", ("random",)),
-        _improves,
+        _GAIN,
     ),
     Claim(
         "pruning_at_initialization_needs_only_layer_counts",
@@ -375,7 +382,7 @@ CLAIMS = (
         'frankle2021, abstract ("unlike pruning after training")',
         _HELD_IF_HARMED,
         _checks(("weight_rewinding",), ("rearranged", "reinitialized")),
-        _needs,
+        _HARM,
     ),
     Claim(
         "ours_agree_with_reported",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from jackpot.analysis.claims import ClaimResult
+from jackpot.analysis.claims import SMALL_EFFECT, ClaimResult
 from jackpot.analysis.frames import CELL
 from jackpot.report.words import join, word_for, word_of_cell
 from jackpot.vocabulary import OUTCOMES, counted
@@ -44,7 +44,7 @@ def _in_short(rows: list[dict]) -> str:
     """How many cells speak for a claim and against it."""
     outcomes = Counter(row["outcome"] for row in rows)
     small = sum(row["small_effect"] for row in rows)
-    aside = f" ({small} with an effect beyond doubt, but smaller than the margin)" if small else ""
+    aside = f" ({small} {SMALL_EFFECT})" if small else ""
     parts = [
         f"{outcomes[name]} {word_of_cell(name).word}{aside if name == 'did_not_hold' else ''}"
         for name in OUTCOMES
