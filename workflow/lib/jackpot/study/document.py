@@ -153,13 +153,20 @@ def _names() -> str:
 
 
 def _methods(kind: str, registry: Registry, *rows: str) -> list[str]:
-    lines = [f"| {kind} | options | what it is |", "| --- | --- | --- |", *rows]
+    lines = [f"| {kind} | options: defaults | what it is |", "| --- | --- | --- |", *rows]
     members: dict[Path, list[str]] = {}
     for name in registry:
         members.setdefault(registry.source(name)[0], []).append(name)
     for names in members.values():
         summary = registry.summary(names[0]).replace("``", "`").replace("|", "\\|")
-        options = _code(registry.options(names[0])) or "none"
+        defaults = registry.defaults(names[0])
+        options = _code(
+            f"{option}: {json.dumps(defaults[option])}"
+            if defaults.get(option) is not None
+            else option
+            for option in registry.options(names[0])
+        )
+        options = options or "none"
         lines.append(f"| {_code(names)} | {options} | {summary} |")
     return [*lines, ""]
 

@@ -36,7 +36,7 @@ class Dataset(Settings):
         None, pattern="^[0-9a-f]{32}$", description="digest the archive must have, if no sha256"
     )
     test_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None, description="digits: share of the images that test (0.5)"
+        None, description="digits: share of the images that test"
     )
     size: Annotated[int, Field(ge=4, le=1024)] | None = Field(
         None, description="image_folder: side in pixels to which images are scaled"
