@@ -159,16 +159,16 @@ def _methods(kind: str, registry: Registry, *rows: str) -> list[str]:
         members.setdefault(registry.source(name)[0], []).append(name)
     for names in members.values():
         summary = registry.summary(names[0]).replace("``", "`").replace("|", "\\|")
-        defaults = registry.defaults(names[0])
         options = _code(
-            f"{option}: {json.dumps(defaults[option])}"
-            if defaults.get(option) is not None
-            else option
-            for option in registry.options(names[0])
+            _option(registry, names[0], option) for option in registry.options(names[0])
         )
-        options = options or "none"
-        lines.append(f"| {_code(names)} | {options} | {summary} |")
+        lines.append(f"| {_code(names)} | {options or 'none'} | {summary} |")
     return [*lines, ""]
+
+
+def _option(registry: Registry, name: str, option: str) -> str:
+    default = registry.defaults(name).get(option)
+    return option if default is None else f"{option}: {json.dumps(default)}"
 
 
 def _code(names) -> str:
