@@ -15,6 +15,14 @@ from jackpot.analysis.sequential import sequential_tests, words_of
 
 ALPHA, MARGIN, SPREAD = 0.05, 1.0, 1.0
 LOOKS = (5, 10, 20, 40)
+EVERY = tuple(range(LOOKS[0], LOOKS[-1] + 1))
+# Looks, and the shares of alpha that they spend.
+DESIGNS = {
+    "one, at 20 seeds": ((20,), None),
+    f"at {', '.join(map(str, LOOKS))} seeds, a quarter of alpha each": (LOOKS, None),
+    "the same, all of alpha at each": (LOOKS, [1.0] * len(LOOKS)),
+    "at every number of seeds from 5 to 40, all of alpha at each": (EVERY, [1.0] * len(EVERY)),
+}
 DIFFERENT = ("degraded", "improved")
 Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 
@@ -74,13 +82,7 @@ def main() -> None:
     rng, cells = np.random.default_rng(args.seed), args.cells
 
     print("| looks | equivalence, wrongly | a difference, wrongly |\n|---|---|---|")
-    every = tuple(range(LOOKS[0], LOOKS[-1] + 1))
-    for name, looks, shares in (
-        ("one, at 20 seeds", (20,), None),
-        (f"at {', '.join(map(str, LOOKS))} seeds, a quarter of alpha each", LOOKS, None),
-        ("the same, all of alpha at each", LOOKS, [1.0] * len(LOOKS)),
-        ("at every number of seeds from 5 to 40, all of alpha at each", every, [1.0] * len(every)),
-    ):
+    for name, (looks, shares) in DESIGNS.items():
         a, b = wrong(rng, cells, looks, shares)
         print(f"| {name} | {a:.1f} % | {b:.1f} % |", flush=True)
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -110,20 +111,16 @@ def test_the_table_has_the_columns_it_promises(tmp_path):
     assert {row["unit"] for row in rows} == {"MiB", "s", "%"}
 
 
-def test_simulated_error_rates_are_those_of_the_docs(benchmarks, capsys, monkeypatch):
+def test_simulated_error_rates_are_those_of_the_docs(benchmarks):
     rates = benchmarks("error_rates")
-    monkeypatch.setattr(sys, "argv", ["error_rates.py", "--cells", "4000"])
-    rates.main()
-    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()]
-    found = {
-        row[0]: [float(cell.rstrip(" %")) for cell in row[1:]] for row in rows if "%" in row[-1]
-    }
     said = (ROOT / "docs" / "statistics.md").read_text()
-    for name, numbers in (
-        ("the same, all of alpha at each", (14, 15)),
-        ("at every number of seeds from 5 to 40, all of alpha at each", (21, 25)),
-        ("at 5, 10, 20, 40 seeds, a quarter of alpha each", (3.9, 4.2)),
+    _, corrected, uncorrected, every = rates.DESIGNS.values()
+    for (looks, shares), numbers in (
+        (corrected, (3.9, 4.2)),
+        (uncorrected, (14, 15)),
+        (every, (21, 25)),
     ):
         assert f"{numbers[0]} and {numbers[1]} %" in said
         # Four standard errors of 4,000 cells.
-        assert found[name] == pytest.approx(numbers, abs=2.8)
+        found = rates.wrong(np.random.default_rng(1), 4000, looks, shares)
+        assert found == pytest.approx(numbers, abs=2.8)

@@ -11,7 +11,6 @@ import signal
 import sys
 import time
 
-import pytest
 import torch
 
 from jackpot.training.resume import ResumeFile
@@ -87,18 +86,19 @@ def test_ten_kills_at_random_moments_change_no_bit(tmp_path):
     assert not resume.exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_asked_to_stop_it_saves_and_asks_to_be_started_again(tmp_path, number):
+def test_asked_to_stop_it_saves_and_asks_to_be_started_again(tmp_path):
     paths, resume, log = make_ticket(tmp_path), tmp_path / "r.resume", tmp_path / "log"
-    # Long enough to be told before its end, however busy the machine is.
+    # Long enough to be told twice before its end, however busy the machine is.
     longer = ("--epochs", "400")
     command = options(paths, tmp_path / "out", resume, *longer)
-    process = start(log, *command)
-    wait_for(lambda: log.exists() and "epoch" in log.read_text())
-    os.kill(process.pid, number)
-    process.join(60)
-    assert process.exitcode == 75
-    assert resume.exists() and not (tmp_path / "out" / "metrics.json").exists()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        process = start(log, *command)
+        wait_for(lambda: log.exists() and "epoch" in log.read_text())
+        os.kill(process.pid, number)
+        process.join(60)
+        assert process.exitcode == 75
+        assert resume.exists() and not (tmp_path / "out" / "metrics.json").exists()
+        log.unlink()
     train(log, *command)
     train(log, *options(paths, tmp_path / "whole", tmp_path / "whole.resume", *longer))
     (one, first), (two, second) = results(tmp_path / "whole"), results(tmp_path / "out")
