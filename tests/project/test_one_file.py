@@ -126,11 +126,11 @@ def test_help_names_it(copy, script, name):
 def test_the_docs_have_a_row_for_each(seen, copy):
     assert seen["where"].startswith(str(copy))
     for row in (
-        "| `antiquity` | `years` | Old weights first. |",
-        "| `hourglass` | `waist` | Narrow in the middle. |",
+        "| `antiquity` | `years: 3` | Old weights first. |",
+        "| `hourglass` | `waist: 0.1` | Narrow in the middle. |",
         "| `upended_mask` | mask | Which way is up? |",
-        "| `stamps` | `perforated` | Postage stamps. |",
-        "| `lenet` | `wide` | LeNet-5. |",
+        "| `stamps` | `perforated: true` | Postage stamps. |",
+        "| `lenet` | `wide: false` | LeNet-5. |",
     ):
         assert row in seen["docs"]
 
