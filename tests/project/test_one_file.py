@@ -41,6 +41,7 @@ import jackpot
 from jackpot.models import build_model
 from jackpot.report import figures, panels
 from jackpot.report.page import write_report
+from jackpot.report.style import draw_and_save
 from jackpot.study import document
 from jackpot.study.load import load_study
 
@@ -56,8 +57,8 @@ lay_out = figures.lay_out
 figures.lay_out = lambda blocks, handles, *more, **options: (
     legends.extend(h.get_label() for h in handles), lay_out(blocks, handles, *more, **options)
 )[1]
-drawn = figures.sanity_checks(runs, sys.argv[1] + "/a")
-drawn += figures.tickets(runs, sys.argv[1] + "/b")
+drawn = draw_and_save(figures.sanity_checks, runs, sys.argv[1] + "/a")
+drawn += draw_and_save(figures.tickets, runs, sys.argv[1] + "/b")
 from jackpot.analysis.statistics import verdicts
 write_report(
     sys.argv[1] + "/report.html", runs=runs, verdicts=verdicts(runs, 0.5, 0.05), figures=drawn

@@ -14,7 +14,7 @@ from jackpot.errors import JackpotError
 from jackpot.report import figures
 from jackpot.report.forest import forest
 from jackpot.report.panels import Block, lay_out, scale_for
-from jackpot.report.style import RC, handle
+from jackpot.report.style import RC, draw_and_save, handle
 from tests.support.synthetic import make_study
 
 SMALL = {"tickets": ("snip", "lottery", "random", "mine"), "epochs": 6, "layers": 5}
@@ -31,22 +31,9 @@ def _table(made, name):
     return {**tables, "verdicts": made.verdicts}.get(name, made.runs)
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    """Draws a figure by name without writing a file."""
-
-    def draw(name, table):
-        kept = []
-
-        def keep(draw, out_stem, kinds):
-            with rc_context(RC):
-                kept.append(draw())
-
-        monkeypatch.setattr(figures, "draw_and_save", keep)
-        getattr(figures, name)(table, "unused")
-        return kept[0]
-
-    return draw
+def drawn(name, table):
+    with rc_context(RC):
+        return getattr(figures, name)(table)
 
 
 def _panels(figure):
@@ -64,8 +51,9 @@ def _shown(figure):
 @pytest.mark.parametrize("name", FIGURES)
 def test_writes_three_files_with_the_same_bytes_whatever_the_row_order(made, tmp_path, name):
     draw, table = getattr(figures, name), _table(made, name)
-    first = draw(table, tmp_path / "one" / name)
-    again = draw(table.sample(frac=1, random_state=3), tmp_path / "two" / name)
+    first = draw_and_save(draw, table, tmp_path / "one" / name)
+    shuffled = table.sample(frac=1, random_state=3)
+    again = draw_and_save(draw, shuffled, tmp_path / "two" / name)
     assert [path.suffix for path in first] == [".svg", ".pdf", ".png"]
     for one, two in zip(first, again, strict=True):
         assert one.read_bytes() == two.read_bytes()
@@ -84,7 +72,7 @@ def test_writes_three_files_with_the_same_bytes_whatever_the_row_order(made, tmp
     ],
 )
 @pytest.mark.parametrize("name", FIGURES)
-def test_odd_studies_are_drawn(drawn, shape, name):
+def test_odd_studies_are_drawn(shape, name):
     made = make_study(**shape, epochs=3, layers=3)
     figure = drawn(name, _table(made, name))
     figure.draw_without_rendering()
@@ -92,7 +80,7 @@ def test_odd_studies_are_drawn(drawn, shape, name):
     assert sizes and min(sizes) >= 7
 
 
-def test_points_are_means_and_bars_standard_deviations_over_seeds(drawn):
+def test_points_are_means_and_bars_standard_deviations_over_seeds():
     made = make_study(tickets=("snip",), sparsities=(0.8, 0.95), seeds=range(4))
     ax = _panels(drawn("sanity_checks", made.runs))["SNIP"]
     chosen = made.runs[(made.runs.ticket == "snip") & (made.runs.check == "rearranged")]
@@ -109,7 +97,7 @@ def test_points_are_means_and_bars_standard_deviations_over_seeds(drawn):
 
 
 @pytest.mark.parametrize("name", ["sanity_checks", "tickets"])
-def test_a_point_stands_by_its_own_sparsity_and_no_two_at_one_place(drawn, name):
+def test_a_point_stands_by_its_own_sparsity_and_no_two_at_one_place(name):
     runs = make_study(sparsities=(0.5, 0.9, 0.95)).runs
     elsewhere = make_study(models=("vgg5",), sparsities=(0.98,)).runs
     for ax in drawn(name, pd.concat([runs, elsewhere])).axes:
@@ -122,7 +110,7 @@ def test_a_point_stands_by_its_own_sparsity_and_no_two_at_one_place(drawn, name)
         assert np.diff(np.sort(places)).min() > 0.05
 
 
-def test_collapsed_and_diverged_runs_stay_in_view_and_squeeze_nothing(drawn):
+def test_collapsed_and_diverged_runs_stay_in_view_and_squeeze_nothing():
     runs = make_study(tickets=("snip",)).runs
     is_cell = (runs.ticket == "snip") & (runs.check == "none") & (runs.sparsity == 0.98)
     runs.loc[is_cell & (runs.seed == 0), ["test_accuracy", "collapsed"]] = [10.0, True]
@@ -154,7 +142,7 @@ def test_a_scale_in_two_parts_is_monotone_continuous_and_its_own_inverse():
     assert scale_for(typical, typical).knee is None
 
 
-def test_a_panel_of_learning_curves_has_few_lines(drawn):
+def test_a_panel_of_learning_curves_has_few_lines():
     made = make_study(tickets=("snip", "lr_rewinding", "random"), epochs=5, sparsities=(0.9,))
     more = made.histories[(made.histories.ticket == "snip") & (made.histories.check == "none")]
     own = [more.assign(check=f"own_{i}") for i in range(4)]
@@ -167,7 +155,7 @@ def test_a_panel_of_learning_curves_has_few_lines(drawn):
     assert lines == (shown - 1).sum()
 
 
-def test_every_line_of_the_densities_has_its_sparsity_and_markers_everywhere_or_nowhere(drawn):
+def test_every_line_of_the_densities_has_its_sparsity_and_markers_everywhere_or_nowhere():
     for layers in (5, 33):
         made = make_study(tickets=("snip", "random"), sparsities=(0.8, 0.9, 0.98), layers=layers)
         for ax in drawn("layer_densities", made.layers).axes:
@@ -178,7 +166,7 @@ def test_every_line_of_the_densities_has_its_sparsity_and_markers_everywhere_or_
             assert (markers == {""}) == (layers == 33)
 
 
-def test_layers_that_all_collapsed_are_drawn(drawn):
+def test_layers_that_all_collapsed_are_drawn():
     layers = make_study(tickets=("snip",), sparsities=(0.9999,), layers=4).layers.assign(kept=0)
     (ax,) = drawn("layer_densities", layers).axes
     crosses = [line for line in ax.lines if line.get_marker() == "x" and len(line.get_xdata())]
@@ -341,7 +329,7 @@ def test_thirty_names_of_a_users_own_differ():
     assert len({(style.marker, style.colour) for style in chosen}) == 30
 
 
-def test_a_users_own_pruner_comes_first(drawn):
+def test_a_users_own_pruner_comes_first():
     made = make_study(tickets=("snip", "grasp", "mine"))
     rows = [t.get_text() for t in drawn("verdicts", made.verdicts).axes[0].texts]
     assert rows.index("mine") < rows.index("SNIP") < rows.index("GraSP")

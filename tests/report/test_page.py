@@ -12,6 +12,7 @@ from jackpot.errors import JackpotError
 from jackpot.report import evidence, figures
 from jackpot.report import page as page_module
 from jackpot.report.page import TEMPLATES, write_report
+from jackpot.report.style import draw_and_save
 from tests.support.synthetic import claimed, make_study
 
 
@@ -48,18 +49,17 @@ def made():
 @pytest.fixture(scope="module")
 def page(made, tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
-    drawn = figures.tickets(made.runs, folder / "figures" / "tickets")
-    tables.write_tables(made.runs, folder / "tables", verdicts=made.verdicts)
+    drawn = draw_and_save(figures.tickets, made.runs, folder / "figures" / "tickets")
+    written = tables.write_tables(made.runs, folder / "tables", verdicts=made.verdicts)
     return write_report(
         folder / "report.html",
         runs=made.runs,
         verdicts=made.verdicts,
         claims=[claimed()],
-        histories=made.histories,
         layers=made.layers,
         about=made.about,
         figures=drawn,
-        tables_dir=folder / "tables",
+        tables=written,
     )
 
 
@@ -97,7 +97,7 @@ def test_missing_cells_come_with_their_command(page, made):
 def test_it_works_with_runs_alone(made, tmp_path):
     for runs in (made.runs, made.runs.head(1), made.runs.head(0)):
         text, _ = _read(write_report(tmp_path / "report.html", runs=runs))
-        for word in ("No verdicts", "No figures", "No masks", "no learning histories"):
+        for word in ("No verdicts", "No figures", "No masks"):
             assert word in text
 
 
@@ -130,8 +130,8 @@ def test_claims_that_cannot_be_tested_are_folded_away(made, tmp_path):
 
 
 def test_it_opens_on_the_picture_of_the_verdicts(made, tmp_path):
-    drawn = figures.tickets(made.runs, tmp_path / "tickets")
-    drawn += figures.verdicts(made.verdicts, tmp_path / "verdicts")
+    drawn = draw_and_save(figures.tickets, made.runs, tmp_path / "tickets")
+    drawn += draw_and_save(figures.verdicts, made.verdicts, tmp_path / "verdicts")
     page = write_report(tmp_path / "r.html", runs=made.runs, verdicts=made.verdicts, figures=drawn)
     _, elements = _read(page)
     ids = [a["id"] for _, a in elements if "id" in a]
@@ -142,7 +142,7 @@ def test_it_opens_on_the_picture_of_the_verdicts(made, tmp_path):
 
 
 def test_a_picture_of_very_many_rows_comes_after_the_grid(made, tmp_path, monkeypatch):
-    drawn = figures.verdicts(made.verdicts, tmp_path / "verdicts")
+    drawn = draw_and_save(figures.verdicts, made.verdicts, tmp_path / "verdicts")
     monkeypatch.setattr(page_module, "_READABLE_ROWS", len(made.verdicts) - 1)
     page = write_report(tmp_path / "r.html", runs=made.runs, verdicts=made.verdicts, figures=drawn)
     text, elements = _read(page)

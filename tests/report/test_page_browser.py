@@ -10,6 +10,7 @@ import pytest
 from jackpot.analysis import tables
 from jackpot.report import figures
 from jackpot.report.page import write_report
+from jackpot.report.style import draw_and_save
 from tests.support import need
 from tests.support.synthetic import claimed, make_study
 
@@ -53,8 +54,8 @@ def small_report(tmp_path_factory):
 
 
 def _report(made, folder):
-    drawn = figures.sanity_checks(made.runs, folder / "sanity_checks")
-    tables.write_tables(made.runs, folder / "tables", verdicts=made.verdicts)
+    drawn = draw_and_save(figures.sanity_checks, made.runs, folder / "sanity_checks")
+    written = tables.write_tables(made.runs, folder / "tables", verdicts=made.verdicts)
     rows = made.verdicts.head(5).assign(outcome="held", small_effect=False)
     return write_report(
         folder / "report.html",
@@ -64,7 +65,7 @@ def _report(made, folder):
         layers=made.layers,
         about=made.about,
         figures=drawn,
-        tables_dir=folder / "tables",
+        tables=written,
     )
 
 

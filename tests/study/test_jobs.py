@@ -3,15 +3,14 @@
 import ast
 import re
 import shutil
-import subprocess
-import sys
 
 import pytest
 import yaml
 
+import jackpot.fingerprints
 from jackpot.files.atomic import write_json
 from jackpot.files.tensors import save_tensors
-from jackpot.fingerprints import bare, code_of_file, recorded
+from jackpot.fingerprints import _not_python, bare, code_of, code_of_file, recorded
 from jackpot.study import Plan, load_config, load_study
 from jackpot.study.jobs import NOT_FINGERPRINTED, File, Job
 from jackpot.study.model import Run
@@ -145,24 +144,23 @@ def test_a_path_says_nothing_of_images_that_a_digest_tells(tmp_path):
     assert one[0] != other[0] and one[1] != other[1]
 
 
-def code_fingerprints(package):
-    """The fingerprints that a copy of the package would give."""
-    program = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from jackpot.fingerprints import code_of\n"
-        "for name in ('models.initial', 'stages.pretrain', 'stages.prune', 'stages.retrain',"
-        " 'stages.corrupt', 'stages.report', 'checks.random_labels', 'checks.rearranged',"
-        " 'stages.prune_iteratively', 'pruning.scores.snip', 'pruning.scores.grasp'):\n"
-        "    print(name, code_of('jackpot.' + name))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", program, str(package)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PYTHONPATH": ":".join(p for p in sys.path if "site-packages" in p)},
-    )
-    return dict(line.split() for line in done.stdout.splitlines())
+STAGES = ("pretrain", "prune", "prune_iteratively", "retrain", "corrupt", "report")
+METHODS = ("checks.random_labels", "checks.rearranged", "pruning.scores.snip")
+HASHED = ("models.initial", *METHODS, *(f"stages.{stage}" for stage in STAGES))
+
+
+def code_fingerprints(folder):
+    """The fingerprints of the package as it stands in a folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jackpot.fingerprints, "PACKAGE", folder / "jackpot")
+        patch.setattr(jackpot.fingerprints, "_not_python", _not_python.__wrapped__)
+        return {name: code_of.__wrapped__(f"jackpot.{name}") for name in HASHED}
+
+
+@pytest.fixture(scope="module")
+def before():
+    """Those of the package as it is."""
+    return code_fingerprints(PACKAGE.parent)
 
 
 @pytest.mark.parametrize(
@@ -178,9 +176,8 @@ def code_fingerprints(package):
         ("analysis/claims.py", {"stages.report"}),
     ],
 )
-def test_code_counts_for_the_stages_that_use_it(tmp_path, file, expected):
+def test_code_counts_for_the_stages_that_use_it(before, tmp_path, file, expected):
     shutil.copytree(PACKAGE, tmp_path / "jackpot")
-    before = code_fingerprints(tmp_path)
     with open(tmp_path / "jackpot" / file, "a") as source:
         source.write("\n# a comment\n")
     assert code_fingerprints(tmp_path) == before
@@ -215,10 +212,9 @@ TRAININGS = {"stages.pretrain", "stages.retrain", "stages.prune_iteratively"}
     ],
 )
 def test_rewording_redoes_nothing_and_other_arithmetic_its_own_stage(
-    tmp_path, file, old, new, expected
+    before, tmp_path, file, old, new, expected
 ):
     shutil.copytree(PACKAGE, tmp_path / "jackpot")
-    before = code_fingerprints(tmp_path)
     source = tmp_path / "jackpot" / file
     text = source.read_text()
     assert old in text
@@ -230,17 +226,15 @@ def test_rewording_redoes_nothing_and_other_arithmetic_its_own_stage(
     "file",
     ["report/templates/page.css", "report/templates/page.html.j2", "analysis/data/reported.csv"],
 )
-def test_the_page_is_made_anew_when_what_it_shows_changes(tmp_path, file):
+def test_the_page_is_made_anew_when_what_it_shows_changes(before, tmp_path, file):
     shutil.copytree(PACKAGE, tmp_path / "jackpot")
-    before = code_fingerprints(tmp_path)
     with open(tmp_path / "jackpot" / file, "a") as source:
         source.write(" ")
     assert changed(before, code_fingerprints(tmp_path)) == {"stages.report"}
 
 
-def test_a_new_check_or_score_leaves_the_others_alone(tmp_path):
+def test_a_new_check_or_score_leaves_the_others_alone(before, tmp_path):
     shutil.copytree(PACKAGE, tmp_path / "jackpot")
-    before = code_fingerprints(tmp_path)
     new = tmp_path / "jackpot" / "checks" / "mirrored.py"
     new.write_text('QUESTION = "Upside down?"\n\n\ndef mask(mask, generator):\n    return mask\n')
     score = tmp_path / "jackpot" / "pruning" / "scores" / "depth.py"

@@ -74,7 +74,6 @@ rule verdicts:
         ),
     log:
         f"{ROOT}/logs/verdicts.log",
-    # First, so that the page is made while figures are drawn.
     priority: 1
     conda:
         CONDA
@@ -166,13 +165,13 @@ rule figures:
 
 
 rule report:
-    # The page draws its own figures, as SVG: it does not wait for the files, nor do they for it.
     input:
         runs=settled(f"{ROOT}/runs.csv"),
         verdicts=settled(f"{ROOT}/verdicts.csv"),
-        histories=settled(f"{ROOT}/histories.csv"),
         layers=settled(f"{ROOT}/layers.csv"),
         about=settled(f"{ROOT}/about.json"),
+        figures=[settled(f"{ROOT}/figures/{f}.{kind}") for f in FIGURES for kind in ("svg", "png")],
+        tables=[settled(table) for table in [*TABLES, f"{ROOT}/verdicts.csv"]],
         # A page that is asked for is the last look's.
         look=LOOK,
     output:
@@ -190,11 +189,12 @@ rule report:
     params:
         study=PLAN.study_options(),
         design=DESIGN,
-        code=code_of("jackpot.stages.report"),
+        # Its figures and tables too: while all is settled, their time stamps say nothing.
+        code=[code_of(f"jackpot.stages.{stage}") for stage in ("report", "draw", "tables")],
         of=COLLECTED,
     message:
         f"report of {STUDY.name}: {{output}}"
     shell:
         "run report --runs {input.runs:q} --verdicts {input.verdicts:q}"
-        " --histories {input.histories:q} --layers {input.layers:q} --about {input.about:q}"
-        " --out {output:q} {params.study} 2> {log:q}"
+        " --layers {input.layers:q} --about {input.about:q} --figures {input.figures:q}"
+        " --tables {input.tables:q} --out {output:q} {params.study} 2> {log:q}"

@@ -86,13 +86,21 @@ def _reached(queue: list[str], beside: Path | None) -> dict[str, str]:
         path = _path_of(name, beside)
         if name in found or path is None or _is_plumbing(name):
             continue
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        queue += _imports(tree, package)
-        found[name] = bare(tree, not _is_ours(name) or name.split(".")[1] in WRITERS)
+        is_package = path.name == "__init__.py"
+        imports, found[name] = _source(path.read_text(encoding="utf-8"), name, is_package)
+        queue += imports
         if path.is_relative_to(PACKAGE) and path.parent != PACKAGE:
             found |= _not_python(path.parent)
     return found
+
+
+@cache
+def _source(text: str, name: str, is_package: bool) -> tuple[list[str], str]:
+    """The modules that a module imports, and its code without what changes no result."""
+    tree = ast.parse(text)
+    package = name if is_package else name.rpartition(".")[0]
+    imports = _imports(tree, package)
+    return imports, bare(tree, not _is_ours(name) or name.split(".")[1] in WRITERS)
 
 
 def _is_ours(name: str) -> bool:

@@ -1,11 +1,10 @@
 """The figures of a study, drawn from its tidy tables alone; nothing here trains or loads a model.
 
-Each function takes the table and a path without suffix, writes ``.svg``, ``.pdf`` and ``.png``
-there, and returns the three paths. The same numbers always give the same bytes.
+Each function takes the table; ``style.draw_and_save`` writes the files. The same numbers always
+give the same bytes.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,11 +24,10 @@ from jackpot.analysis.frames import (
 )
 from jackpot.report.forest import forest
 from jackpot.report.panels import COMPRESSED, Block, Scale, lay_out, scale_for
-from jackpot.report.style import draw_and_save, handle, line
+from jackpot.report.style import handle, line
 from jackpot.vocabulary import (
     BLACK,
     CHECKS,
-    FIGURE_KINDS,
     TICKETS,
     in_order,
     own_first,
@@ -46,9 +44,7 @@ _POINT = 0.075
 _MOST_LINES, _MOST_MARKERS = 4, 20
 
 
-def sanity_checks(
-    runs: pd.DataFrame, out_stem: str | Path, kinds: Sequence[str] = FIGURE_KINDS
-) -> list[Path]:
+def sanity_checks(runs: pd.DataFrame) -> Figure:
     """Accuracy against sparsity, a panel per model and ticket, a point per check.
 
     Points are means over seeds, bars one standard deviation, small dots the single seeds; the grey
@@ -60,51 +56,43 @@ def sanity_checks(
     panel = [pruned[name] for name in ("dataset", "model", "ticket")]
     checked = (pruned["check"] != "none").groupby(panel).transform("any")
     shown = pruned[checked] if checked.any() else pruned
-    return draw_and_save(lambda: _accuracy_figure(runs, shown, "ticket", "check"), out_stem, kinds)
+    return _accuracy_figure(runs, shown, "ticket", "check")
 
 
-def tickets(
-    runs: pd.DataFrame, out_stem: str | Path, kinds: Sequence[str] = FIGURE_KINDS
-) -> list[Path]:
+def tickets(runs: pd.DataFrame) -> Figure:
     """Accuracy against sparsity of every unspoiled ticket, a panel per dataset and model."""
     runs = prepare_runs(runs)
     shown = runs[(runs["ticket"] != "dense") & (runs["check"] == "none")]
-    return draw_and_save(lambda: _accuracy_figure(runs, shown, None, "ticket"), out_stem, kinds)
+    return _accuracy_figure(runs, shown, None, "ticket")
 
 
-def learning_curves(
-    histories: pd.DataFrame, out_stem: str | Path, kinds: Sequence[str] = FIGURE_KINDS
-) -> list[Path]:
+def learning_curves(histories: pd.DataFrame) -> Figure:
     """Test accuracy over the epochs at each ticket's highest sparsity, a line per check.
 
     Lines are means over seeds; the band of the original runs from the lowest seed to the highest.
     A ticket with many checks has several panels.
     """
     histories = sort_cells(histories.sort_values("epoch"))
-    return draw_and_save(lambda: _learning_figure(histories), out_stem, kinds)
+    return _learning_figure(histories)
 
 
-def layer_densities(
-    layers: pd.DataFrame, out_stem: str | Path, kinds: Sequence[str] = FIGURE_KINDS
-) -> list[Path]:
+def layer_densities(layers: pd.DataFrame) -> Figure:
     """Density of every layer of every mask, a panel per model and ticket, layers in order.
 
     Lines are means over seeds; the sparsity stands above its lines. A check that leaves
     every layer's count as it was would draw the same line again, and is left out.
     """
-    return draw_and_save(lambda: _density_figure(sort_cells(layers)), out_stem, kinds)
+    return _density_figure(sort_cells(layers))
 
 
-def verdicts(
-    judged: pd.DataFrame, out_stem: str | Path, kinds: Sequence[str] = FIGURE_KINDS
-) -> list[Path]:
+def verdicts(judged: pd.DataFrame) -> Figure:
     """A forest plot: the difference, its intervals and the verdict of every cell, a row a cell.
 
     ``judged`` has the columns of ``verdicts.csv``.
     """
     if judged.empty:
-        return draw_and_save(lambda: _nothing("no check has been compared"), out_stem, kinds)
-    return draw_and_save(lambda: forest(judged), out_stem, kinds)
+        return _nothing("no check has been compared")
+    return forest(judged)
 
 
 def _blocks(frame: pd.DataFrame, panel: str | None) -> list[Block]:

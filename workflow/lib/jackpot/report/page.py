@@ -23,7 +23,7 @@ from jackpot.vocabulary import SOURCE_OF_FIGURE, VERDICTS, in_order
 
 TEMPLATES = Path(__file__).with_name("templates")
 # A drawing with very many points is smaller as a picture of pixels.
-LARGE_SVG = 1_000_000
+_LARGE_SVG = 1_000_000
 _FIGURE_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 # The page opens on this one.
 _OPENING = "verdicts"
@@ -40,11 +40,10 @@ def write_report(
     runs: pd.DataFrame,
     verdicts: pd.DataFrame | None = None,
     claims: Sequence[ClaimResult] = (),
-    histories: pd.DataFrame | None = None,
     layers: pd.DataFrame | None = None,
     about: Mapping | None = None,
     figures: Sequence[str | Path] = (),
-    tables_dir: str | Path | None = None,
+    tables: Sequence[str | Path] = (),
     reported: pd.DataFrame | None = None,
     design: Design | None = None,
 ) -> Path:
@@ -55,12 +54,11 @@ def write_report(
         runs: rows of ``runs.csv`` (accuracies in percent, NaN for a run that diverged).
         verdicts: rows of ``verdicts.csv``.
         claims: what ``evaluate_claims`` found.
-        histories: all ``history.csv`` rows with their run's key; only their number is shown.
         layers: kept and total weights of every layer of every run.
         about: ``study``, ``expected_runs``, ``applicable_checks``, ``command`` and
             ``provenance``; see ``jackpot.stages.collect``.
         figures: the files the figure functions returned; of each, the SVG goes into the page.
-        tables_dir: the folder ``write_tables`` wrote; its files can be taken from the page.
+        tables: files that can be taken from the page; see ``write_tables``.
         reported: accuracies that others reported, shown beside ours.
         design: what the study declared; that of ``Design()`` unless given.
 
@@ -73,11 +71,11 @@ def write_report(
     runs = prepare_runs(runs)
     about = about or {}
     design = design or Design()
-    page = _page(runs, verdicts, claims, histories, layers, about, reported, design)
+    page = _page(runs, verdicts, claims, layers, about, reported, design)
     drawn = _figures(figures, runs)
     page["opening"] = [figure for figure in drawn if figure["id"] == f"figure-{_OPENING}"]
     page["figures"] = [figure for figure in drawn if figure not in page["opening"]]
-    page["downloads"] = _downloads(tables_dir)
+    page["downloads"] = _downloads(tables)
     write_text(out_html, _environment().get_template("page.html.j2").render(page))
     return Path(out_html)
 
@@ -97,7 +95,7 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def _page(runs, verdicts, claims, histories, layers, about, reported, design) -> dict:
+def _page(runs, verdicts, claims, layers, about, reported, design) -> dict:
     """Everything the template shows, but for the files."""
     study = about.get("study") or {}
     provenance = about.get("provenance") or {}
@@ -143,7 +141,6 @@ def _page(runs, verdicts, claims, histories, layers, about, reported, design) ->
         if len(lost)
         else None,
         "layer_tables": evidence.layer_tables(layers) if has_layers else [],
-        "n_epochs": 0 if histories is None else len(histories),
         "n_missing": len(missing),
         "command": command,
         "coverage": evidence.coverage_table(missing, f"{command} --") if missing else None,
@@ -188,7 +185,7 @@ def _figures(paths: Sequence[str | Path], runs: pd.DataFrame) -> list[dict]:
 def _better(one: Path, other: Path) -> Path:
     """Of two files of one figure the SVG, unless it is too large to carry."""
     svg, png = sorted((one, other), key=lambda path: path.suffix == ".png")
-    too_large = svg.suffix == ".svg" and svg.exists() and svg.stat().st_size > LARGE_SVG
+    too_large = svg.suffix == ".svg" and svg.exists() and svg.stat().st_size > _LARGE_SVG
     return png if too_large else svg
 
 
@@ -222,11 +219,9 @@ def _caption(stem: str) -> str:
     return " ".join(path.read_text(encoding="utf-8").split()) if path.exists() else ""
 
 
-def _downloads(tables_dir: str | Path | None) -> list[dict]:
+def _downloads(tables: Sequence[str | Path]) -> list[dict]:
     """The files of the tables, each as a link that holds its contents."""
-    if tables_dir is None:
-        return []
-    paths = [path for path in sorted(Path(tables_dir).glob("*")) if path.suffix in _TABLE_TYPES]
+    paths = sorted(map(Path, tables))
     return [
         {"name": path.name, "uri": _data_uri(path, _TABLE_TYPES[path.suffix])} for path in paths
     ]

@@ -1,14 +1,15 @@
 """How figures are drawn: fonts, lines, and files that never change by date."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 from matplotlib import rc_context, rcdefaults, rcParams
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from jackpot.files.atomic import write_atomically
-from jackpot.vocabulary import Style
+from jackpot.vocabulary import FIGURE_KINDS, Style
 
 RC = {
     "font.family": "DejaVu Sans",
@@ -70,9 +71,9 @@ def handle(style: Style, **changes) -> Line2D:
 
 
 def draw_and_save(
-    draw: Callable[[], Figure], out_stem: str | Path, kinds: Sequence[str]
+    draw: Callable[[pd.DataFrame], Figure], table: pd.DataFrame, out_stem: str | Path
 ) -> list[Path]:
-    """Call ``draw`` under the house style and save its figure in each of ``kinds``.
+    """Call ``draw`` with a table under the house style and save its figure in every format.
 
     Returns:
         The paths: ``out_stem`` with ``.svg``, ``.pdf`` or ``.png`` appended.
@@ -80,8 +81,8 @@ def draw_and_save(
     with rc_context():
         rcdefaults()  # a user's own matplotlibrc must not change our figures
         rcParams.update(RC)
-        figure = draw()
-        return [_save(figure, Path(f"{out_stem}.{kind}"), kind) for kind in kinds]
+        figure = draw(table)
+        return [_save(figure, Path(f"{out_stem}.{kind}"), kind) for kind in FIGURE_KINDS]
 
 
 def _save(figure: Figure, path: Path, kind: str) -> Path:

@@ -19,9 +19,12 @@ from jackpot.files.tables import read_table
 from jackpot.fingerprints import differences
 from jackpot.report.findings import published_plan
 from jackpot.running.tables import write_tables
+from jackpot.stages.draw import draw
 from jackpot.stages.report import report
+from jackpot.stages.tables import tabulate
 from jackpot.study import Plan, Run
 from jackpot.study.stale import REASONS
+from jackpot.vocabulary import SOURCE_OF_FIGURE
 
 RESULTS = "results.tar.xz"
 # What ``bring_back`` says of results that are now there.
@@ -142,12 +145,25 @@ def redraw(folder: str | Path, out: str | Path) -> list[str]:
         JackpotError: the archive lacks a run of ``runs.csv``, or a result was altered.
     """
     folder, out = Path(folder), Path(out)
-    design = Design(**published_plan(folder).design())
+    plan = published_plan(folder)
+    design, ingredients = Design(**plan.design()), plan.study.own_ingredients
     cells = read_table(folder / "runs.csv")[[field.name for field in fields(Run)]]
     runs = [Run(*row) for row in cells.itertuples(index=False, name=None)]
     out.mkdir(parents=True, exist_ok=True)
     with unpacked(folder / RESULTS, LIMITS) as there:
         tables = write_tables(runs, there, out, design)
-    report(out / "report.html", **tables, about=folder / "about.json", design=design, keep=out)
+    figures = [
+        path
+        for figure, table in SOURCE_OF_FIGURE.items()
+        for path in draw(figure, tables[table], out / "figures" / figure, ingredients)
+    ]
+    report(
+        out / "report.html",
+        **{name: tables[name] for name in ("runs", "verdicts", "layers")},
+        about=folder / "about.json",
+        figures=figures,
+        tables=[*tabulate(tables["runs"], out / "tables", design), tables["verdicts"]],
+        design=design,
+    )
     names = ["runs.csv", "verdicts.csv", *(f"tables/{f.name}" for f in folder.glob("tables/*.md"))]
     return [n for n in names if (folder / n).read_bytes() != (out / n).read_bytes()]

@@ -9,8 +9,12 @@ from jackpot.analysis.tables import write_tables
 from jackpot.files.tables import read_table
 
 
-def tabulate(runs: str | Path, out: str | Path, design: Design) -> None:
-    """Write the tables of ``runs.csv`` into the folder ``out`` as CSV, Markdown and LaTeX."""
+def tabulate(runs: str | Path, out: str | Path, design: Design) -> list[Path]:
+    """Write the tables of ``runs.csv`` into the folder ``out`` as CSV, Markdown and LaTeX.
+
+    Returns:
+        The paths written.
+    """
     table = read_table(runs)
     judged = check_table(table, design)
-    write_tables(table, out, verdicts=judged, reported=reported_for(table))
+    return write_tables(table, out, verdicts=judged, reported=reported_for(table))
