@@ -48,11 +48,15 @@ def ticket(tmp_path_factory):
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what uses the study above; Slurm first, whose tests wait while others work."""
+    """Mark what uses the study above; the longest files first: none is left over for one worker.
+
+    Slurm's tests wait while others work.
+    """
     for item in items:
         if "small_study" in item.fixturenames:
             item.add_marker("workflow")
-    items.sort(key=lambda item: item.path.name != "test_slurm.py")
+    long = {item.path for item in items if any(item.iter_markers("workflow"))}
+    items.sort(key=lambda item: (item.path.name != "test_slurm.py", item.path not in long))
 
 
 def pytest_runtest_setup(item):

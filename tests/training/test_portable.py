@@ -39,18 +39,25 @@ def has_avx2():
     return "AVX" in torch.backends.cpu.get_cpu_capability() and platform.machine() == "x86_64"
 
 
-@pytest.mark.skipif(not has_avx2(), reason="portable arithmetic is x86-64's with AVX2")
+@pytest.fixture(scope="module")
+def portable():
+    if not has_avx2():
+        pytest.skip("portable arithmetic is x86-64's with AVX2")
+    return digests("portable")
+
+
 @pytest.mark.skipif(torch.__version__ not in KNOWN.name, reason=f"digests are of {KNOWN.stem}")
-def test_bits_are_those_of_other_processors():
-    arithmetic, found = digests("portable")
+def test_bits_are_those_of_other_processors(portable):
+    arithmetic, found = portable
     assert arithmetic == "portable"
     known = json.loads(KNOWN.read_text())
     assert found == known, [name for name in known if found[name] != known[name]]
 
 
-@pytest.mark.skipif(not has_avx2(), reason="portable arithmetic is x86-64's with AVX2")
-def test_variables_of_the_shell_give_the_same_bits_as_the_option():
-    one = digests("portable", "vgg5")
+def test_variables_of_the_shell_give_the_same_bits_as_the_option(portable):
+    arithmetic, every = portable
+    left_out = {f"{network} trained" for network in ("resnet8", "resnet32", "vgg19")}
+    one = (arithmetic, {name: every[name] for name in every if name not in left_out})
     assert digests("native", "vgg5", environment=PORTABLE) == one
     # A value of the shell's that says otherwise gives way.
     other = {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "AVX2"}

@@ -89,7 +89,7 @@ def test_ten_kills_at_random_moments_change_no_bit(tmp_path):
 def test_asked_to_stop_it_saves_and_asks_to_be_started_again(tmp_path):
     paths, resume, log = make_ticket(tmp_path), tmp_path / "r.resume", tmp_path / "log"
     # Long enough to be told twice before its end, however busy the machine is.
-    longer = ("--epochs", "400")
+    longer = ("--epochs", "150")
     command = options(paths, tmp_path / "out", resume, *longer)
     for number in (signal.SIGTERM, signal.SIGINT):
         process = start(log, *command)
