@@ -87,7 +87,7 @@ rule count:
     default_target: True
     input: "out/jackpot/small/runs.csv"
     output: "out/count.txt"
-    shell: "wc -l < {{input}} > {{output}}"
+    shell: "wc -l < {{input[0]}} > {{output}}"
 """
 
 
@@ -100,6 +100,32 @@ def test_another_workflow_adds_a_rule_on_our_runs(clone, tmp_path):
     assert len(rows(tmp_path / "out" / "jackpot" / "small" / "runs.csv")) == 2
     call(tmp_path, "jackpot_all")
     assert (tmp_path / "out" / "jackpot" / "small" / "report.html").exists()
+
+
+# As in docs/interoperation.md.
+HANDLERS = """
+onstart:
+    jackpot.onstart()
+
+onsuccess:
+    jackpot.onsuccess()
+
+onerror:
+    jackpot.onerror()
+"""
+
+
+def test_another_workflow_waits_for_every_look(clone, tmp_path):
+    cell = {"tickets": ["snip"], "checks": ["rearranged"], "sparsities": [0.8], "seeds": [0, 1, 2]}
+    # With two seeds nothing is decided at this level.
+    looks = {"margin": 60, "alpha": 0.002, "looks": [2, 3]}
+    study = {**snake.STUDY, "experiments": [cell], "statistics": looks}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
+    outer = OUTER.replace('small/runs.csv"\n', 'small/runs.csv", rules.jackpot_all.input\n')
+    (tmp_path / "Snakefile").write_text(outer.format(snakefile=str(clone / "Snakefile")) + HANDLERS)
+    text = call(tmp_path)
+    assert (tmp_path / "out" / "count.txt").read_text().strip() == "7", text[-4000:]
+    assert HANDLERS in (ROOT / "docs" / "interoperation.md").read_text()
 
 
 @pytest.mark.parametrize(
