@@ -76,14 +76,14 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        f"{ROOT}/report.html",
+        PAGE,
         rules.figures.input,
         # Snakemake makes a lost result again only if it is asked for by name.
         [file.path for file in RESULTS],
         LOOK,
     # Without one, Snakemake would end by listing every input.
     message:
-        f"{STUDY.name}: look {PLAN.progress.look} of {PLAN.progress.looks} is in {ROOT}/report.html"
+        f"{STUDY.name}: look {PLAN.progress.look} of {PLAN.progress.looks} is in {PAGE}"
 
 
 # Runs before the first job, and only if there is one.

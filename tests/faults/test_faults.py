@@ -179,8 +179,10 @@ def test_altered_words_about_the_study_are_not_printed(tmp_path, study, warm):
     about = tmp_path / "about.json"
     shutil.copy(study.root / about.name, about)
     about.write_text(about.read_text().replace('"digits"', '"cifar10"', 1))
-    files = ["--runs", study.root / "runs.csv", "--about", about, "--out", tmp_path / "report.html"]
-    files += ["--study", study.folder / "study.yaml"]
+    files = ["--about", about, "--out", tmp_path / "report.html"]
+    for table in ("runs", "verdicts", "layers"):
+        files += [f"--{table}", study.root / f"{table}.csv"]
+    files += ["--study", study.folder / "study.yaml", "--figures", "no.svg", "--tables", "no.csv"]
     status, text = run("report", *files, environment=warm)
     assert status == 1 and text.startswith(f"error: {about}: damaged") and "altered" in text
 

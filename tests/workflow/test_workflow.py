@@ -124,10 +124,10 @@ def test_a_second_run_has_nothing_to_do(project):
     assert "Nothing to be done" in snakemake(project, "-n")
 
 
-def test_deleting_one_figure_redoes_one_job(project, tmp_path):
+def test_deleting_one_figure_redoes_it_and_the_page(project, tmp_path):
     folder = scratch(project, tmp_path)
     (folder / "results" / "small" / "figures" / "tickets.png").unlink()
-    assert planned(snakemake(folder, "-n")) == {"draw_tickets": 1}
+    assert planned(snakemake(folder, "-n")) == {"draw_tickets": 1, "report": 1}
 
 
 def test_deleting_one_result_redoes_it_and_what_is_made_of_it(project, tmp_path):
@@ -169,6 +169,14 @@ def test_editing_the_code_of_figures_draws_them_and_makes_the_page(project, tmp_
         file.write("\nCHANGED = True\n")
     jobs = planned(snakemake(folder, "-n"))
     assert jobs.keys() == {*(f"draw_{figure}" for figure in SOURCE_OF_FIGURE), "report"}
+
+
+def test_editing_the_statistics_makes_what_shows_verdicts(project, tmp_path):
+    folder = scratch(project, tmp_path)
+    with open(folder / "workflow/lib/jackpot/analysis/statistics.py", "a") as file:
+        file.write("\nCHANGED = True\n")
+    jobs = planned(snakemake(folder, "-n"))
+    assert jobs.keys() == {"verdicts", "draw_verdicts", "tables", "report"}
 
 
 @pytest.fixture

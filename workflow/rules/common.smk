@@ -95,6 +95,20 @@ def settled(path):
     return ancient(path) if SETTLED else path
 
 
+def derived(product, paths):
+    """Inputs of ``product`` that are themselves made of tables.
+
+    Their time stamps say nothing in a copy, of which Snakemake remembers nothing. Elsewhere they do:
+    Snakemake does not look at what follows a changed job by `ancient` files alone.
+    """
+
+    def chosen(w):
+        known = snakemake_internals.remembers(workflow, product)
+        return paths if known else [settled(path) for path in paths]
+
+    return chosen
+
+
 # `run NAME` in a rule is workflow/scripts/NAME.py; see scripts/run.sh.
 SCRIPTS = os.path.join(os.path.dirname(str(workflow.current_basedir)), "scripts")
 PREFIX = {

@@ -9,6 +9,8 @@ FIGURES = [
 TABLES = [f"{ROOT}/tables/{family}.{kind}" for family in STUDY.families() for kind in TABLE_KINDS]
 TABLES += [f"{ROOT}/tables/verdicts.{kind}" for kind in TABLE_KINDS if kind != "csv"]
 
+VERDICTS, PAGE = f"{ROOT}/verdicts.csv", f"{ROOT}/report.html"
+
 # What the study declares of its statistics; other words there make other tables.
 DESIGN = digest(PLAN.design())
 
@@ -67,7 +69,7 @@ rule verdicts:
         settled(f"{ROOT}/runs.csv"),
     output:
         report(
-            f"{ROOT}/verdicts.csv",
+            VERDICTS,
             caption="../lib/jackpot/report/templates/verdict_table.rst",
             category="Verdicts",
             labels={"table": "verdict of every check"},
@@ -95,7 +97,9 @@ for FIGURE, TABLE in SOURCE_OF_FIGURE.items():
         name:
             f"draw_{FIGURE}"
         input:
-            settled(f"{ROOT}/{TABLE}.csv"),
+            derived(f"{ROOT}/figures/{FIGURE}.svg", [VERDICTS])
+            if TABLE == "verdicts"
+            else settled(f"{ROOT}/{TABLE}.csv"),
         output:
             report(
                 f"{ROOT}/figures/{FIGURE}.svg",
@@ -167,16 +171,19 @@ rule figures:
 rule report:
     input:
         runs=settled(f"{ROOT}/runs.csv"),
-        verdicts=settled(f"{ROOT}/verdicts.csv"),
+        verdicts=derived(PAGE, [VERDICTS]),
         layers=settled(f"{ROOT}/layers.csv"),
         about=settled(f"{ROOT}/about.json"),
-        figures=[settled(f"{ROOT}/figures/{f}.{kind}") for f in FIGURES for kind in ("svg", "png")],
-        tables=[settled(table) for table in [*TABLES, f"{ROOT}/verdicts.csv"]],
+        figures=derived(
+            PAGE,
+            [f"{ROOT}/figures/{figure}.{kind}" for figure in FIGURES for kind in ("svg", "png")],
+        ),
+        tables=derived(PAGE, [*TABLES, VERDICTS]),
         # A page that is asked for is the last look's.
         look=LOOK,
     output:
         report(
-            f"{ROOT}/report.html",
+            PAGE,
             caption="../lib/jackpot/report/templates/page.rst",
             category="Verdicts",
             labels={"table": "the whole page"},
@@ -189,8 +196,7 @@ rule report:
     params:
         study=PLAN.study_options(),
         design=DESIGN,
-        # Its figures and tables too: while all is settled, their time stamps say nothing.
-        code=[code_of(f"jackpot.stages.{stage}") for stage in ("report", "draw", "tables")],
+        code=code_of("jackpot.stages.report"),
         of=COLLECTED,
     message:
         f"report of {STUDY.name}: {{output}}"

@@ -4,7 +4,8 @@
 
 A study is hundreds of jobs of a second or two, and ``import torch`` alone takes 1.7 s. The first
 job of a Snakemake call starts a server that imports what most jobs import; every job is a fork of
-it, so jobs share no state. The server ends with the Snakemake process of JACKPOT_WARM_OWNER, so
+it, so jobs share no state. What else a stage imports, such as matplotlib, the server imports at that
+stage's first job. The server ends with the Snakemake process of JACKPOT_WARM_OWNER, so
 the code it holds is the code whose fingerprint that process took. Where forking is no option (not
 Linux, no JACKPOT_WARM) the script is run in the ordinary way, with the same result.
 
@@ -213,6 +214,7 @@ def start(listener: socket.socket, jobs: dict[int, socket.socket]) -> None:
     except (OSError, ValueError):
         connection.close()
         return
+    import_stage(job["arguments"][0])
     child = os.fork()
     if child == 0:
         become(job, files, [listener, connection, *jobs.values()])
@@ -221,6 +223,16 @@ def start(listener: socket.socket, jobs: dict[int, socket.socket]) -> None:
     jobs[child] = connection
     with contextlib.suppress(OSError):
         connection.sendall(f"{child}\n".encode())
+
+
+def import_stage(script: str) -> None:
+    """What a script's stage imports; its next job finds it there."""
+    import importlib
+
+    name = os.path.splitext(os.path.basename(script))[0]
+    # What is wrong with it, its job says; some scripts have no stage.
+    with contextlib.suppress(Exception):
+        importlib.import_module(f"jackpot.stages.{name}")
 
 
 def finish(jobs: dict[int, socket.socket]) -> None:
