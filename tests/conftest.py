@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import pytest
 import torch
@@ -48,15 +49,15 @@ def ticket(tmp_path_factory):
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what uses the study above; the longest files first: none is left over for one worker.
+    """Mark what uses the study above; long files first, so that none is left over for one worker.
 
-    Slurm's tests wait while others work.
+    Slurm's tests wait while others work; then come those that start Snakemake most often.
     """
     for item in items:
         if "small_study" in item.fixturenames:
             item.add_marker("workflow")
-    long = {item.path for item in items if any(item.iter_markers("workflow"))}
-    items.sort(key=lambda item: (item.path.name != "test_slurm.py", item.path not in long))
+    calls = Counter(item.path for item in items if any(item.iter_markers("workflow")))
+    items.sort(key=lambda item: (item.path.name != "test_slurm.py", -calls[item.path]))
 
 
 def pytest_runtest_setup(item):

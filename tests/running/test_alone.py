@@ -29,15 +29,19 @@ def other_process(resume, seconds):
 def test_the_second_waits_until_the_first_has_ended(tmp_path, capfd, killed):
     resume = str(tmp_path / "deep" / "r.safetensors")
     first = other_process(resume, 60 if killed else 0.3)
+    read, write = os.pipe()
     second = os.fork()
     if second == 0:
         with alone(resume):
             # Whoever waited holds a file that a third one finds.
             third = os.fork()
             if third == 0:
+                os.write(write, b"x")
                 with alone(resume):
                     os._exit(0)
-            time.sleep(0.2)
+            # On a busy machine a process may be long in coming.
+            assert os.read(read, 1) == b"x"
+            time.sleep(0.5)
             waited = os.waitpid(third, os.WNOHANG) == (0, 0)
         os._exit(0 if waited and os.waitpid(third, 0)[1] == 0 else 1)
     time.sleep(0.15)
