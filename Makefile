@@ -16,9 +16,9 @@ READY := $(VENV)/.ready
 run: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) $(ARGS)
 
-# A third worker on two cores: Slurm's tests wait for most of their minutes.
+# Four workers keep two cores busy: Slurm's tests wait for most of their minutes.
 test: $(READY)
-	$(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(VENV)/bin/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(READY)
 	$(VENV)/bin/python benchmarks/bench.py $(ARGS)
