@@ -134,4 +134,5 @@ def kill_all(process):
     process.wait()
     process.stdout.close()
     # A server that ends by itself removes its folder.
-    shutil.rmtree(private_folder() / f"warm-{process.pid}", True)
+    for folder in private_folder().glob(f"warm-{process.pid}-*"):
+        shutil.rmtree(folder, True)

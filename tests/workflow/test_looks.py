@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pandas as pd
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from jackpot.analysis.claims import going_on
 from jackpot.analysis.design import Design
 from jackpot.study import Plan, load_config, load_study
+from tests.support import ROOT
+from tests.support.processes import wait_for
 from tests.support.snake import Clone
 
 pytestmark = pytest.mark.workflow
@@ -92,3 +95,25 @@ def test_a_dry_run_lists_the_next_look(finished, tmp_path):
     said = other.make("report.html", options=["-n"])
     assert "look 1 of 3, 2 seeds a cell" in said and "Later looks can ask for 8 more runs" in said
     assert not re.search(r"^Job \d+: (retrain|prune|pretrain)", said, re.M), "all runs are there"
+
+
+def test_code_that_changes_between_two_looks_is_what_the_next_one_runs(tmp_path):
+    """The call stays one process; what it holds of the old code must not train under a new name."""
+    experiment = {"tickets": ["snip"], "checks": ["rearranged"], "sparsities": [0.8]}
+    statistics = {**STUDY["statistics"], "looks": [2, 3]}
+    clone = Clone(tmp_path, study={"experiments": [experiment], "statistics": statistics})
+    (tmp_path / "workflow").unlink()
+    shutil.copytree(ROOT / "workflow", tmp_path / "workflow")
+
+    def code():
+        made = clone.root.glob("runs/**/metrics.json")
+        return {json.loads(file.read_text())["fingerprints"]["code"] for file in made}
+
+    process = clone.start("report.html")
+    old = wait_for(code, "nothing is trained")
+    sgd = tmp_path / "workflow" / "lib" / "jackpot" / "training" / "sgd.py"
+    sgd.write_text(sgd.read_text().replace("alpha=-lr", "alpha=-2 * lr"))
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0 and "look 2 of 2" in said, said[-4000:]
+    new = code()
+    assert len(new) == 1 and not new & old

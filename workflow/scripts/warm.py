@@ -5,8 +5,9 @@
 A study is hundreds of jobs of a second or two, and ``import torch`` alone takes 1.7 s. The first
 job of a Snakemake call starts a server that imports what most jobs import; every job is a fork of
 it, so jobs share no state. What another stage imports, such as matplotlib, the server imports at
-that stage's first job. The server ends with the Snakemake process of JACKPOT_WARM_OWNER, so the
-code it holds is the code whose fingerprint that process took. Where forking is no option (not
+that stage's first job. The server ends with the Snakemake process of JACKPOT_WARM_OWNER, and
+JACKPOT_WARM is another folder for other code, so the code it holds is the code whose fingerprint
+Snakemake took. Where forking is no option (not
 Linux, no JACKPOT_WARM) the script is run in the ordinary way, with the same result.
 
 Only the standard library is imported here, without ``site``: a client starts in 20 ms.

@@ -4,12 +4,14 @@ Anyone may make a folder in /tmp first, or a link in its place, and then hold up
 that trusts it. So the folder must be this user's, closed to all others, and no link.
 """
 
+import hashlib
 import os
 import stat
 import tempfile
 from pathlib import Path
 
 from jackpot.errors import JackpotError
+from jackpot.fingerprints import PACKAGE
 
 
 def private_folder() -> Path:
@@ -63,5 +65,11 @@ def why_not_private(folder: str | Path) -> str | None:
 
 
 def warm_folder() -> str:
-    """Where the warm process of this Snakemake listens (scripts/warm.py makes and removes it)."""
-    return str(private_folder() / f"warm-{os.getpid()}")
+    """Where the warm process of this Snakemake listens (scripts/warm.py makes and removes it).
+
+    A call that makes several looks stays one process. If the library changes between two of them,
+    the next one has a warm process of its own, which knows nothing of the old code.
+    """
+    sources = b"".join(path.read_bytes() for path in sorted(PACKAGE.rglob("*.py")))
+    name = f"warm-{os.getpid()}-{hashlib.sha256(sources).hexdigest()[:8]}"
+    return str(private_folder() / name)
