@@ -90,21 +90,17 @@ if workflow.is_main_process and not FROM_TABLES:
         print(said, file=sys.stderr)
 
 
-def settled(path):
-    """A table whose time stamp says nothing, while it and every result are today's."""
-    return ancient(path) if SETTLED else path
+def parts_of(product, *paths):
+    """What a table, a figure or the page is made of.
 
-
-def derived(product, paths):
-    """Inputs of ``product`` that are themselves made of tables.
-
-    Their time stamps say nothing in a copy, of which Snakemake remembers nothing. Elsewhere they do:
+    In a copied or cloned folder time stamps say nothing, and Snakemake remembers nothing of the
+    product: while every result is today's, it is too. Elsewhere they are ordinary inputs, since
     Snakemake does not look at what follows a changed job by `ancient` files alone.
     """
 
     def chosen(w):
-        known = snakemake_internals.remembers(workflow, product)
-        return paths if known else [settled(path) for path in paths]
+        copied = SETTLED and not snakemake_internals.remembers(workflow, product)
+        return [ancient(path) if copied else path for path in paths]
 
     return chosen
 

@@ -9,7 +9,8 @@ FIGURES = [
 TABLES = [f"{ROOT}/tables/{family}.{kind}" for family in STUDY.families() for kind in TABLE_KINDS]
 TABLES += [f"{ROOT}/tables/verdicts.{kind}" for kind in TABLE_KINDS if kind != "csv"]
 
-VERDICTS, PAGE = f"{ROOT}/verdicts.csv", f"{ROOT}/report.html"
+DRAWN = expand(f"{ROOT}/figures/{{figure}}.{{kind}}", figure=FIGURES, kind=FIGURE_KINDS)
+RUNS, VERDICTS, PAGE = (f"{ROOT}/{name}" for name in ("runs.csv", "verdicts.csv", "report.html"))
 
 # What the study declares of its statistics; other words there make other tables.
 DESIGN = digest(PLAN.design())
@@ -47,7 +48,7 @@ if not FROM_TABLES:
         # Reads this look's runs alone; the next call lays out what its file says.
         rule look:
             input:
-                settled(f"{ROOT}/runs.csv"),
+                parts_of(LOOK[0], RUNS),
             output:
                 LOOK,
             log:
@@ -66,7 +67,7 @@ if not FROM_TABLES:
 
 rule verdicts:
     input:
-        settled(f"{ROOT}/runs.csv"),
+        parts_of(VERDICTS, RUNS),
     output:
         report(
             VERDICTS,
@@ -97,9 +98,7 @@ for FIGURE, TABLE in SOURCE_OF_FIGURE.items():
         name:
             f"draw_{FIGURE}"
         input:
-            derived(f"{ROOT}/figures/{FIGURE}.svg", [VERDICTS])
-            if TABLE == "verdicts"
-            else settled(f"{ROOT}/{TABLE}.csv"),
+            parts_of(f"{ROOT}/figures/{FIGURE}.svg", f"{ROOT}/{TABLE}.csv"),
         output:
             report(
                 f"{ROOT}/figures/{FIGURE}.svg",
@@ -129,7 +128,7 @@ for FIGURE, TABLE in SOURCE_OF_FIGURE.items():
 
 rule tables:
     input:
-        runs=settled(f"{ROOT}/runs.csv"),
+        runs=parts_of(TABLES[0], RUNS),
     output:
         [
             (
@@ -162,7 +161,7 @@ rule tables:
 
 rule figures:
     input:
-        expand(f"{ROOT}/figures/{{figure}}.{{kind}}", figure=FIGURES, kind=FIGURE_KINDS),
+        DRAWN,
         TABLES,
     message:
         f"figures and tables of {STUDY.name} are in {ROOT}"
@@ -170,15 +169,12 @@ rule figures:
 
 rule report:
     input:
-        runs=settled(f"{ROOT}/runs.csv"),
-        verdicts=derived(PAGE, [VERDICTS]),
-        layers=settled(f"{ROOT}/layers.csv"),
-        about=settled(f"{ROOT}/about.json"),
-        figures=derived(
-            PAGE,
-            [f"{ROOT}/figures/{figure}.{kind}" for figure in FIGURES for kind in ("svg", "png")],
-        ),
-        tables=derived(PAGE, [*TABLES, VERDICTS]),
+        runs=parts_of(PAGE, RUNS),
+        verdicts=parts_of(PAGE, VERDICTS),
+        layers=parts_of(PAGE, f"{ROOT}/layers.csv"),
+        about=parts_of(PAGE, f"{ROOT}/about.json"),
+        figures=parts_of(PAGE, *DRAWN),
+        tables=parts_of(PAGE, *TABLES),
         # A page that is asked for is the last look's.
         look=LOOK,
     output:

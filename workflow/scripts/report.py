@@ -11,7 +11,7 @@ def run() -> None:
     parser.add_argument("--layers", required=True, help="layers.csv")
     parser.add_argument("--about", required=True, help="about.json")
     parser.add_argument("--figures", nargs="+", required=True, help="files that draw.py wrote")
-    parser.add_argument("--tables", nargs="+", required=True, help="files to take along")
+    parser.add_argument("--tables", nargs="+", required=True, help="files that tables.py wrote")
     parser.add_argument("--out", required=True, help="report.html")
     add_study(parser)
     args = parser.parse_args()

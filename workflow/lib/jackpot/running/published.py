@@ -162,7 +162,7 @@ def redraw(folder: str | Path, out: str | Path) -> list[str]:
         **{name: tables[name] for name in ("runs", "verdicts", "layers")},
         about=folder / "about.json",
         figures=figures,
-        tables=[*tabulate(tables["runs"], out / "tables", design), tables["verdicts"]],
+        tables=tabulate(tables["runs"], out / "tables", design),
         design=design,
     )
     names = ["runs.csv", "verdicts.csv", *(f"tables/{f.name}" for f in folder.glob("tables/*.md"))]

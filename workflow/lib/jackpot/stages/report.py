@@ -27,7 +27,7 @@ def report(
 
     Args:
         figures: files that ``draw`` wrote; of each figure one goes into the page.
-        tables: files that can be taken from the page, such as ``tabulate`` writes.
+        tables: files that ``tabulate`` wrote; they and ``verdicts`` can be taken from the page.
     """
     table, said = read_table(runs), read_sealed(about)
     with own_ingredients(said.get("ingredients", {})):
@@ -39,7 +39,7 @@ def report(
             layers=read_table(layers),
             about=said,
             figures=figures,
-            tables=tables,
+            tables=[*tables, verdicts],
             reported=reported_for(table),
             design=design,
         )
