@@ -7,9 +7,10 @@ import pytest
 from jackpot.analysis.frames import RUN
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import write_sealed
-from jackpot.stages.collect import OTHERS, RUN_COLUMNS, _read_result, about
+from jackpot.stages.collect import OTHERS, RUN_COLUMNS, _read_result, about, deviations
 from jackpot.study import Plan, load_config, load_study
 from jackpot.study.model import Run
+from tests.support import ROOT
 from tests.support.studies import written
 
 DENSE = Run("digits", "vgg5", "dense", "none", 0.0, 3)
@@ -76,3 +77,29 @@ def test_which_checks_apply_is_told_ticket_by_ticket(tmp_path):
     assert "random_labels" in applicable["snip"] and "half_dataset" not in applicable["snip"]
     assert not {"random_labels", "half_dataset"} & set(applicable["synflow"])
     assert {"random_labels", "half_dataset", "rearranged"} < set(applicable["lottery"])
+
+
+@pytest.mark.parametrize(
+    ("study", "told"),
+    [
+        ("digits", {"training: epochs: 4; batch_size: 32; weight_decay: 0.0005; decay: linear; "
+                    "crop_padding: 0; flip: False"}),
+        ("mlrc2020", {
+            "model vgg19: affine: False",
+            "training: missed_milestones: preset",
+            "rewinding: rewind_weights_epoch: 41; retrain_epochs: 160",
+            "check random_pixels: scope: rows",
+            "pruner snip: reinit: True",
+            "for model vgg19, ticket grasp: retraining: weight_decay 0.0005",
+            "for pruner snip: pruning_batch: kind shuffled, size 64",
+        }),
+        ("su2020", {
+            "model vgg19: initial: fan_in; bias: True",
+            "model resnet56: bottleneck: True",
+            "training: missed_milestones: multiply",
+            "pruner magnitude: keep_classifier: True",
+        }),
+    ],
+)  # fmt: skip
+def test_the_page_lists_what_is_not_a_default(study, told):
+    assert told <= set(deviations(load_study(ROOT / "studies" / f"{study}.yaml")))

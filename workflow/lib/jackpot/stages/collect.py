@@ -15,7 +15,8 @@ from jackpot.data.description import read_description
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import damaged, read_sealed, sha256_of_file, write_sealed
 from jackpot.files.tables import read_table, write_table
-from jackpot.study import Plan
+from jackpot.settings import Settings
+from jackpot.study import Plan, Study
 from jackpot.study.model import Run
 from jackpot.study.tickets import applicable_checks
 
@@ -184,20 +185,49 @@ def _header(path: str) -> dict[str, Any]:
         return json.loads(file.metadata()["metadata"])
 
 
-def deviations(study) -> list[str]:
-    """Sentences on every option that departs from su2020's definitions, for the report."""
+def deviations(study: Study) -> list[str]:
+    """Every setting of how networks are made, pruned and trained that is not the default.
+
+    Defaults are su2020's, as the paper has them. Widths and the epoch to rewind to have none.
+    """
     found = []
+    for name, model in study.models.items():
+        given = model.given(model.architecture or name)
+        given.pop("width", None)
+        options = given.pop("options", {})
+        found += _differing(f"model {name}", {**given, **options})
+    for key in ("training", "pruning_batch"):
+        found += _differing(key.replace("_", " "), _changed(getattr(study, key)))
+    rewinding = {key: getattr(study, key) for key in ("rewind_weights_epoch", "retrain_epochs")}
+    found += _differing("rewinding", {k: v for k, v in rewinding.items() if v is not None})
     for check, options in study.check_options.items():
         usual = study.all_checks[check].scopes[:1]
         if check in CHECKS and usual and options.get("scope", usual[0]) not in usual:
-            found.append(f"check {check}: scope {options['scope']} in place of the paper's")
+            found += _differing(f"check {check}", options)
     used = {study.all_tickets[run.ticket].pruner for run in study.runs()} - {None}
     for name in sorted(used):
         pruner = study.all_pruners[name]
         options = {**pruner.score_options, **pruner.allocation_options}
-        if options:
-            words = ", ".join(f"{key}: {value}" for key, value in options.items())
-            found.append(f"pruner {name}: {words}")
-        if pruner.keep_classifier:
-            found.append(f"pruner {name}: keeps the classifier whole")
+        whole = {"keep_classifier": True} if pruner.keep_classifier else {}
+        found += _differing(f"pruner {name}", {**options, **whole})
+    for override in study.overrides:
+        changes = _changed(override)
+        when = changes.pop("when", {})
+        cells = ", ".join(f"{key} {_text(value)}" for key, value in when.items()) or "all cells"
+        found += _differing(f"for {cells}", changes)
     return found
+
+
+def _changed(settings: Settings) -> dict[str, Any]:
+    return settings.model_dump(mode="json", exclude_defaults=True)
+
+
+def _differing(where: str, changes: dict[str, Any]) -> list[str]:
+    said = "; ".join(f"{key}: {_text(value)}" for key, value in changes.items())
+    return [f"{where}: {said}"] if said else []
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(inner)}" for key, inner in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
