@@ -295,6 +295,31 @@ def test_the_family_is_fixed_while_cells_are_missing(study):
     assert (held.p_difference_holm >= mine.p_difference_holm - 1e-12).all()
 
 
+def test_a_plain_list_of_seeds_is_one_look(study):
+    """No verdict before all planned pairs have run, and then the one that all of them give."""
+    lists = study.groupby(CELL).agg(seeds=("seed", list)).reset_index()
+    planned = lists.to_dict("records")
+    whole = verdicts(study, planned=planned)
+    pd.testing.assert_frame_equal(whole, verdicts(study))
+    some = study[(study.seed < 2) | (study.check == "none") | (study.check == "random_pixels")]
+    part = verdicts(some, planned=planned).set_index(CELL)
+    waiting = part.index.get_level_values("check") != "random_pixels"
+    assert (part.verdict[waiting] == "too_few_seeds").all() and (part.look[waiting] == 0).all()
+    assert (part.n[waiting] == 2).all() and part.p_difference[waiting].isna().all()
+    there = part[~waiting].p_difference.to_numpy()
+    assert np.allclose(there, whole[whole.check == "random_pixels"].p_difference)
+
+
+def test_pairs_to_come_are_those_of_seeds_that_both_have(rng):
+    runs = pd.concat([noisy_runs(rng), noisy_runs(rng, ticket="random_tickets")])
+    early = (runs.ticket == "snip") & (runs.seed < 3)
+    late = (runs.ticket == "random_tickets") & (runs.seed > 0)
+    runs = runs[early | late]
+    planned = runs.groupby(CELL).agg(seeds=("seed", list)).reset_index()
+    row = only_row(compare(runs, "snip", ["random_tickets"], Design(planned=planned)))
+    assert (row["n"], row["look"]) == (2, 1) and np.isfinite(row["p_difference"])
+
+
 def test_which_cells_go_on():
     table = pd.DataFrame(
         [

@@ -235,7 +235,7 @@ def _against_reported(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
     reported = load_reported().drop_duplicates(by)
     planned = design.cells()
     if planned is not None:
-        planned = planned.merge(reported, on=CELL)[by]
+        planned = planned.merge(reported, on=CELL)
     pairs = runs.merge(reported, on=CELL)
     pairs = pairs.assign(difference=pairs["test_accuracy"] - pairs["accuracy"])
     table = measure(pairs, by, design, planned, against_one_run=True)

@@ -25,7 +25,9 @@ class Design:
         shares: the part of alpha that each look spends, at most 1 in all; equal unless given.
         planned: all cells of the study, run or not, ``none`` included: a table with the columns
             of ``CELL``, or a list of mappings or objects with these fields. They are the family
-            of Holm's correction, and no other cell is judged. None: the cells of the table.
+            of Holm's correction, and no other cell is judged. None: the cells of the table. In a
+            study without looks a further field, ``seeds``, lists those of each cell: before all
+            of them have run there is no verdict.
         seeds: the seeds in the order in which they are run; ascending, of those in the table,
             unless given.
         resolution: points of accuracy per test image, one number or one for every dataset;
@@ -67,12 +69,13 @@ class Design:
         return replace(self, resolution=found.to_dict())
 
     def cells(self) -> pd.DataFrame | None:
-        """``planned`` as a table with the columns of ``CELL``; None if it was not given."""
+        """``planned`` as a table with the columns of ``CELL``, and ``seeds`` if it has them."""
         if self.planned is None:
             return None
         planned = pd.DataFrame(self.planned)
         missing = [name for name in CELL if name not in planned]
         if missing and len(planned):
             raise JackpotError(f"the planned cells lack {', '.join(missing)}.")
-        planned = planned.reindex(columns=CELL).astype({"sparsity": float})
-        return planned.assign(sparsity=planned["sparsity"].round(9)).drop_duplicates()
+        columns = [*CELL, *(["seeds"] if "seeds" in planned else [])]
+        planned = planned.reindex(columns=columns).astype({"sparsity": float})
+        return planned.assign(sparsity=planned["sparsity"].round(9)).drop_duplicates(CELL)

@@ -50,6 +50,7 @@ def sequential_tests(
     looks: Sequence[int] | None = None,
     shares: Sequence[float] | None = None,
     resolution: float | np.ndarray = FINEST,
+    planned: int | np.ndarray = 1,
     against_one_run: bool = False,
 ) -> dict[str, np.ndarray]:
     """The tests of many cells at once, over all looks that each has reached.
@@ -66,6 +67,8 @@ def sequential_tests(
             where there is none. There may be further axes in front.
         ran: whether both runs of a pair are there; those with a difference if None.
         margin, looks, shares: as in ``Design``.
+        planned: without looks, how many pairs there will be, one number or one a cell: fewer are
+            no look.
         resolution: points of accuracy per test image, for all or for every cell.
         against_one_run: the differences are from one single run's value, whose own spread, taken
             to be ours, counts too (a prediction interval's standard error).
@@ -92,7 +95,7 @@ def sequential_tests(
             break
         part, here = differences[..., :end], ran[..., :end]
         n, mean, sd = _moments(part)
-        reached = n >= 1 if looks is None else here.all(-1)
+        reached = (here.sum(-1) >= planned) & (n >= 1) if looks is None else here.all(-1)
         lost = (here & ~np.isfinite(part)).any(-1)
         with np.errstate(divide="ignore", invalid="ignore"):
             se = np.maximum(sd, np.asarray(resolution) / 2) * np.sqrt(1 / n + against_one_run)

@@ -26,6 +26,7 @@ COLUMNS = [
     *("p_difference", "p_equivalence", "p_difference_holm", "p_equivalence_holm"),
     *("margin", "verdict", "look", "looks", "ci_repeated_low", "ci_repeated_high"),
 ]
+BY_NONE = [name for name in CELL if name != "check"]
 BY_TICKET = ["dataset", "model", "ticket", "reference", "sparsity"]
 
 
@@ -62,7 +63,9 @@ def check_table(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
     """``verdicts`` with all that ``judge`` and ``measure`` add."""
     runs, planned = prepare_runs(runs), design.cells()
     if planned is not None:
-        planned = planned[planned["check"] != "none"]
+        is_none = planned["check"] == "none"
+        none = planned[is_none].drop(columns="check")
+        planned = planned[~is_none].merge(none, "left", BY_NONE, suffixes=("", "_reference"))
     return judge(measure(pair_with_none(runs), CELL, design.resolved(runs), planned), design)
 
 
@@ -82,7 +85,9 @@ def compare(
     if planned is not None:
         plain = planned[planned["check"] == "none"].drop(columns="check")
         second = plain[plain["ticket"].isin(references)].rename(columns={"ticket": "reference"})
-        planned = plain[plain["ticket"] == ticket].merge(second)[BY_TICKET]
+        first = plain[plain["ticket"] == ticket]
+        same = ["dataset", "model", "sparsity"]
+        planned = first.merge(second, on=same, suffixes=("", "_reference"))
     pairs = pair_tickets(runs, ticket, references)
     return judge(measure(pairs, BY_TICKET, design.resolved(runs), planned), design)
 
@@ -140,7 +145,7 @@ def pair_with_none(runs: pd.DataFrame) -> pd.DataFrame:
     """Each spoiled run beside the run of its seed with nothing spoiled; see ``measure``."""
     spoiled = runs[runs["check"] != "none"]
     plain = runs[runs["check"] == "none"].drop(columns="check")
-    plain = spoiled[CELL].drop_duplicates().merge(plain, on=[c for c in CELL if c != "check"])
+    plain = spoiled[CELL].drop_duplicates().merge(plain, on=BY_NONE)
     return _pair(spoiled, plain, CELL)
 
 
@@ -153,6 +158,15 @@ def pair_tickets(runs: pd.DataFrame, ticket: str, references: Sequence[str]) -> 
         pd.DataFrame({"reference": pd.Series(list(references), dtype=object)}), how="cross"
     )
     return _pair(first, second, BY_TICKET)
+
+
+def _pairs_to_come(planned: pd.DataFrame) -> np.ndarray | int:
+    """How many pairs of runs each planned cell will have; 1 where no seeds were declared."""
+    if "seeds" not in planned:
+        return 1
+    seeds, others = planned["seeds"], planned.get("seeds_reference", planned["seeds"])
+    others = others.where(others.notna(), seeds)
+    return np.array([len({*a} & {*b}) for a, b in zip(seeds, others, strict=True)], dtype=int)
 
 
 def measure(
@@ -168,7 +182,9 @@ def measure(
         pairs: the columns ``by``, ``seed``, ``difference`` (points; NaN where there is no pair or
             it diverged), ``ran`` and ``ran_reference`` (booleans; all True if absent).
         design: with its resolution; see ``Design.resolved``.
-        planned: the cells to measure, with the columns ``by``; those of ``pairs`` if None.
+        planned: the cells to measure, with the columns ``by``; those of ``pairs`` if None. Lists
+            of seeds in ``seeds``, and in ``seeds_reference`` for those of what a cell is compared
+            with, say which pairs are to come where there are no looks.
         against_one_run: see ``sequential_tests``.
 
     Returns:
@@ -176,8 +192,10 @@ def measure(
         sorted by ``by``.
     """
     by = list(by)
-    cells = (pairs if planned is None else planned)[by].drop_duplicates()
+    cells = (pairs[by] if planned is None else planned).drop_duplicates(by)
     cells = cells.sort_values(by, ignore_index=True)
+    seeds = _pairs_to_come(cells)
+    cells = cells[by]
     order = sorted(set(pairs["seed"])) if design.seeds is None else list(design.seeds)
     columns = {seed: i for i, seed in enumerate(order)}
     pairs = pairs[pairs["seed"].isin(order)].merge(cells.assign(_cell=cells.index), on=by)
@@ -190,7 +208,9 @@ def measure(
     if isinstance(resolution, Mapping):
         resolution = cells["dataset"].map(resolution).fillna(FINEST).to_numpy(float)
     settings = design.margin, design.looks, design.shares, resolution
-    found = sequential_tests(differences, ran, *settings, against_one_run=against_one_run)
+    found = sequential_tests(
+        differences, ran, *settings, planned=seeds, against_one_run=against_one_run
+    )
     return cells.assign(**found, looks=len(design.shares)).astype({"sparsity": float})
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import fields
 from functools import cached_property
@@ -60,11 +61,16 @@ class Plan(Rules):
 
     def design(self) -> dict[str, Any]:
         """What the study declares of its statistics: the arguments of ``Design``."""
-        cells = sorted({run.cell for run in self.study.runs()})
+        cells = defaultdict(list)
+        for run in self.study.runs():
+            cells[run.cell].append(run.seed)
         names = [field.name for field in fields(Run)][:-1]
         return {
             **self.study.statistics.model_dump(),
-            "planned": [dict(zip(names, cell, strict=True)) for cell in cells],
+            "planned": [
+                {**dict(zip(names, cell, strict=True)), "seeds": seeds}
+                for cell, seeds in sorted(cells.items())
+            ],
             "seeds": self.study.seed_order,
         }
 
