@@ -23,14 +23,14 @@ COLUMNS = ("name", "model", "value", "unit", "times_conventional", "of_limit")
 # Seconds that each part takes on two AVX2 cores, for the estimate of what is left.
 TYPICAL = {
     "training": 290,
-    "portable": 40,
+    "portable": 150,
     "sharing": 90,
     "memory": 30,
     "scores": 60,
     "start": 20,
-    "plan": 20,
+    "plan": 30,
     "resume": 15,
-    "study": 290,
+    "study": 150,
 }
 
 

@@ -9,7 +9,7 @@ from statsmodels.stats.multitest import multipletests
 from jackpot.analysis.claims import CLAIMS, evaluate_claims, overall
 from jackpot.analysis.design import Design
 from jackpot.analysis.reported import load_reported
-from jackpot.analysis.statistics import CELL, COLUMNS, compare, verdicts
+from jackpot.analysis.statistics import CELL, COLUMNS, ticket_table, verdicts
 from jackpot.vocabulary import OUTCOMES
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
@@ -282,7 +282,7 @@ def test_pairs_of_tickets_over_looks():
     planned = runs[CELL].drop_duplicates()
     design = Design(0.5, 0.05, looks, planned=planned)
     early = runs[(runs.seed < 4) | (runs.ticket != "grasp")]
-    rows = compare(early, "random", ["snip", "grasp"], design)
+    rows = ticket_table(early, "random", ["snip", "grasp"], design)
     assert rows[["reference", "look", "n"]].to_numpy().tolist() == [
         *[["grasp", 1, 4]] * 2,
         *[["snip", 2, 8]] * 2,

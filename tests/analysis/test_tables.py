@@ -133,6 +133,9 @@ def test_markdown_has_a_row_per_cell(made, tmp_path):
     rows = [line for line in lines if line.startswith("|")]
     assert len(rows) == 2 + len(made.verdicts)
     assert len({line.count("|") for line in rows}) == 1
+    assert "look" not in rows[0]
+    several = made.verdicts.assign(look=2, looks=3)
+    assert set(tables.verdict_table(several)["look"]) == {"2 of 3"}
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ def test_an_archive_that_changed_since_it_was_fetched_is_refused(tmp_path, warm)
     assert "`version: " in text and "datasets.x" in text and not out.exists()
 
 
-def test_a_damaged_mask_is_mended_alone(tmp_path, study):
+def test_a_damaged_mask_is_made_again_alone(tmp_path, study):
     """The way out that the message names works, and no finished run is done again."""
     results = tmp_path / "shared"
     shutil.copytree(study.results, results)

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 
 from tests.support import PACKAGE, ROOT
 
@@ -46,7 +47,13 @@ def imports_of(path):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             start = package[: len(package) - node.level + 1] if node.level else []
-            yield ".".join([*start, node.module or ""])
+            module = ".".join([*start, *([node.module] if node.module else [])])
+            if module != "jackpot":
+                yield module
+                continue
+            # ``from jackpot import data`` names a room, ``__version__`` none.
+            rooms = (alias.name for alias in node.names if not alias.name.startswith("__"))
+            yield from (f"jackpot.{room}" for room in rooms)
 
 
 def test_no_import_points_up():
@@ -60,6 +67,15 @@ def test_no_import_points_up():
             if name.startswith("jackpot.") and floor_of[room_of(name)] > floor_of[room]:
                 wrong.append(f"{path.relative_to(PACKAGE)} imports {name}")
     assert not wrong, "\n".join(sorted(wrong))
+
+
+def test_no_two_rooms_of_a_floor_import_each_other():
+    below = {room: set() for floor in FLOORS for room in floor}
+    for path in PACKAGE.rglob("*.py"):
+        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        names = [name for name in imports_of(path) if name.startswith("jackpot.")]
+        below.get(room, set()).update(room_of(name) for name in names if room_of(name) != room)
+    TopologicalSorter(below).prepare()
 
 
 # Stages that follow the runs: they make tables, verdicts and the page of the whole study.

@@ -25,12 +25,14 @@ def trained(ticket, warm):
 def test_the_pages_snippets_run(trained):
     ticket, mask_file = trained
     snippets = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
-    assert len(snippets) == 5
-    names = {"ticket": ticket, "mask_file": mask_file}
+    assert len(snippets) == 6
+    table = ROOT / "results" / "published" / "cifar10-cpu" / "runs.csv"
+    names = {"ticket": ticket, "mask_file": mask_file, "table": table}
     for snippet in snippets:
         exec(compile(snippet, str(PAGE), "exec"), names)
     saved, _ = load_mask(ticket / "mine.safetensors")
     assert all(torch.equal(saved[name], keep) for name, keep in names["mask"].items())
+    assert len(names["checks"]) and set(names["tickets"].reference) == {"snip", "grasp"}
 
 
 def test_an_attached_ticket_computes_and_trains_as_pytorch_users_expect(trained):

@@ -28,6 +28,8 @@ def many(*all): ...
 class Net:
     def __init__(self, a, b, c, *, width=3): ...
 made = open_
+short_lambda = lambda a: a
+VALUE = 3
 '''
 
 
@@ -51,6 +53,8 @@ def own(tmp_path, monkeypatch):
         ("own.py:open_", ["e"], "needs the option d, which has no default"),
         ("own.py:plain", ["x"], "no option x; it has: none"),
         ("own.py:short", [], r"takes 2 arguments by position, and is called as short\(model, data"),
+        ("own.py:short_lambda", [], "takes 1 arguments by position, and is called as short_l"),
+        ("own.py:VALUE", [], "VALUE in .*own.py is no function"),
         ("own.py:gone", [], "own.py defines no function 'gone'"),
         ("other.py:plain", [], "there is no file other.py"),
         ("no.such:f", [], "no module 'no.such'"),
@@ -97,6 +101,26 @@ STUDY = {
         ({"pruners": {"p": {"score": "own.py:short"}}}, r"pruners: p: score .*takes 2 arguments"),
         ({"pruners": {"p": {"score": "snip", "score_options": {"drws": 2}}}}, "did you mean draws"),
         (
+            {"pruners": {"p": {"score": "grasp", "score_options": {"temperature": "hot"}}}},
+            "'grasp': temperature is a number, not 'hot'",
+        ),
+        (
+            {"pruners": {"p": {"score": "grasp", "score_options": {"draws": 1.5}}}},
+            "'grasp': draws is a whole number, not 1.5",
+        ),
+        (
+            {
+                "pruners": {
+                    "p": {
+                        "score": "random",
+                        "allocation": "smart",
+                        "allocation_options": {"variant": 2020},
+                    }
+                }
+            },
+            "'smart': variant is a name, not 2020",
+        ),
+        (
             {
                 "pruners": {
                     "p": {"score": "snip", "allocation": "erk", "allocation_options": {"x": 1}}
@@ -120,6 +144,7 @@ STUDY = {
             "datasets.d: .*'digits' has no option x",
         ),
         ({"datasets": {"d": {"kind": "digits", "size": 8}}}, "has no option size"),
+        ({"datasets": {"d": {"kind": "digits", "path": "x"}}}, "not from a path or a url"),
         ({"datasets": {"d": {"kind": "cifar10", "verify": False}}}, "verify: false is for a local"),
         ({"checks": {"mine": "own.py:plain"}}, "checks: mine: .*edits nothing"),
         ({"checks": {"mine": "rearranged"}}, "neither a file.py:function nor a file.py"),

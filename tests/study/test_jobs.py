@@ -14,7 +14,7 @@ from jackpot.files.atomic import write_json
 from jackpot.files.tensors import save_tensors
 from jackpot.fingerprints import _dump, _not_python, bare, code_of, code_of_file, recorded
 from jackpot.study import Plan, load_config, load_study
-from jackpot.study.jobs import NOT_FINGERPRINTED, File, Job
+from jackpot.study.jobs import HOW_TO_RUN, NOT_FINGERPRINTED, File, Job
 from jackpot.study.model import Run
 from tests.support import PACKAGE, ROOT
 from tests.support.studies import SMALL
@@ -122,14 +122,16 @@ def test_every_option_and_input_and_code_changes_the_fingerprint(tmp_path):
 
 
 def test_a_command_line_has_only_what_its_job_describes(tmp_path):
-    """Every option of a rule is an input or in ``options``, or is one of where and how to run."""
-    where = {"out", "threads", "resume-file", "fingerprint"}
+    """Every option of a rule is an input or in ``options``, or in the list of how to run."""
     text = "\n".join(path.read_text() for path in RULES.glob("*.smk"))
+    used = set()
     for job in every_job(tmp_path):
         command = re.search(rf'"run {job.rule} (.*?) 2> ', text, re.DOTALL).group(1)
         assert "{params.options}" in command or not job.options
         given = set(re.findall(r"--([a-z-]+)", command))
-        assert given - where == set(job.inputs), job.rule
+        assert given - set(HOW_TO_RUN) == set(job.inputs), job.rule
+        used |= given
+    assert set(HOW_TO_RUN) <= used
 
 
 def test_a_path_says_nothing_of_images_that_a_digest_tells(tmp_path):

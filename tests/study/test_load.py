@@ -281,6 +281,7 @@ def test_options_at_their_defaults_are_not_passed(tmp_path):
         ),
         ({"initial": "fan_mid"}, "'own', 'fan_out' or 'fan_in'"),
         ({"options": {"affine": "no"}}, "affine is true or false, not 'no'"),
+        ({"options": {"affine": 1}}, "affine is true or false, not 1"),
     ],
 )
 def test_options_of_models_are_checked(tmp_path, model, expected):

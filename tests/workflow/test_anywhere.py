@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 
 import pytest
@@ -100,6 +101,17 @@ def test_another_workflow_adds_a_rule_on_our_runs(clone, tmp_path):
     assert len(rows(tmp_path / "out" / "jackpot" / "small" / "runs.csv")) == 2
     call(tmp_path, "jackpot_all")
     assert (tmp_path / "out" / "jackpot" / "small" / "report.html").exists()
+
+
+def test_another_workflows_rule_of_the_name_figures_is_not_ours(clone, tmp_path):
+    """Ours beside a runs.csv draws from it alone, and would leave out what makes the table."""
+    (tmp_path / "study.yaml").write_text(STUDY)
+    outer = OUTER.format(snakefile=str(clone / "Snakefile")).replace("rule count", "rule figures")
+    (tmp_path / "Snakefile").write_text(outer)
+    call(tmp_path)
+    next((tmp_path / "out").rglob("metrics.json")).unlink()
+    text = call(tmp_path, "-n", "figures")
+    assert re.search(r"^jackpot_retrain +1$", text, re.MULTILINE), text[-4000:]
 
 
 # As in docs/interoperation.md.

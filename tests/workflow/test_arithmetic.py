@@ -16,7 +16,7 @@ def test_bfloat16_that_would_be_emulated_is_refused_before_the_first_job(tmp_pat
     clone = Clone(tmp_path / "c", study=study, device="cpu")
     run = clone.run_of("snip")
     status, text = clone.snakemake(f"{run}/metrics.json")
-    assert status != 0
+    assert status != 0, text
     assert "study.yaml: precision: bfloat16 is no instruction of this processor" in text
     assert "17 times" in text and "Traceback" not in text
     assert not list(clone.root.rglob("*.safetensors"))

@@ -203,7 +203,7 @@ def command_options(values: dict[str, Any]) -> str:
 
 
 def main(function: Callable[[], None]) -> None:
-    """Run a script's function; a problem that the user can mend ends as its message alone."""
+    """Run a script's function; a problem that the user can fix ends as its message alone."""
     try:
         function()
     except JackpotError as error:

@@ -2,4 +2,4 @@
 
 
 class JackpotError(Exception):
-    """A problem the user can mend; shown as its message alone, without a traceback."""
+    """A problem the user can fix; shown as its message alone, without a traceback."""

@@ -20,7 +20,7 @@ from jackpot.analysis.design import Design
 from jackpot.analysis.frames import CELL, prepare_runs
 from jackpot.analysis.reported import load_reported
 from jackpot.analysis.sequential import words_of
-from jackpot.analysis.statistics import check_table, compare, judge, measure, open_cells
+from jackpot.analysis.statistics import check_table, judge, measure, open_cells, ticket_table
 from jackpot.vocabulary import counted
 
 DATA_CHECKS = ("random_labels", "random_pixels", "corrupted_data")
@@ -222,7 +222,7 @@ class TicketPairs:
     references: tuple[str, ...]
 
     def __call__(self, runs: pd.DataFrame, design: Design) -> pd.DataFrame:
-        return compare(runs, self.ticket, self.references, design)
+        return ticket_table(runs, self.ticket, self.references, design)
 
 
 def _against_reported(runs: pd.DataFrame, design: Design) -> pd.DataFrame:

@@ -26,6 +26,7 @@ COLUMNS = [
     *("p_difference", "p_equivalence", "p_difference_holm", "p_equivalence_holm"),
     *("margin", "verdict", "look", "looks", "ci_repeated_low", "ci_repeated_high"),
 ]
+COLUMNS_OF_TICKETS = ["reference" if name == "check" else name for name in COLUMNS]
 BY_NONE = [name for name in CELL if name != "check"]
 BY_TICKET = ["dataset", "model", "ticket", "reference", "sparsity"]
 
@@ -70,17 +71,36 @@ def check_table(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
 
 
 def compare(
-    runs: pd.DataFrame, ticket: str, references: Sequence[str], design: Design
+    runs: pd.DataFrame,
+    ticket: str,
+    references: Sequence[str],
+    margin: float = 0.5,
+    alpha: float = 0.05,
+    looks: Sequence[int] | None = None,
+    shares: Sequence[float] | None = None,
+    **declared: Any,
 ) -> pd.DataFrame:
     """Compare a ticket with others at the same dataset, model and sparsity, nothing spoiled.
 
+    Args:
+        runs, margin, alpha, looks, shares, declared: as for ``verdicts``.
+        ticket: its mean minus a reference's is the difference.
+        references: the tickets to compare it with, all one Holm family.
+
     Returns:
-        The columns of ``COLUMNS`` with ``reference`` in place of ``check``, and all that ``judge``
-        and ``measure`` add. All references are one Holm family.
+        The columns of ``verdicts`` with ``reference`` in place of ``check``.
 
     Raises:
         JackpotError: as for ``verdicts``.
     """
+    design = Design(margin, alpha, looks, shares, **declared)
+    return ticket_table(runs, ticket, references, design)[COLUMNS_OF_TICKETS]
+
+
+def ticket_table(
+    runs: pd.DataFrame, ticket: str, references: Sequence[str], design: Design
+) -> pd.DataFrame:
+    """``compare`` with all that ``judge`` and ``measure`` add."""
     runs, planned = prepare_runs(runs), design.cells()
     if planned is not None:
         plain = planned[planned["check"] == "none"].drop(columns="check")

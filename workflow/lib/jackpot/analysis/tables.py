@@ -142,10 +142,13 @@ def verdict_table(verdicts: pd.DataFrame) -> pd.DataFrame:
     """``verdicts.csv`` for reading: intervals as one column, two decimals, words for verdicts."""
     rows = sort_cells(verdicts)
     numbers = {name: rows[name].map(_signed) for name in _VERDICT_NUMBERS}
+    looks = [f"{row.look} of {row.looks}" for row in rows.itertuples()]
+    several = (rows["looks"] > 1).any()
     return pd.DataFrame(
         {
             **{name: rows[name] for name in ROW},
             "sparsity": rows["sparsity"].map(percent),
+            **({"look": looks} if several else {}),
             "n": rows["n"].astype(int),
             "difference": numbers["mean_difference"],
             "95 % interval": _interval(numbers["ci95_low"], numbers["ci95_high"]),

@@ -20,11 +20,23 @@ def read_table(path: str | Path) -> pd.DataFrame:
         JackpotError: it is missing, empty, cut short inside its last line, or no CSV.
     """
     try:
+        return pd.read_csv(io.BytesIO(read_lines(path)))
+    except ValueError as error:
+        raise damaged(path, str(error)) from error
+
+
+def read_lines(path: str | Path) -> bytes:
+    """What is in a file of lines.
+
+    Raises:
+        JackpotError: it is missing, or cut short inside its last line.
+    """
+    try:
         content = Path(path).read_bytes()
-        if content and not content.endswith(b"\n"):
-            raise damaged(path, "its last line is cut short")
-        return pd.read_csv(io.BytesIO(content))
     except FileNotFoundError:
         raise missing(path) from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise damaged(path, str(error)) from error
+    if content and not content.endswith(b"\n"):
+        raise damaged(path, "its last line is cut short")
+    return content

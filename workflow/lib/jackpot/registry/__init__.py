@@ -25,11 +25,16 @@ from jackpot.registry.source import (
     definition,
     first_line,
     first_paragraph,
+    is_literal,
     literal,
     parsed,
 )
 
 __all__ = ["Registry", "Signature", "first_line", "is_own", "literal", "own_traceback", "parsed"]
+
+
+# What a value of a built-in method's option has to be, by the type of its default.
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a name"}
 
 
 class Registry(Mapping[str, Any]):
@@ -117,6 +122,11 @@ class Registry(Mapping[str, Any]):
             raise ValueError(f"{self._what(name)}: {path} defines no function {function!r}")
         if isinstance(node, ast.FunctionDef):
             return Signature.of(node)
+        if isinstance(node, ast.Assign):
+            if isinstance(node.value, ast.Lambda):
+                return Signature.of(node.value)
+            if is_literal(node.value):
+                raise ValueError(f"{self._what(name)}: {function} in {path} is no function")
         if isinstance(node, ast.ClassDef):
             init = definition(node, "__init__")
             return Signature.of(init, bound=1) if isinstance(init, ast.FunctionDef) else None
@@ -150,9 +160,9 @@ class Registry(Mapping[str, Any]):
                 )
         for option, value in options.items() if isinstance(options, Mapping) else ():
             # A function of a user's may take more than its default shows.
-            switch = isinstance(signature.defaults.get(option), bool) and not is_own(name)
-            if switch and not isinstance(value, bool):
-                raise ValueError(f"{what}: {option} is true or false, not {value!r}")
+            wanted = None if is_own(name) else type(signature.defaults.get(option))
+            if wanted in _KINDS and not _is(value, wanted):
+                raise ValueError(f"{what}: {option} is {_KINDS[wanted]}, not {value!r}")
         given = {*signature.positional[:takes], *self._offered_to(name), *self._defaults, *options}
         if lacking := [option for option in signature.required if option not in given]:
             raise ValueError(f"{what} needs the option {', '.join(lacking)}, which has no default")
@@ -260,6 +270,12 @@ class Registry(Mapping[str, Any]):
 def is_own(name: str) -> bool:
     """Whether a name is that of a user's file or function, not of a built-in one."""
     return ":" in name or name.endswith(".py")
+
+
+def _is(value: Any, kind: type) -> bool:
+    """Whether a value from YAML is of a kind; a whole number is a number, true is neither."""
+    kinds = (int, float) if kind is float else kind
+    return isinstance(value, kinds) and (kind is bool or not isinstance(value, bool))
 
 
 def _meant(option: str, known: Collection[str]) -> str:

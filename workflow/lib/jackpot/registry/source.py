@@ -28,7 +28,7 @@ class Signature:
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, node: ast.FunctionDef, bound: int = 0) -> "Signature":
+    def of(cls, node: ast.FunctionDef | ast.Lambda, bound: int = 0) -> "Signature":
         """Of a parsed function, less its ``bound`` first parameters."""
         a = node.args
         positional = [arg.arg for arg in (*a.posonlyargs, *a.args)]
@@ -84,6 +84,15 @@ def literal(tree: ast.Module | ast.ClassDef, key: str, default: Any) -> Any:
                     f"{key} is read without running the file: write its value out"
                 ) from None
     return default
+
+
+def is_literal(node: ast.expr) -> bool:
+    """Whether an expression is a value that is written out."""
+    try:
+        ast.literal_eval(node)
+    except ValueError:
+        return False
+    return True
 
 
 def first_line(node: ast.AST | None) -> str:

@@ -55,11 +55,15 @@ def forest(verdicts: pd.DataFrame) -> Figure:
     figure.set_size_inches(width, height)
     figure.legends[0].set_bbox_to_anchor((0.5, 1 - 0.05 / height), figure.transFigure)
     limits = _limits(rows)
+    change = "change in test accuracy (points)"
+    if (looks := rows["looks"].max()) > 1:
+        change += f" after look {rows['look'].max()} of {looks}"
     for index, lines in enumerate(columns):
         left, tall = index * column + _EDGE + wide, len(lines) * _ROW
         box = (left / width, 1 - (legend + tall) / height, _AXIS / width, tall / height)
         ax = figure.add_axes(box)
         _set_up(ax, len(lines), limits, rows["margin"].max())
+        ax.set_xlabel(change)
         for y, text in enumerate(lines):
             _write(ax, y, text, check, wide)
             if text.cell:
@@ -136,7 +140,6 @@ def _set_up(ax: Axes, lines: int, limits: tuple[float, float], margin: float) ->
     ax.axvline(0, color="#333333", lw=0.8, zorder=1)
     ax.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
     ax.xaxis.set_major_formatter(lambda value, _: _signed(value, "+g") if value else "0")
-    ax.set_xlabel("change in test accuracy (points)")
     ax.spines["left"].set_visible(False)
     for left, text in ((_SPARSITY, "sparsity"), (_N, "n")):
         _text(ax, left, 0, text, ha="right", color=_MUTED)

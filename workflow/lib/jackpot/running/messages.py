@@ -15,6 +15,7 @@ from jackpot.fingerprints import differences
 
 # How Python tells of a command that failed.
 _COMMAND = re.compile("Command '.*'(?= (returned non-zero exit status|died with))", re.DOTALL)
+_CHANGED = "changed since it was made: "
 _FINGERPRINT = re.compile("[0-9a-f]{12}(-[0-9a-f]{12}){2}")
 
 
@@ -31,6 +32,11 @@ class _Shorten(logging.Filter):
             record.shellcmd, record.input, record.output = None, [], []
         elif event == LogEvent.JOB_INFO and getattr(record, "reason", None):
             record.reason = short_reason(str(record.reason))
+            # The reason has a line of its own, which the profiles leave out: mostly it says that
+            # the job's file is not there yet.
+            _, told, what = record.reason.partition(_CHANGED)
+            if told and record.rule_msg:
+                record.rule_msg += f" ({told}{what})"
         elif record.levelno >= logging.ERROR and isinstance(record.msg, str):
             record.msg = _COMMAND.sub("The command", record.msg)
         return True
@@ -53,7 +59,7 @@ def short_reason(reason: str) -> str:
     if before.fingerprint and now.fingerprint:
         kinds = differences(before.fingerprint, now.fingerprint)
         changes += [kind for kind in kinds if kind not in told]
-    return f"{reason[: found.start()]}changed since it was made: {', '.join(changes) or 'settings'}"
+    return f"{reason[: found.start()]}{_CHANGED}{', '.join(changes) or 'settings'}"
 
 
 class _Parameters(NamedTuple):

@@ -28,6 +28,14 @@ def targets() -> list[str]:
     return sorted(arguments.targets)
 
 
+def is_module(workflow) -> bool:
+    """Whether the Snakefile at hand is being read as a module of another workflow.
+
+    Without it the names of the other workflow's rules would be taken for ours.
+    """
+    return not workflow.modifier.is_main_snakefile()
+
+
 def lift_job_rate_limit(workflow) -> None:
     """Submit as fast as jobs can start.
 

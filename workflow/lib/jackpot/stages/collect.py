@@ -1,5 +1,7 @@
 """From a folder of runs to tidy tables: runs.csv, histories.csv, layers.csv and about.json."""
 
+import hashlib
+import io
 import json
 import shlex
 from collections import Counter
@@ -13,8 +15,8 @@ from jackpot.analysis.frames import RUN
 from jackpot.checks import CHECKS
 from jackpot.data.description import read_description
 from jackpot.errors import JackpotError
-from jackpot.files.atomic import damaged, read_sealed, sha256_of_file, write_sealed
-from jackpot.files.tables import read_table, write_table
+from jackpot.files.atomic import damaged, read_sealed, write_sealed
+from jackpot.files.tables import read_lines, write_table
 from jackpot.settings import Settings
 from jackpot.study import Plan, Study
 from jackpot.study.model import Run
@@ -95,17 +97,22 @@ def _layers(runs: list[Run], results: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _histories(runs: list[Run], results: list[dict[str, Any]], root: Path) -> pd.DataFrame:
-    parts = []
+    """All histories in one reading: a call of pandas for each takes longer than all else here."""
+    texts = []
     for run, result in zip(runs, results, strict=True):
         path = root / run.path / "history.csv"
-        history = read_table(path)
-        if sha256_of_file(path) != result["fingerprints"]["history"]:
+        text = read_lines(path)
+        if hashlib.sha256(text).hexdigest() != result["fingerprints"]["history"]:
             raise damaged(path, "it was altered, or is not of the run in metrics.json beside it")
-        for key, value in reversed(list(zip(RUN, _names(run), strict=True))):
-            history.insert(0, key, value)
-        parts.append(history)
-    # A run whose pretraining diverged has no epochs; pandas warns of frames without rows.
-    return pd.concat([p for p in parts if len(p)] or parts[:1], ignore_index=True)
+        texts.append(text.partition(b"\n"))
+    header, _, _ = texts[0]
+    if other := next((i for i, text in enumerate(texts) if text[0] != header), None):
+        raise damaged(root / runs[other].path / "history.csv", "it has other columns than the rest")
+    rows = pd.read_csv(io.BytesIO(b"".join([header, b"\n", *(text for _, _, text in texts)])))
+    # A run whose pretraining diverged has no epochs.
+    epochs = [text.count(b"\n") for _, _, text in texts]
+    keys = pd.DataFrame(map(_names, runs), columns=RUN)
+    return pd.concat([keys.loc[keys.index.repeat(epochs)].reset_index(drop=True), rows], axis=1)
 
 
 def _names(run: Run) -> list[Any]:

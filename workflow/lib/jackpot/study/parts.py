@@ -63,8 +63,10 @@ class Dataset(Settings):
     @model_validator(mode="after")
     def _check_place(self):
         named = ("test_fraction", "size", "channels")
-        given = [key for key in named if getattr(self, key) is not None]
-        KINDS.check(self.kind, [*given, *(self.options or {})])
+        given = {key: value for key in named if (value := getattr(self, key)) is not None}
+        KINDS.check(self.kind, {**given, **(self.options or {})})
+        if self.kind == "digits" and (self.path or self.url):
+            raise ValueError("the digits come with scikit-learn, not from a path or a url")
         if self.verify is False and not self.path:
             raise ValueError("verify: false is for a local copy: give its path")
         if self.kind == "image_folder" and not (self.path or self.url):
