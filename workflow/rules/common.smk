@@ -74,9 +74,8 @@ def pretrained(file):
 
 # `snakemake figures` beside a runs.csv draws from it alone: nothing is collected or trained.
 # Another workflow that has ours as a module may have a rule of that name.
-ONLY_FIGURES = (
-    snakemake_internals.targets() == ["figures"]
-    and not snakemake_internals.is_module(workflow)
+ONLY_FIGURES = snakemake_internals.targets() == ["figures"] and not snakemake_internals.is_module(
+    workflow
 )
 FROM_TABLES = ONLY_FIGURES and os.path.exists(f"{ROOT}/runs.csv")
 
