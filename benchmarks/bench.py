@@ -56,7 +56,7 @@ def main() -> None:
     device = prepare_device("auto", torch.get_num_threads())
     parts = {
         "training": lambda: loops.training_rows(device, args.rounds, args.steps),
-        "portable": lambda: loops.portable_rows(args.rounds, args.steps),
+        "portable": lambda: loops.portable_rows(args.rounds),
         "sharing": lambda: loops.sharing_rows(device, args.steps),
         "memory": lambda: loops.memory_rows(device),
         "scores": lambda: overhead.score_rows(device),

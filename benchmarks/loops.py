@@ -270,17 +270,18 @@ def training_rows(device: torch.device, rounds: int, steps: int) -> Iterator[Row
             yield loop, name, statistics.median(found), "images/s", f"{times:.2f}", f"{share:.2f}"
 
 
-# The default study's networks, and the papers' smaller one: name, options, side, batch.
+# The default study's networks, and the papers' smaller one: name, options, side, batch size, and
+# batches a round, a second or two of one thread's time.
 PORTABLE_CASES = {
-    "vgg5, 8x8": ("vgg5", {"width": 16}, 8, 64),
-    "resnet8, 8x8": ("resnet8", {"width": 8}, 8, 64),
-    "resnet32": ("resnet32", MODELS["resnet32"], 32, BATCH),
+    "vgg5, 8x8": ("vgg5", {"width": 16}, 8, 64, 120),
+    "resnet8, 8x8": ("resnet8", {"width": 8}, 8, 64, 120),
+    "resnet32": ("resnet32", MODELS["resnet32"], 32, BATCH, 2),
 }
 
 
 def _one_thread(case: str, steps: int) -> Callable[[], float]:
     device = prepare_device("cpu", 1)
-    name, options, side, batch = PORTABLE_CASES[case]
+    name, options, side, batch, _ = PORTABLE_CASES[case]
     work, warm = (
         engine(name, "float32", device, count, options=options, side=side, batch=batch)
         for count in (steps, WARMING)
@@ -293,16 +294,11 @@ def _one_thread(case: str, steps: int) -> Callable[[], float]:
     return rate
 
 
-def portable_rows(rounds: int, steps: int) -> Iterator[Row]:
+def portable_rows(rounds: int) -> Iterator[Row]:
     """Images a second with every instruction that the processor has, and with AVX2 alone."""
-    for case, (_, _, side, _) in PORTABLE_CASES.items():
-        # One thread takes a minute for 40 batches of the large images, and their price is high.
-        count = max(1, steps // 3) if side == 32 else 20 * steps
-        arguments = {"native": (case, count), "portable": (case, count)}
-        environments = {"portable": PORTABLE}
-        found = list(
-            in_turn(_one_thread, arguments, rounds if side == 32 else 2 * rounds, environments)
-        )
+    for case, (*_, batches) in PORTABLE_CASES.items():
+        arguments = {"native": (case, batches), "portable": (case, batches)}
+        found = list(in_turn(_one_thread, arguments, 2 * rounds, {"portable": PORTABLE}))
         for variant in arguments:
             rate = statistics.median(round_[variant] for round_ in found)
             yield f"one thread, {variant} arithmetic", case, rate, "images/s", "", ""

@@ -144,7 +144,10 @@ STUDY = {
             "datasets.d: .*'digits' has no option x",
         ),
         ({"datasets": {"d": {"kind": "digits", "size": 8}}}, "has no option size"),
-        ({"datasets": {"d": {"kind": "digits", "path": "x"}}}, "not from a path or a url"),
+        (
+            {"datasets": {"d": {"kind": "digits", "path": "x"}}},
+            "digits comes with its package, and takes no path",
+        ),
         ({"datasets": {"d": {"kind": "cifar10", "verify": False}}}, "verify: false is for a local"),
         ({"checks": {"mine": "own.py:plain"}}, "checks: mine: .*edits nothing"),
         ({"checks": {"mine": "rearranged"}}, "neither a file.py:function nor a file.py"),

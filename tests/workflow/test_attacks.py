@@ -278,5 +278,7 @@ def test_the_reason_names_the_setting_that_changed(begun):
     settings["training"]["learning_rate"] = 0.05
     (begun.folder / "study.yaml").write_text(yaml.safe_dump(settings))
     text = begun.make("runs.csv", options=["-n"])
-    change = r"\(changed since it was made: learning_rate 0\.1 -> 0\.05\)"
+    change = r"\(changed: learning_rate 0\.1 -> 0\.05\)"
     assert re.search(rf"^Job \d+: retrain .* {change}$", text, re.MULTILINE), text
+    (collect,) = re.findall(r"^Job \d+: collect .*", text, re.MULTILINE)
+    assert "changed" not in collect

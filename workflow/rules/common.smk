@@ -72,11 +72,10 @@ def pretrained(file):
     return PLAN.weights("{dataset}", "{model}", "{seed}", f"{{data}}/{file}")
 
 
+# Another workflow that has ours as a module may ask for rules of its own by our names.
+IS_MODULE = snakemake_internals.is_module(workflow)
 # `snakemake figures` beside a runs.csv draws from it alone: nothing is collected or trained.
-# Another workflow that has ours as a module may have a rule of that name.
-ONLY_FIGURES = snakemake_internals.targets() == ["figures"] and not snakemake_internals.is_module(
-    workflow
-)
+ONLY_FIGURES = not IS_MODULE and snakemake_internals.targets() == ["figures"]
 FROM_TABLES = ONLY_FIGURES and os.path.exists(f"{ROOT}/runs.csv")
 
 

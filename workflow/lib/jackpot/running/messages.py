@@ -15,7 +15,7 @@ from jackpot.fingerprints import differences
 
 # How Python tells of a command that failed.
 _COMMAND = re.compile("Command '.*'(?= (returned non-zero exit status|died with))", re.DOTALL)
-_CHANGED = "changed since it was made: "
+_PARAMETERS = re.compile("Params have changed.*? before: (.*) now: (.*)", re.DOTALL)
 _FINGERPRINT = re.compile("[0-9a-f]{12}(-[0-9a-f]{12}){2}")
 
 
@@ -31,12 +31,12 @@ class _Shorten(logging.Filter):
         if event == LogEvent.JOB_ERROR:
             record.shellcmd, record.input, record.output = None, [], []
         elif event == LogEvent.JOB_INFO and getattr(record, "reason", None):
-            record.reason = short_reason(str(record.reason))
+            reason = str(record.reason)
+            record.reason = short_reason(reason)
             # The reason has a line of its own, which the profiles leave out: mostly it says that
             # the job's file is not there yet.
-            _, told, what = record.reason.partition(_CHANGED)
-            if told and record.rule_msg:
-                record.rule_msg += f" ({told}{what})"
+            if record.rule_msg and (what := what_changed(reason)):
+                record.rule_msg += f" (changed: {', '.join(what)})"
         elif record.levelno >= logging.ERROR and isinstance(record.msg, str):
             record.msg = _COMMAND.sub("The command", record.msg)
         return True
@@ -44,9 +44,18 @@ class _Shorten(logging.Filter):
 
 def short_reason(reason: str) -> str:
     """Snakemake's reason for a job, with the settings that changed in place of all parameters."""
-    found = re.search("Params have changed.*? before: (.*) now: (.*)", reason, re.DOTALL)
+    found = _PARAMETERS.search(reason)
     if not found:
         return reason
+    what = ", ".join(what_changed(reason)) or "settings"
+    return f"{reason[: found.start()]}changed since it was made: {what}"
+
+
+def what_changed(reason: str) -> list[str]:
+    """The settings that Snakemake's reason for a job says have changed, and what else has."""
+    found = _PARAMETERS.search(reason)
+    if not found:
+        return []
     before, now = map(_parameters, found.groups())
     names = list({**before.options, **now.options})
     changes = [
@@ -59,7 +68,7 @@ def short_reason(reason: str) -> str:
     if before.fingerprint and now.fingerprint:
         kinds = differences(before.fingerprint, now.fingerprint)
         changes += [kind for kind in kinds if kind not in told]
-    return f"{reason[: found.start()]}{_CHANGED}{', '.join(changes) or 'settings'}"
+    return changes
 
 
 class _Parameters(NamedTuple):

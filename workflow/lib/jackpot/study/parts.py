@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from jackpot.architectures import MODELS, initial_by_default
-from jackpot.data.kinds import KINDS
+from jackpot.data.kinds import KINDS, needs_source
 from jackpot.settings import PruningBatchChanges, Settings, TrainingChanges
 
 
@@ -65,8 +65,9 @@ class Dataset(Settings):
         named = ("test_fraction", "size", "channels")
         given = {key: value for key in named if (value := getattr(self, key)) is not None}
         KINDS.check(self.kind, {**given, **(self.options or {})})
-        if self.kind == "digits" and (self.path or self.url):
-            raise ValueError("the digits come with scikit-learn, not from a path or a url")
+        placed = bool(self.path or self.url)
+        if placed and not needs_source(self.kind, placed):
+            raise ValueError(f"{self.kind} comes with its package, and takes no path or url")
         if self.verify is False and not self.path:
             raise ValueError("verify: false is for a local copy: give its path")
         if self.kind == "image_folder" and not (self.path or self.url):
