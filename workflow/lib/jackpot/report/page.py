@@ -195,7 +195,7 @@ def _figure(path: Path, runs: pd.DataFrame) -> dict:
     hardware = sorted(
         {f"{d} {p}".strip() for d, p in zip(runs["device"], runs["precision"], strict=True)}
     )
-    n = f"n = {seeds_text(runs)}."
+    n = f"The study has {seeds_text(runs)}."
     trained = f"Trained on: {', '.join(filter(None, hardware)) or 'not recorded'}."
     models = ", ".join(
         f"{dataset} · {model}"
