@@ -148,17 +148,8 @@ if not workflow.remote_exec and "slot" in workflow.global_resources:
 
 # A cluster job is a Snakemake of its own on the node. To it the job's cells are local: it runs
 # their commands itself, where they would each be a job step with yet another Snakemake below.
-if workflow.remote_exec:
-
-    localrules:
-        prepare,
-        corrupt,
-        initialise,
-        pretrain,
-        prune,
-        prune_iteratively,
-        retrain,
-
+IN_CLUSTER_JOB = workflow.remote_exec
+if IN_CLUSTER_JOB:
     # A job of several slots has asked for what several cells need.
     snakemake_internals.run_cells_here(workflow, int(os.environ.get("JACKPOT_SLOTS", "1")))
 

@@ -1,10 +1,6 @@
 # Datasets: fetched once for every study, read into tensors, spoiled for the data checks.
 
 
-localrules:
-    download,
-
-
 rule download:
     output:
         f"{SETTINGS.data_dir}/{{dataset}}/{{source}}.json",
@@ -13,6 +9,7 @@ rule download:
     wildcard_constraints:
         source="source-[0-9a-f]+",
     retries: 1
+    localrule: True
     conda:
         CONDA
     params:
@@ -31,6 +28,7 @@ rule prepare:
         PLAN.data("{dataset}", "clean"),
     log:
         f"{ROOT}/logs/prepare/{{dataset}}.log",
+    localrule: IN_CLUSTER_JOB
     conda:
         CONDA
     resources:
@@ -53,6 +51,7 @@ rule corrupt:
         f"{ROOT}/logs/corrupt/{{dataset}}/{{data}}.log",
     wildcard_constraints:
         data=f"({any_of(STUDY.data_versions)})(-[a-z_]+)?",
+    localrule: IN_CLUSTER_JOB
     conda:
         CONDA
     resources:

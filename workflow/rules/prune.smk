@@ -18,6 +18,7 @@ rule prune:
         f"{ROOT}/logs/prune/{{dataset}}/{{model}}/{{pruner}}/{{data}}/seed{{seed}}.log",
     wildcard_constraints:
         pruner=any_of(name for name in STUDY.all_pruners if name not in ITERATIVE),
+    localrule: IN_CLUSTER_JOB
     conda:
         CONDA
     threads: SETTINGS.threads
@@ -47,6 +48,7 @@ rule prune_iteratively:
         f"{ROOT}/logs/prune/{{dataset}}/{{model}}/{{pruner}}/{{data}}/seed{{seed}}-{{sparsity}}.log",
     wildcard_constraints:
         pruner=any_of(ITERATIVE),
+    localrule: IN_CLUSTER_JOB
     conda:
         CONDA
     threads: SETTINGS.threads

@@ -16,13 +16,6 @@ RUNS, VERDICTS, PAGE = (f"{ROOT}/{name}" for name in ("runs.csv", "verdicts.csv"
 DESIGN = digest(PLAN.design())
 
 
-localrules:
-    collect,
-    verdicts,
-    tables,
-    report,
-
-
 if not FROM_TABLES:
 
     rule collect:
@@ -32,6 +25,7 @@ if not FROM_TABLES:
             [f"{ROOT}/{name}" for name in ("runs.csv", "layers.csv", "histories.csv", "about.json")],
         log:
             f"{ROOT}/logs/collect.log",
+        localrule: True
         conda:
             CONDA
         params:
@@ -78,6 +72,7 @@ rule verdicts:
     log:
         f"{ROOT}/logs/verdicts.log",
     priority: 1
+    localrule: True
     conda:
         CONDA
     params:
@@ -145,6 +140,7 @@ rule tables:
         ],
     log:
         f"{ROOT}/logs/tables.log",
+    localrule: True
     conda:
         CONDA
     params:
@@ -187,6 +183,7 @@ rule report:
     log:
         f"{ROOT}/logs/report.log",
     priority: 1
+    localrule: True
     conda:
         CONDA
     params:

@@ -8,6 +8,7 @@ rule initialise:
         spare(PLAN.weights("{dataset}", "{model}", "{seed}", "init.safetensors")),
     log:
         f"{ROOT}/logs/initialise/{{dataset}}/{{model}}/seed{{seed}}.log",
+    localrule: IN_CLUSTER_JOB
     conda:
         CONDA
     resources:
@@ -38,6 +39,7 @@ rule pretrain:
         spare(PRETRAINED),
     log:
         f"{ROOT}/logs/pretrain/{{dataset}}/{{model}}/seed{{seed}}/{{data}}.log",
+    localrule: IN_CLUSTER_JOB
     conda:
         CONDA
     threads: SETTINGS.threads
@@ -62,10 +64,6 @@ RUN = PLAN.run("{dataset}", "{model}", "{ticket}", "{check}", "{sparsity}", "{se
 DENSE = [name for name, ticket in STUDY.all_tickets.items() if ticket.pruner is None]
 
 
-localrules:
-    dense,
-
-
 rule dense:
     # The dense network was trained before pruning; its row is that training.
     input:
@@ -79,6 +77,7 @@ rule dense:
         ticket=any_of(DENSE),
         check="none",
         sparsity="0",
+    localrule: True
     conda:
         CONDA
     params:
@@ -109,6 +108,7 @@ rule retrain:
         f"{ROOT}/logs/retrain/{{dataset}}/{{model}}/{{ticket}}/{{check}}/sparsity{{sparsity}}/seed{{seed}}.log",
     wildcard_constraints:
         ticket=any_of(name for name in STUDY.all_tickets if name not in DENSE),
+    localrule: IN_CLUSTER_JOB
     conda:
         CONDA
     threads: SETTINGS.threads
