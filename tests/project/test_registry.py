@@ -25,6 +25,7 @@ def plain(a, b, c): ...
 def open_(a, b, c, d, *, e, f=1, **more): ...
 def short(a, b): ...
 def many(*all): ...
+def annotated(a, b, c, power: int | float = 1, rule: "Rule | None" = None): ...
 class Net:
     def __init__(self, a, b, c, *, width=3): ...
 made = open_
@@ -119,6 +120,22 @@ STUDY = {
                 }
             },
             "'smart': variant is a name, not 2020",
+        ),
+        (
+            {
+                "pruners": {
+                    "p": {
+                        "score": "random",
+                        "allocation": "smart",
+                        "allocation_options": {"classifier_density": "half"},
+                    }
+                }
+            },
+            "'smart': classifier_density is a number or null, not 'half'",
+        ),
+        (
+            {"pruners": {"p": {"score": "own.py:annotated", "score_options": {"power": True}}}},
+            "annotated': power is a whole number or a number, not True",
         ),
         (
             {

@@ -28,13 +28,10 @@ from jackpot.registry.source import (
     is_literal,
     literal,
     parsed,
+    should_be,
 )
 
 __all__ = ["Registry", "Signature", "first_line", "is_own", "literal", "own_traceback", "parsed"]
-
-
-# What a value of a built-in method's option has to be, by the type of its default.
-_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a name"}
 
 
 class Registry(Mapping[str, Any]):
@@ -159,10 +156,8 @@ class Registry(Mapping[str, Any]):
                     f"it has: {', '.join(known) or 'none'}"
                 )
         for option, value in options.items() if isinstance(options, Mapping) else ():
-            # A function of a user's may take more than its default shows.
-            wanted = None if is_own(name) else type(signature.defaults.get(option))
-            if wanted in _KINDS and not _is(value, wanted):
-                raise ValueError(f"{what}: {option} is {_KINDS[wanted]}, not {value!r}")
+            if allowed := should_be(signature.kinds.get(option, ()), value):
+                raise ValueError(f"{what}: {option} is {allowed}, not {value!r}")
         given = {*signature.positional[:takes], *self._offered_to(name), *self._defaults, *options}
         if lacking := [option for option in signature.required if option not in given]:
             raise ValueError(f"{what} needs the option {', '.join(lacking)}, which has no default")
@@ -270,12 +265,6 @@ class Registry(Mapping[str, Any]):
 def is_own(name: str) -> bool:
     """Whether a name is that of a user's file or function, not of a built-in one."""
     return ":" in name or name.endswith(".py")
-
-
-def _is(value: Any, kind: type) -> bool:
-    """Whether a value from YAML is of a kind; a whole number is a number, true is neither."""
-    kinds = (int, float) if kind is float else kind
-    return isinstance(value, kinds) and (kind is bool or not isinstance(value, bool))
 
 
 def _meant(option: str, known: Collection[str]) -> str:

@@ -18,6 +18,7 @@ class Signature:
         required: names of all that have no default.
         any_positional, any_keyword: whether it has ``*args`` and ``**kwargs``.
         defaults: name -> default, of those whose default is a constant.
+        kinds: name -> types that the annotation allows, of those that name plain ones only.
     """
 
     positional: tuple[str, ...]
@@ -26,6 +27,7 @@ class Signature:
     any_positional: bool
     any_keyword: bool
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, node: ast.FunctionDef | ast.Lambda, bound: int = 0) -> "Signature":
@@ -47,6 +49,11 @@ class Signature:
             a.vararg is not None,
             a.kwarg is not None,
             {name: node.value for name, node in written.items() if isinstance(node, ast.Constant)},
+            {
+                arg.arg: kinds
+                for arg in (*a.args, *a.kwonlyargs)
+                if (kinds := _kinds(arg.annotation))
+            },
         )
 
     def options(self, takes: int) -> tuple[str, ...]:
@@ -56,6 +63,36 @@ class Signature:
     def accepts(self, name: str, takes: int) -> bool:
         """Whether ``name`` can be given as a keyword beside ``takes`` arguments."""
         return self.any_keyword or name in self.options(takes)
+
+
+# What YAML can give: how an annotation names it, and how we do.
+KINDS = {
+    "bool": (bool, "true or false"),
+    "int": (int, "a whole number"),
+    "float": ((int, float), "a number"),
+    "str": (str, "a name"),
+    "None": (type(None), "null"),
+}
+
+
+def _kinds(annotation: ast.expr | None) -> tuple[str, ...]:
+    """The types of ``float | None`` and the like; none where one of them is not plain."""
+    if annotation is None:
+        return ()
+    kinds = tuple(part.strip() for part in ast.unparse(annotation).split("|"))
+    return kinds if all(kind in KINDS for kind in kinds) else ()
+
+
+def should_be(kinds: tuple[str, ...], value: Any) -> str:
+    """What these kinds allow, where a value from YAML is none of them; empty where it is.
+
+    A whole number is a number; true is neither.
+    """
+    for kind in kinds:
+        types, _ = KINDS[kind]
+        if isinstance(value, types) and (kind == "bool" or not isinstance(value, bool)):
+            return ""
+    return " or ".join(words for _, words in (KINDS[kind] for kind in kinds))
 
 
 @cache
