@@ -22,6 +22,20 @@ STUDY = {
     "training": {"epochs": 2, "crop_padding": 1, "flip": False},
     "rewind_epoch": 1,
 }
+# Another workflow, which has ours as a module and a rule on our runs.csv.
+OUTER = """
+module jackpot:
+    snakefile: {snakefile!r}
+    config: {{"study": "study.yaml", "results_dir": "out/jackpot", "data_dir": "out/data"}}
+
+use rule * from jackpot as jackpot_*
+
+rule count:
+    default_target: True
+    input: "out/jackpot/small/runs.csv"
+    output: "out/count.txt"
+    shell: "wc -l < {{input[0]}} > {{output}}"
+"""
 # Whether the test that runs now carries the marker (see tests/conftest.py).
 marked = False
 

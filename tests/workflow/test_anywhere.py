@@ -77,25 +77,10 @@ def test_results_elsewhere_of_a_clone_that_is_read_only_and_oddly_named(clone, t
     assert "Nothing to be done" in text
 
 
-OUTER = """
-module jackpot:
-    snakefile: {snakefile!r}
-    config: {{"study": "study.yaml", "results_dir": "out/jackpot", "data_dir": "out/data"}}
-
-use rule * from jackpot as jackpot_*
-
-rule count:
-    default_target: True
-    input: "out/jackpot/small/runs.csv"
-    output: "out/count.txt"
-    shell: "wc -l < {{input[0]}} > {{output}}"
-"""
-
-
 def test_another_workflow_adds_a_rule_on_our_runs(clone, tmp_path):
     """``module:`` with its own settings; the outer rule reads the table that ours makes."""
     (tmp_path / "study.yaml").write_text(STUDY)
-    (tmp_path / "Snakefile").write_text(OUTER.format(snakefile=str(clone / "Snakefile")))
+    (tmp_path / "Snakefile").write_text(snake.OUTER.format(snakefile=str(clone / "Snakefile")))
     text = call(tmp_path)
     # As of `localrules:`, which does not know a rule's new name.
     assert "not present in the Snakefile" not in text
@@ -108,7 +93,9 @@ def test_another_workflow_adds_a_rule_on_our_runs(clone, tmp_path):
 def test_another_workflows_rule_of_the_name_figures_is_not_ours(clone, tmp_path):
     """Ours beside a runs.csv draws from it alone, and would leave out what makes the table."""
     (tmp_path / "study.yaml").write_text(STUDY)
-    outer = OUTER.format(snakefile=str(clone / "Snakefile")).replace("rule count", "rule figures")
+    outer = snake.OUTER.format(snakefile=str(clone / "Snakefile")).replace(
+        "rule count", "rule figures"
+    )
     (tmp_path / "Snakefile").write_text(outer)
     call(tmp_path)
     changed = yaml.safe_load(STUDY)
@@ -137,7 +124,7 @@ def test_another_workflow_waits_for_every_look(clone, tmp_path):
     looks = {"margin": 60, "alpha": 0.002, "looks": [2, 3]}
     study = {**snake.STUDY, "experiments": [cell], "statistics": looks}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
-    outer = OUTER.replace('small/runs.csv"\n', 'small/runs.csv", rules.jackpot_all.input\n')
+    outer = snake.OUTER.replace('small/runs.csv"\n', 'small/runs.csv", rules.jackpot_all.input\n')
     (tmp_path / "Snakefile").write_text(outer.format(snakefile=str(clone / "Snakefile")) + HANDLERS)
     text = call(tmp_path)
     assert (tmp_path / "out" / "count.txt").read_text().strip() == "7", text[-4000:]

@@ -197,6 +197,27 @@ def test_a_study_runs_under_slurm_with_the_resources_asked_for(cluster, referenc
     assert any("pretrain" in line and "TresPerNode=gres:gpu:1" in line for line in reference.seen)
 
 
+def in_one_job(prefix=""):
+    """Options for one job of all cells."""
+    stages = ("prepare", "initialise", "pretrain", "prune", "retrain")
+    groups = [f"{prefix}{stage}=all" for stage in stages]
+    return ["--groups", *groups, "--group-components", "all=100"]
+
+
+def test_another_workflow_runs_ours_under_slurm(cluster, tmp_path):
+    """Under the names that it gives our rules: what takes seconds is no job of the cluster."""
+    before = len(cluster.finished())
+    experiments = [{"tickets": ["dense", "random"], "sparsities": [0.8, 0.9], "seeds": [0]}]
+    (tmp_path / "study.yaml").write_text(json.dumps({**snake.STUDY, "experiments": experiments}))
+    outer = snake.OUTER.replace("    input:", "    localrule: True\n    input:")
+    (tmp_path / "Snakefile").write_text(outer.format(snakefile=str(ROOT / "Snakefile")))
+    profile = ["--workflow-profile", ROOT / "workflow" / "profiles" / "slurm", *QUICK]
+    options = {"environment": cluster.environment}
+    text = snake.succeed(tmp_path, *profile, *in_one_job("jackpot_"), **options)
+    assert (tmp_path / "out" / "count.txt").read_text().strip() == "4", text
+    assert len(cluster.finished()) - before == 1, text
+
+
 def test_one_call_makes_every_look(cluster, tmp_path):
     """Each look's cells are jobs of the cluster, and so is the next look's."""
     # With two seeds nothing is decided at this level.
@@ -205,11 +226,9 @@ def test_one_call_makes_every_look(cluster, tmp_path):
         f"epochs: {EPOCHS}", "epochs: 2"
     )
     head = Head(cluster, tmp_path, study + "statistics: {margin: 60, alpha: 0.002, looks: [2, 3]}")
-    # Between two jobs the plugin waits longer than these jobs take: one a look.
-    stages = ("prepare", "initialise", "pretrain", "prune", "retrain")
-    look = ["--groups", *(f"{stage}=look" for stage in stages), "--group-components", "look=100"]
     try:
-        head.start(*look)
+        # Between two jobs the plugin waits longer than these jobs take: one a look.
+        head.start(*in_one_job())
         head.finish()
     finally:
         head.stop()
