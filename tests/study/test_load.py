@@ -153,6 +153,14 @@ def test_rewinding_must_be_before_the_end(tmp_path):
     assert "rewind_epoch: 4" in text and "0 to 3" in text
 
 
+@pytest.mark.parametrize("text", ["1e-3", "1E+2", "4.e2", "5.0e-4"])
+def test_a_power_of_ten_needs_no_point(tmp_path, text):
+    pruners = {"p": {"score": "ntk_sap", "score_options": {"epsilon": "VALUE"}}}
+    path = written(tmp_path, pruners=pruners)
+    path.write_text(path.read_text().replace("VALUE", text))
+    assert load_study(path).pruners["p"].score_options == {"epsilon": float(text)}
+
+
 def test_a_key_given_twice_is_refused(tmp_path):
     path = tmp_path / "study.yaml"
     path.write_text("name: a\nname: b\n")

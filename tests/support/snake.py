@@ -25,19 +25,26 @@ STUDY = {
 # Another workflow, which has ours as a module and a rule on our runs.csv.
 OUTER = """
 module jackpot:
-    snakefile: {snakefile!r}
-    config: {{"study": "study.yaml", "results_dir": "out/jackpot", "data_dir": "out/data"}}
+    snakefile: "ROOT/Snakefile"
+    config: {"study": "study.yaml", "results_dir": "out/jackpot", "data_dir": "out/data"}
 
 use rule * from jackpot as jackpot_*
 
 rule count:
     default_target: True
+    localrule: True
     input: "out/jackpot/small/runs.csv"
     output: "out/count.txt"
-    shell: "wc -l < {{input[0]}} > {{output}}"
+    shell: "wc -l < {input[0]} > {output}"
 """
 # Whether the test that runs now carries the marker (see tests/conftest.py).
 marked = False
+
+
+def write_outer(folder, root, study, change=lambda text: text):
+    """In a folder, ``OUTER`` on the workflow below ``root``, changed, and its study."""
+    (folder / "study.yaml").write_text(study)
+    (folder / "Snakefile").write_text(change(OUTER).replace("ROOT", str(root)))
 
 
 def start(folder, *arguments, environment=None, output=subprocess.PIPE):

@@ -79,8 +79,7 @@ def test_results_elsewhere_of_a_clone_that_is_read_only_and_oddly_named(clone, t
 
 def test_another_workflow_adds_a_rule_on_our_runs(clone, tmp_path):
     """``module:`` with its own settings; the outer rule reads the table that ours makes."""
-    (tmp_path / "study.yaml").write_text(STUDY)
-    (tmp_path / "Snakefile").write_text(snake.OUTER.format(snakefile=str(clone / "Snakefile")))
+    snake.write_outer(tmp_path, clone, STUDY)
     text = call(tmp_path)
     # As of `localrules:`, which does not know a rule's new name.
     assert "not present in the Snakefile" not in text
@@ -92,11 +91,9 @@ def test_another_workflow_adds_a_rule_on_our_runs(clone, tmp_path):
 
 def test_another_workflows_rule_of_the_name_figures_is_not_ours(clone, tmp_path):
     """Ours beside a runs.csv draws from it alone, and would leave out what makes the table."""
-    (tmp_path / "study.yaml").write_text(STUDY)
-    outer = snake.OUTER.format(snakefile=str(clone / "Snakefile")).replace(
-        "rule count", "rule figures"
+    snake.write_outer(
+        tmp_path, clone, STUDY, lambda text: text.replace("rule count", "rule figures")
     )
-    (tmp_path / "Snakefile").write_text(outer)
     call(tmp_path)
     changed = yaml.safe_load(STUDY)
     changed["training"]["learning_rate"] = 0.05
@@ -123,9 +120,13 @@ def test_another_workflow_waits_for_every_look(clone, tmp_path):
     # With two seeds nothing is decided at this level.
     looks = {"margin": 60, "alpha": 0.002, "looks": [2, 3]}
     study = {**snake.STUDY, "experiments": [cell], "statistics": looks}
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
-    outer = snake.OUTER.replace('small/runs.csv"\n', 'small/runs.csv", rules.jackpot_all.input\n')
-    (tmp_path / "Snakefile").write_text(outer.format(snakefile=str(clone / "Snakefile")) + HANDLERS)
+    made = 'small/runs.csv"'
+    snake.write_outer(
+        tmp_path,
+        clone,
+        yaml.safe_dump(study),
+        lambda text: text.replace(made, f"{made}, rules.jackpot_all.input") + HANDLERS,
+    )
     text = call(tmp_path)
     assert (tmp_path / "out" / "count.txt").read_text().strip() == "7", text[-4000:]
     assert HANDLERS in (ROOT / "docs" / "interoperation.md").read_text()

@@ -208,12 +208,10 @@ def test_another_workflow_runs_ours_under_slurm(cluster, tmp_path):
     """Under the names that it gives our rules: what takes seconds is no job of the cluster."""
     before = len(cluster.finished())
     experiments = [{"tickets": ["dense", "random"], "sparsities": [0.8, 0.9], "seeds": [0]}]
-    (tmp_path / "study.yaml").write_text(json.dumps({**snake.STUDY, "experiments": experiments}))
-    outer = snake.OUTER.replace("    input:", "    localrule: True\n    input:")
-    (tmp_path / "Snakefile").write_text(outer.format(snakefile=str(ROOT / "Snakefile")))
+    snake.write_outer(tmp_path, ROOT, json.dumps({**snake.STUDY, "experiments": experiments}))
     profile = ["--workflow-profile", ROOT / "workflow" / "profiles" / "slurm", *QUICK]
-    options = {"environment": cluster.environment}
-    text = snake.succeed(tmp_path, *profile, *in_one_job("jackpot_"), **options)
+    options = [*profile, *in_one_job("jackpot_")]
+    text = snake.succeed(tmp_path, *options, environment=cluster.environment)
     assert (tmp_path / "out" / "count.txt").read_text().strip() == "4", text
     assert len(cluster.finished()) - before == 1, text
 

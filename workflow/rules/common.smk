@@ -143,15 +143,14 @@ if SETTINGS.warm_processes and sys.platform == "linux":
     except JackpotError as error:
         raise WorkflowError(str(error)) from None
 
-if not workflow.remote_exec and "slot" in workflow.global_resources:
-    os.environ.update(JACKPOT_SLOTS=str(workflow.global_resources["slot"].value))
-
 # A cluster job is a Snakemake of its own on the node. To it the job's cells are local: it runs
 # their commands itself, where they would each be a job step with yet another Snakemake below.
 IN_CLUSTER_JOB = workflow.remote_exec
 if IN_CLUSTER_JOB:
     # A job of several slots has asked for what several cells need.
     snakemake_internals.run_cells_here(workflow, int(os.environ.get("JACKPOT_SLOTS", "1")))
+elif "slot" in workflow.global_resources:
+    os.environ.update(JACKPOT_SLOTS=str(workflow.global_resources["slot"].value))
 
 
 shorten_messages()

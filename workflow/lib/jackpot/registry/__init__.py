@@ -27,8 +27,8 @@ from jackpot.registry.source import (
     first_paragraph,
     is_literal,
     literal,
+    mismatch,
     parsed,
-    should_be,
 )
 
 __all__ = ["Registry", "Signature", "first_line", "is_own", "literal", "own_traceback", "parsed"]
@@ -156,7 +156,7 @@ class Registry(Mapping[str, Any]):
                     f"it has: {', '.join(known) or 'none'}"
                 )
         for option, value in options.items() if isinstance(options, Mapping) else ():
-            if allowed := should_be(signature.kinds.get(option, ()), value):
+            if allowed := mismatch(signature.kinds.get(option, ()), value):
                 raise ValueError(f"{what}: {option} is {allowed}, not {value!r}")
         given = {*signature.positional[:takes], *self._offered_to(name), *self._defaults, *options}
         if lacking := [option for option in signature.required if option not in given]:

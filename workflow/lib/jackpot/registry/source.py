@@ -65,8 +65,8 @@ class Signature:
         return self.any_keyword or name in self.options(takes)
 
 
-# What YAML can give: how an annotation names it, and how we do.
-KINDS = {
+# Types of what YAML can give, by their names in an annotation, and in words.
+_PLAIN = {
     "bool": (bool, "true or false"),
     "int": (int, "a whole number"),
     "float": ((int, float), "a number"),
@@ -80,19 +80,19 @@ def _kinds(annotation: ast.expr | None) -> tuple[str, ...]:
     if annotation is None:
         return ()
     kinds = tuple(part.strip() for part in ast.unparse(annotation).split("|"))
-    return kinds if all(kind in KINDS for kind in kinds) else ()
+    return kinds if all(kind in _PLAIN for kind in kinds) else ()
 
 
-def should_be(kinds: tuple[str, ...], value: Any) -> str:
-    """What these kinds allow, where a value from YAML is none of them; empty where it is.
+def mismatch(kinds: tuple[str, ...], value: Any) -> str:
+    """Says what a value should be, where it is of none of these kinds; empty where it is of one.
 
     A whole number is a number; true is neither.
     """
-    for kind in kinds:
-        types, _ = KINDS[kind]
-        if isinstance(value, types) and (kind == "bool" or not isinstance(value, bool)):
-            return ""
-    return " or ".join(words for _, words in (KINDS[kind] for kind in kinds))
+    if isinstance(value, bool):
+        fits = "bool" in kinds
+    else:
+        fits = any(isinstance(value, _PLAIN[kind][0]) for kind in kinds)
+    return "" if fits else " or ".join(_PLAIN[kind][1] for kind in kinds)
 
 
 @cache

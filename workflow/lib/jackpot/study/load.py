@@ -1,5 +1,6 @@
 """Reading a study or config.yaml, with errors that name the file, the key and what is allowed."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from jackpot.study.model import Study
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice; YAML would silently keep the last."""
+    """SafeLoader that refuses a key given twice; YAML would silently keep the last.
+
+    1e-3 is a number, as in YAML 1.2; PyYAML follows YAML 1.1, which asks for a point.
+    """
 
     def construct_mapping(self, node, deep=False):
         seen = set()
@@ -31,6 +35,11 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
 
 
 def load_study(path: str | Path, datasets: dict[str, dict] | None = None) -> Study:
