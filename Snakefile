@@ -18,6 +18,7 @@ from jackpot.fingerprints import code_of, digest, recorded
 from jackpot.machine import require_bfloat16, restricted
 from jackpot.running import results_folder, snakemake_internals
 from jackpot.running.again import start_again
+from jackpot.running.display import show_progress
 from jackpot.running.links import forget_links
 from jackpot.running.messages import shorten_messages, summary
 from jackpot.running.private_folder import warm_folder
@@ -111,6 +112,12 @@ onstart:
     # There is nothing to limit on one machine.
     if workflow.local_exec:
         snakemake_internals.lift_job_rate_limit(workflow)
+    if workflow.is_main_process:
+        show_progress(
+            jobs=len(workflow.dag),
+            standing=PLAN.progress.standing(STUDY),
+            details=workflow.output_settings.printshellcmds or workflow.output_settings.verbose,
+        )
 
 
 # Snakemake calls it a success when every job that it chose has ended well. It leaves out what

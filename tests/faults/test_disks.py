@@ -80,7 +80,7 @@ def test_snakemake_starts_nothing_on_a_disk_it_cannot_write_to(tmp_path, small_d
     assert status == 1 and "Traceback" not in text
     assert f"{clone.root}: cannot be written to ({reason})" in text
     assert "--config results_dir=" in text and "Nothing was started." in text
-    assert "Finished jobid" not in text
+    assert "] Job " not in text
 
 
 def test_permission_denied_is_told_too(tmp_path):

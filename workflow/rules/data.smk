@@ -18,7 +18,7 @@ rule download:
     message:
         "download {wildcards.dataset}"
     shell:
-        "run download --out {output:q} {params.options} 2> {log:q}"
+        "run download --out {output:q} {params.options} > {log:q} 2>&1"
 
 
 rule prepare:
@@ -39,7 +39,7 @@ rule prepare:
         "prepare {wildcards.dataset}"
     shell:
         "run prepare --source {input.source:q} --out {output:q}"
-        " --fingerprint {params.fingerprint} 2> {log:q}"
+        " --fingerprint {params.fingerprint} > {log:q} 2>&1"
 
 
 rule corrupt:
@@ -64,4 +64,4 @@ rule corrupt:
         "corrupt {wildcards.dataset}: {wildcards.data}"
     shell:
         "run corrupt --clean {input.clean:q} --out {output:q}"
-        " {params.options} --fingerprint {params.fingerprint} 2> {log:q}"
+        " {params.options} --fingerprint {params.fingerprint} > {log:q} 2>&1"

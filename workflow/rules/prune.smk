@@ -35,7 +35,7 @@ rule prune:
     shell:
         "run prune --data {input.data:q} --weights {input.weights:q}"
         " --out {params.out:q} {params.options} --threads {threads}"
-        " --fingerprint {params.fingerprint} 2> {log:q}"
+        " --fingerprint {params.fingerprint} > {log:q} 2>&1"
 
 
 rule prune_iteratively:
@@ -67,4 +67,4 @@ rule prune_iteratively:
         "run prune_iteratively --clean {input.clean:q} --data {input.data:q}"
         " --initial {input.initial:q} --weights {input.weights:q}"
         " --out {params.out:q} {params.options} --threads {threads}"
-        " --resume-file {params.resume:q} --fingerprint {params.fingerprint} 2> {log:q}"
+        " --resume-file {params.resume:q} --fingerprint {params.fingerprint} > {log:q} 2>&1"

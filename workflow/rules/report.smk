@@ -35,7 +35,7 @@ if not FROM_TABLES:
         message:
             f"collect the results of {STUDY.name}"
         shell:
-            "run collect {params.study} {params.partial} 2> {log:q}"
+            "run collect {params.study} {params.partial} > {log:q} 2>&1"
 
     if LOOK:
 
@@ -56,7 +56,7 @@ if not FROM_TABLES:
             message:
                 f"look {PLAN.progress.look} of {PLAN.progress.looks} at {STUDY.name}"
             shell:
-                "run look --runs {input:q} --out {output:q} {params.study} 2> {log:q}"
+                "run look --runs {input:q} --out {output:q} {params.study} > {log:q} 2>&1"
 
 
 rule verdicts:
@@ -83,7 +83,7 @@ rule verdicts:
     message:
         f"verdicts of {STUDY.name}"
     shell:
-        "run verdicts --runs {input:q} --out {output:q} {params.study}" " 2> {log:q}"
+        "run verdicts --runs {input:q} --out {output:q} {params.study}" " > {log:q} 2>&1"
 
 
 # A rule for each figure, so that each has its own caption in Snakemake's report.
@@ -118,7 +118,7 @@ for FIGURE, TABLE in SOURCE_OF_FIGURE.items():
             "draw {params.figure}"
         shell:
             "run draw --figure {params.figure} --table {input:q} --out {params.stem:q}"
-            " {params.ingredients} 2> {log:q}"
+            " {params.ingredients} > {log:q} 2>&1"
 
 
 rule tables:
@@ -152,7 +152,7 @@ rule tables:
     message:
         f"tables of {STUDY.name}"
     shell:
-        "run tables --runs {input.runs:q} --out {params.out:q}" " {params.study} 2> {log:q}"
+        "run tables --runs {input.runs:q} --out {params.out:q}" " {params.study} > {log:q} 2>&1"
 
 
 rule figures:
@@ -196,4 +196,4 @@ rule report:
     shell:
         "run report --runs {input.runs:q} --verdicts {input.verdicts:q}"
         " --layers {input.layers:q} --about {input.about:q} --figures {input.figures:q}"
-        " --tables {input.tables:q} --out {output:q} {params.study} 2> {log:q}"
+        " --tables {input.tables:q} --out {output:q} {params.study} > {log:q} 2>&1"

@@ -21,7 +21,7 @@ rule initialise:
         "initialise {wildcards.model} for {wildcards.dataset}, seed {wildcards.seed}"
     shell:
         "run initialise --data {input.data:q} --out {output:q}"
-        " {params.options} --fingerprint {params.fingerprint} 2> {log:q}"
+        " {params.options} --fingerprint {params.fingerprint} > {log:q} 2>&1"
 
 
 PRETRAINED = [
@@ -57,7 +57,7 @@ rule pretrain:
         "run pretrain --clean {input.clean:q} --data {input.data:q}"
         " --weights {input.weights:q} --out {params.out:q} {params.options}"
         " --threads {threads} --resume-file {params.resume:q} --fingerprint {params.fingerprint}"
-        " 2> {log:q}"
+        " > {log:q} 2>&1"
 
 
 RUN = PLAN.run("{dataset}", "{model}", "{ticket}", "{check}", "{sparsity}", "{seed}")
@@ -128,4 +128,4 @@ rule retrain:
         "run retrain --clean {input.clean:q} --weights {input.weights:q}"
         " --mask {input.mask:q} --out {params.out:q} {params.options}"
         " --threads {threads} --resume-file {params.resume:q} --fingerprint {params.fingerprint}"
-        " 2> {log:q}"
+        " > {log:q} 2>&1"

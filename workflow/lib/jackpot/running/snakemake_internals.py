@@ -4,6 +4,8 @@ Tried with Snakemake 9.27.1; pyproject.toml caps the dependency to 9.27. Before 
 allowed, tests/running/test_snakemake_internals.py and tests/workflow/test_slurm.py have to pass.
 """
 
+import contextlib
+import io
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -22,7 +24,9 @@ def targets() -> list[str]:
     not in the study would end in a traceback.
     """
     try:
-        _, arguments = parse_args(sys.argv[1:])
+        # It tells which profile it has read; it has told that already.
+        with contextlib.redirect_stderr(io.StringIO()):
+            _, arguments = parse_args(sys.argv[1:])
     except SystemExit:  # another program's command line
         return []
     return sorted(arguments.targets)

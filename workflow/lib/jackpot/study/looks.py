@@ -48,6 +48,13 @@ class Progress:
             f"Later looks can ask for {most} more runs at most."
         )
 
+    def standing(self, study: Study) -> str:
+        """The same for a line that has little room."""
+        if study.statistics.looks is None:
+            return ""
+        cells = len({run.cell for run in study.runs()})
+        return f"{cells - len(self.going_on)} of {cells} cells decided"
+
 
 def progress(study: Study, read: Callable[[int, list[Run]], set[Cell] | None]) -> Progress:
     """How far a study has come.
