@@ -37,7 +37,7 @@ AS_THE_PAPERS_SAY = {
     **{(t, c): 0.0 for t in ("snip", "grasp", "lottery") for c in ("none", "rearranged")},
     **{(t, "corrupted_data"): 0.0 for t in ("snip", "grasp", "lottery")},
     ("random", "none"): 0.1,
-    ("hybrid", "none"): 1.5,
+    ("hybrid", "none"): 3.5,
     **{(t, "none"): 2.0 for t in ("weight_rewinding", "lr_rewinding")},
     **{
         (t, c): -1.0
@@ -45,7 +45,7 @@ AS_THE_PAPERS_SAY = {
         for c in ("shuffled_weights", "random_labels", "half_dataset")
     },
     ("snip", "reinitialized"): 0.0,
-    **{("weight_rewinding", c): 1.0 for c in ("rearranged", "reinitialized")},
+    **{("lr_rewinding", c): 1.0 for c in ("rearranged", "reinitialized")},
 }
 
 
@@ -72,6 +72,7 @@ def test_all_claims_hold_where_they_are_true():
         ("partially_trained_tickets_need_weights", {("lr_rewinding", "shuffled_weights"): 2.0}),
         ("partially_trained_tickets_need_data", {("weight_rewinding", "random_labels"): 2.0}),
         ("partially_trained_tickets_need_all_data", {("weight_rewinding", "half_dataset"): 4.0}),
+        ("hybrid_tickets_improve_on_lr_rewinding", {("lr_rewinding", "none"): 3.4}),
         ("hybrid_tickets_improve_on_random", {("hybrid", "none"): 0.2}),
         (
             "pruning_at_initialization_needs_only_layer_counts",
@@ -79,7 +80,7 @@ def test_all_claims_hold_where_they_are_true():
         ),
         (
             "pruning_after_training_needs_more_than_layer_counts",
-            {("weight_rewinding", "rearranged"): 2.0},
+            {("lr_rewinding", "rearranged"): 2.0},
         ),
     ],
 )

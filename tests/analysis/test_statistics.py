@@ -251,9 +251,23 @@ def test_compare_is_the_paired_test_between_tickets(rng):
 
 
 def test_compare_shows_cells_where_one_ticket_is_missing():
-    runs = make_runs({"none": [90.0, 91.0]}, "snip")
-    row = only_row(compare(runs, "random", ["snip", "grasp"]))
-    assert (row.reference, row.n, row.verdict) == ("snip", 0, "too_few_seeds")
+    snip, random = (make_runs({"none": [90.0, 91.0]}, name) for name in ("snip", "random"))
+    runs = pd.concat([snip, random.assign(sparsity=0.5)])
+    rows = compare(runs, "random", "snip")
+    assert set(rows.reference) == {"snip"} and set(rows.n) == {0}
+    assert set(rows.verdict) == {"too_few_seeds"} and len(rows) == 2
+    with pytest.raises(JackpotError, match="no ticket 'grasp'; it has random, snip"):
+        compare(runs, "random", ["snip", "grasp"])
+    with pytest.raises(JackpotError, match="random cannot be compared with itself"):
+        compare(runs, "random", ["random"])
+
+
+def test_accuracies_are_percent():
+    runs = make_runs({"none": [90.0, 91.0], "rearranged": [80.0, 81.0]}, "snip")
+    with pytest.raises(JackpotError, match="from 800 to 910; percent go from 0 to 100"):
+        verdicts(runs.assign(test_accuracy=runs["test_accuracy"] * 10))
+    with pytest.warns(UserWarning, match="they are read as percent"):
+        verdicts(runs.assign(test_accuracy=runs["test_accuracy"] / 100))
 
 
 def by_hand(differences, looks, shares, margin, g):

@@ -95,6 +95,23 @@ def test_reported_values_stand_beside_ours(made):
     assert mine.dropna(subset="reported").difference.iloc[1] == pytest.approx(mean - 70)
 
 
+def test_there_are_tables_of_the_studys_families_and_no_others(made, tmp_path):
+    runs = made.runs[made.runs.ticket == "snip"]
+    theirs = [_row("digits", "resnet8", name, "none", 0.9) for name in ("random", "lr_rewinding")]
+    reported = pd.DataFrame(theirs)
+    written = tables.write_tables(runs, tmp_path / "1", reported=reported)
+    assert {path.stem for path in written} == {"initial"}
+    # Of an unfinished study, a family that has no runs yet.
+    planned = ["snip", "lr_rewinding"]
+    written = tables.write_tables(runs, tmp_path / "2", tickets=planned)
+    assert {path.name for path in written} == {
+        f"{name}.{kind}"
+        for name in ("initial", "partially_trained")
+        for kind in ("csv", "md", "tex")
+    }
+    assert pd.read_csv(tmp_path / "2" / "partially_trained.csv").empty
+
+
 def test_row_order_changes_nothing(made, tmp_path):
     one = tables.write_tables(made.runs, tmp_path / "1", verdicts=made.verdicts)
     two = tables.write_tables(

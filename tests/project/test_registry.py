@@ -172,10 +172,12 @@ STUDY = {
         ({"checks": {"a-b": "own.py:plain"}}, "checks"),
         (
             {
-                "pruners": {"snip": {"score": "own.py:plain"}},
+                "pruners": {"mine": {"score": "own.py:plain"}},
+                "tickets": {"mine": {"pruner": "mine"}},
+                "experiments": [{"tickets": ["mine"], "sparsities": [0.5], "seeds": [0]}],
                 "pruning_batch": {"draws": 2},
             },
-            "pruning_batch.draws: 2 for pruner 'snip': .*no option draws",
+            "pruning_batch.draws: 2 for pruner 'mine': .*no option draws",
         ),
     ],
 )
@@ -191,10 +193,11 @@ def test_laying_out_a_study_of_own_files_imports_none_of_them(own):
         **STUDY,
         "datasets": {"d": {"kind": "own.py:open_", "options": {"e": 1}}},
         "models": {"m": {"architecture": "own.py:Net"}},
-        "pruners": {"snip": {"score": "own.py:plain", "allocation": "own.py:made"}},
+        "pruners": {"own": {"score": "own.py:plain", "allocation": "own.py:made"}},
+        "tickets": {"own": {"pruner": "own"}},
         "checks": {"mine": "checks.py:f"},
     }
-    values["experiments"] = [{**STUDY["experiments"][0], "checks": ["mine"]}]
+    values["experiments"] = [{**STUDY["experiments"][0], "tickets": ["own"], "checks": ["mine"]}]
     values["datasets"]["d"]["options"] |= {"b": 1, "c": 2, "d": 3}
     Path("study.yaml").write_text(yaml.safe_dump(values))
     program = (

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jackpot.analysis.frames import prepare_runs
+from jackpot.analysis.frames import CELL, prepare_runs
 from jackpot.report.answer import _small_changes, at_chance, summary
 from jackpot.report.claims import claim_entries
 from jackpot.report.page import write_report
@@ -40,6 +40,15 @@ def test_a_dense_network_at_chance_is_warned_of(tmp_path, dense, classes, warned
     page = write_report(tmp_path / "report.html", runs=runs, about=about).read_text()
     assert ("has learned nothing" in page) == warned
     assert "2026-11-28" in page and "2026-11-28 to" not in page
+
+
+def test_a_ticket_whose_runs_all_diverged_is_said_to_have_diverged():
+    cell = ("digits", "vgg5", "snip", "none", 0.8)
+    rows = [(*cell, seed, float("nan")) for seed in range(2)]
+    runs = pd.DataFrame(rows, columns=[*CELL, "seed", "test_accuracy"])
+    (found,) = at_chance(prepare_runs(runs), {"digits": 10})
+    assert "SNIP ticket of vgg5 on digits at 80 % diverged in all of its 2 runs" in found
+    assert "nan" not in found
 
 
 def test_a_ticket_at_chance_is_warned_of_at_its_sparsity_alone():

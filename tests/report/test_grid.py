@@ -32,6 +32,17 @@ def test_does_the_ticket_need_it():
     assert words == ["does not apply: sees no data", "no", "not run"]
 
 
+def test_what_spoils_several_ingredients_at_once_has_a_column():
+    found = needs(
+        verdict_rows(
+            ("lottery", "half_dataset+shuffled_weights", 0.9, "degraded"),
+            ("lottery", "half_dataset", 0.9, "unaffected"),
+        )
+    )
+    assert found["columns"] == ["its data", "data and weights"]
+    assert [answer["word"] for answer in found["rows"][0][1]] == ["no", "yes"]
+
+
 def test_the_grid_tells_not_run_from_does_not_apply():
     verdicts = verdict_rows(
         ("synflow", "rearranged", 0.9, "undecided"),

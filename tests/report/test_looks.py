@@ -70,6 +70,20 @@ def test_between_looks_the_page_says_what_goes_on(all_runs):
     assert [cell.text for cell in section["table"].rows[1]][3:] == ["–"] * 4
 
 
+@pytest.mark.parametrize("look", [2, 3])
+def test_a_comparison_that_lacks_a_run_of_its_look_is_said_to_be_behind(all_runs, look):
+    """As with `partial`, while a look is being made."""
+    runs, verdicts, design = at_look(all_runs, look)
+    cells = set(verdicts.loc[verdicts["look"] == look, CELL].itertuples(index=False, name=None))
+    (cell, *_) = sorted(cells)
+    gone = (runs[CELL].apply(tuple, axis=1) == cell) & (runs["seed"] == LOOKS[look - 1] - 1)
+    assert gone.sum() == 1
+    section = looks_section(runs[~gone], judged(runs[~gone], design), design)
+    text = " ".join(section["sentences"])
+    assert f"1 comparison has not reached look {look} yet, as runs are missing." in text
+    assert "cells get seeds up to" not in text
+
+
 def test_at_the_end_it_counts_what_was_spent(all_runs):
     runs, verdicts, design = at_look(all_runs, 3)
     section = looks_section(runs, verdicts, design)

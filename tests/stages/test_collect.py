@@ -8,9 +8,10 @@ from jackpot.analysis.frames import RUN
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import write_sealed
 from jackpot.stages.collect import OTHERS, RUN_COLUMNS, _read_result, about, deviations
-from jackpot.study import Plan, load_config, load_study
+from jackpot.study import Plan, Study, load_config, load_study
 from jackpot.study.model import Run
 from tests.support import ROOT
+from tests.support.snake import STUDY
 from tests.support.studies import written
 
 DENSE = Run("digits", "vgg5", "dense", "none", 0.0, 3)
@@ -77,6 +78,17 @@ def test_which_checks_apply_is_told_ticket_by_ticket(tmp_path):
     assert "random_labels" in applicable["snip"] and "half_dataset" not in applicable["snip"]
     assert not {"random_labels", "half_dataset"} & set(applicable["synflow"])
     assert {"random_labels", "half_dataset", "rearranged"} < set(applicable["lottery"])
+
+
+def test_other_settings_of_a_built_in_pruner_are_told():
+    changes = {
+        "pruners": {"snip": {"score": "snip", "rounds": 3, "allocation": "uniform"}},
+        "experiments": [
+            {"tickets": ["snip", "lottery", "force"], "sparsities": [0.8], "seeds": [0]}
+        ],
+    }
+    told = deviations(Study(**{**STUDY, **changes}))
+    assert told[-1] == "pruner snip: allocation: uniform; rounds: 3"
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_a_command_line_has_only_what_its_job_describes(tmp_path):
     text = "\n".join(path.read_text() for path in RULES.glob("*.smk"))
     used = set()
     for job in every_job(tmp_path):
-        command = re.search(rf'"run {job.rule} (.*?) 2> ', text, re.DOTALL).group(1)
+        command = re.search(rf'"run {job.rule} (.*?) > ', text, re.DOTALL).group(1)
         assert "{params.options}" in command or not job.options
         given = set(re.findall(r"--([a-z-]+)", command))
         assert given - set(HOW_TO_RUN) == set(job.inputs), job.rule

@@ -105,6 +105,14 @@ def test_checks_apply_where_there_is_something_to_spoil():
         ({"name": "a/b"}, r"name: "),
         ({"experiments": []}, r"experiments: .*at least 1"),
         (
+            {"tickets": {"dense": {"pruner": "snip"}}},
+            "tickets.dense: dense is a built-in ticket; choose another name",
+        ),
+        (
+            {"pruners": {"snip": {"score": "magnitude"}}},
+            "pruners.snip: the built-in pruner of this name ranks initial weights by snip",
+        ),
+        (
             {"tickets": {"mine": {"pruner": "snap"}}},
             r"pruner 'snap' does not exist. Allowed: .*snip",
         ),
@@ -184,6 +192,29 @@ def test_a_dataset_can_come_from_elsewhere_on_this_machine(tmp_path):
     study = load_study(path, {"c": {"kind": "image_folder", "path": "x.tar"}})
     assert (study.datasets["c"].kind, study.datasets["c"].path) == ("image_folder", "x.tar")
     assert load_study(path, {"c": {"path": "y"}}).datasets["c"].kind == "cifar10"
+    folder = {"kind": "image_folder", "path": "a", "size": 8}
+    path = written(tmp_path, datasets={"c": folder}, experiments=SMALL["experiments"])
+    same = load_study(path, {"c": {"kind": "image_folder", "path": "b"}}).datasets["c"]
+    assert (same.path, same.size) == ("b", 8)
+
+
+def test_where_an_archive_with_a_known_digest_lies_decides_nothing(tmp_path):
+    def fingerprint(**place):
+        path = written(
+            tmp_path,
+            datasets={"c": {"kind": "cifar10"}},
+            models={"vgg5": {"width": 4}},
+            experiments=[{"tickets": ["dense"], "seeds": [0]}],
+        )
+        config = load_config({"study": str(path), "datasets": {"c": place} if place else {}})
+        plan = Plan(load_study(path, config.datasets), config)
+        return plan.job_of(plan.study.runs()[0]).fingerprint
+
+    at_home = fingerprint()
+    assert fingerprint(path="/a/cifar-10-python.tar.gz") == at_home
+    assert fingerprint(url="https://example.org/cifar-10-python.tar.gz") == at_home
+    folders = {fingerprint(path=str(tmp_path)), fingerprint(path="/b/x.tar", verify=False)}
+    assert len(folders | {at_home}) == 3, "what is in these nobody knows"
 
 
 def test_overrides_apply_in_order_and_only_where_they_match(tmp_path):
@@ -205,6 +236,33 @@ def test_overrides_apply_in_order_and_only_where_they_match(tmp_path):
     assert study.rewind_epoch_of("digits", "vgg5", "hybrid") == 2
     assert study.retrain_epochs_of("digits", "vgg5", "hybrid") == 7
     assert study.retrain_epochs_of("digits", "vgg5", "snip") == 4
+
+
+def test_null_in_an_override_takes_back_what_was_set(tmp_path):
+    overrides = [
+        {"retraining": {"missed_milestones": "multiply"}, "rewind_epoch": 2, "retrain_epochs": 7},
+        {
+            "when": {"ticket": "snip"},
+            "retraining": {"missed_milestones": None, "epochs": None},
+            "rewind_epoch": None,
+        },
+        {"when": {"ticket": "hybrid"}, "retrain_epochs": None},
+    ]
+    study = load_study(written(tmp_path, overrides=overrides))
+    snip, hybrid = (("digits", "vgg5", ticket) for ticket in ("snip", "hybrid"))
+    assert study.retraining_of(*hybrid).missed_milestones == "multiply"
+    assert study.retraining_of(*snip).missed_milestones is None
+    assert study.retraining_of(*snip).epochs == 4, "which has no null"
+    assert study.rewind_epoch_of(*hybrid) == 2
+    assert study.rewind_epoch_of(*snip) == study.rewind_epoch
+    assert study.retrain_epochs_of(*hybrid) == 4 - 2
+
+
+def test_an_override_that_would_do_nothing_is_refused(tmp_path):
+    overrides = [{"when": {"ticket": ["snip", "dense"]}, "retraining": {"epochs": 9}}]
+    assert "overrides[0].retraining: dense is the pretrained" in message(
+        tmp_path, overrides=overrides
+    )
 
 
 def test_a_model_can_stand_in_for_another_in_some_cells(tmp_path):

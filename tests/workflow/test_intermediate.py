@@ -1,6 +1,7 @@
 """A study may keep no masks and starting weights, and yet the trained weights of every run."""
 
 import pytest
+import yaml
 from safetensors import safe_open
 
 from tests.support.snake import Clone
@@ -34,3 +35,15 @@ def test_masks_and_weights_go_and_nothing_is_left_to_do(tmp_path):
             assert len(list(file.keys())) > 5
     assert "Nothing to be done" in clone.make(cores=2)
     assert clone.digests() == results
+    # To keep them no longer is no reason to train anything again.
+    off = ["--config", "keep_weights=false"]
+    assert "Nothing to be done" in clone.make(options=off, cores=2)
+    (clone.root / kept[1]).unlink()
+    clone.make(cores=2)
+    assert clone.digests()[kept[1]] == results[kept[1]]
+    # Weights of an earlier training do not stay beside the results of another.
+    study = yaml.safe_load((clone.folder / "study.yaml").read_text())
+    study["training"]["epochs"] += 1
+    (clone.folder / "study.yaml").write_text(yaml.safe_dump(study))
+    clone.make("runs.csv", options=off, cores=2)
+    assert not [path for path in kept if (clone.root / path).exists()]

@@ -40,6 +40,31 @@ def test_verdicts_tables_figures_and_page_are_made_anew(small_study, published, 
     assert status == 1 and "not as published: verdicts.csv" in said, said
 
 
+def test_tables_of_other_results_are_not_published(small_study, tmp_path):
+    """Results made since by other settings, and a study without its verdicts."""
+    clone = Clone(tmp_path / "c", study=small_study.study)
+    shutil.copytree(small_study.root, clone.root)
+    (clone.root / "verdicts.csv").unlink()
+    status, said = clone.script("publish", "--to", tmp_path / "out")
+    assert status == 1 and "not made of the results that are there now" in said
+    study = {**yaml.safe_load((clone.folder / "study.yaml").read_text())}
+    study["training"]["epochs"] += 1
+    (clone.folder / "study.yaml").write_text(yaml.safe_dump(study))
+    clone.make(clone.run_of("snip") + "/metrics.json")
+    status, said = clone.script("publish", "--to", tmp_path / "out")
+    assert status == 1 and "not made of the results that are there now" in said
+    assert not (tmp_path / "out").exists()
+    for name in ("runs.csv", "about.json"):
+        (clone.root / name).unlink()
+    status, said = clone.script("publish", "--to", tmp_path / "out" / "small")
+    assert status == 0 and {p.name for p in (tmp_path / "out" / "small").iterdir()} >= {
+        "results.tar.xz"
+    }
+    assert not (tmp_path / "out" / "small" / "runs.csv").exists()
+    status, said = clone.script("redraw", "--published", tmp_path / "out", "--out", tmp_path)
+    assert status == 0, said
+
+
 def other_machine(small_study, tmp_path, **changes):
     """A clone of the same study that has nothing: no data, no weights, no masks."""
     return Clone(tmp_path / "there", study={**small_study.study, **changes})

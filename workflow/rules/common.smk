@@ -11,10 +11,18 @@ def cached(file):
 
 
 def noticed(job):
-    """The job; run again where nothing but its fingerprint tells that it is stale."""
-    if job.is_stale():
-        known = [path for path in job.outputs if os.path.exists(path)]
-        if not any(snakemake_internals.remembers(workflow, path) for path in known):
+    """The job; run again where nothing but its fingerprint tells that it is stale.
+
+    And where it was made here without the weights that are to be kept now.
+    """
+    known = [path for path in job.outputs if os.path.exists(path)]
+    lacks_weights = False
+    if SETTINGS.keep_weights and job.rule in ("dense", "retrain"):
+        folder = os.path.dirname(job.outputs[0])
+        lacks_weights = not os.path.exists(f"{folder}/weights.safetensors")
+    if lacks_weights or job.is_stale():
+        made_here = any(snakemake_internals.remembers(workflow, path) for path in known)
+        if lacks_weights if made_here else job.is_stale():
             snakemake_internals.redo(workflow, known)
     return job
 
@@ -83,6 +91,22 @@ RESULTS = [file for file in PLAN.results() if not SETTINGS.partial or os.path.ex
 # Tables and what is made of them follow from these; a time stamp may say nothing of it.
 COLLECTED = PLAN.collected(file.path for file in RESULTS)
 SETTLED = not FROM_TABLES and PLAN.is_settled() and recorded(f"{ROOT}/about.json") == COLLECTED
+
+# What is collected of the results; about.json says of which.
+GATHERED = [f"{ROOT}/{name}" for name in ("runs.csv", "layers.csv", "histories.csv", "about.json")]
+
+
+def results_to_collect(w):
+    """Every result; they are collected again where nothing but about.json tells that it is stale.
+
+    In a copied folder Snakemake does not know what was collected, and a result that the study has
+    no longer leaves no newer file.
+    """
+    stale = recorded(GATHERED[-1]) not in (None, COLLECTED)
+    if stale and not any(snakemake_internals.remembers(workflow, path) for path in GATHERED):
+        snakemake_internals.redo(workflow, GATHERED)
+    return [cached(file) for file in RESULTS]
+
 
 # Where the decisions of this look are kept; nothing follows a study's only look.
 LOOK = [] if FROM_TABLES or SETTINGS.partial or not STUDY.statistics.looks else [PLAN.look_now()]

@@ -50,7 +50,7 @@ rule corrupt:
     log:
         f"{ROOT}/logs/corrupt/{{dataset}}/{{data}}.log",
     wildcard_constraints:
-        data=f"({any_of(STUDY.data_versions)})(-[a-z_]+)?",
+        data=f"({any_of(STUDY.data_versions)})(-[^/]+)?",
     localrule: IN_CLUSTER_JOB
     conda:
         CONDA

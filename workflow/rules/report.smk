@@ -20,9 +20,9 @@ if not FROM_TABLES:
 
     rule collect:
         input:
-            [cached(file) for file in RESULTS],
+            results_to_collect,
         output:
-            [f"{ROOT}/{name}" for name in ("runs.csv", "layers.csv", "histories.csv", "about.json")],
+            GATHERED,
         log:
             f"{ROOT}/logs/collect.log",
         localrule: True

@@ -84,14 +84,13 @@ rule dense:
         trained=lambda w: os.path.dirname(PLAN.dense(**dict(w.items())).inputs["history"].path),
         run=lambda w, output: os.path.dirname(output.history),
         # A file is whole or absent, and metrics.json, which says that all is there, comes last.
-        keep=SETTINGS.keep_weights,
         files=lambda w, output: (["trained.safetensors"] if SETTINGS.keep_weights else [])
         + ["history.csv", "metrics.json"],
     message:
         "dense {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
         "exec 2> {log:q}; from={params.trained:q} to={params.run:q};"
-        ' rm -rf "$to/tensorboard";'
+        ' rm -rf "$to/tensorboard" "$to/weights.safetensors";'
         ' [ ! -d "$from/tensorboard" ] || cp -r "$from/tensorboard" "$to";'
         " for file in {params.files}; do"
         " name=${{file/trained.safetensors/weights.safetensors}};"
@@ -119,7 +118,6 @@ rule retrain:
         resume=RUN.replace(ROOT, f"{ROOT}/.resume", 1) + ".safetensors",
         options=options("retrain"),
         settings=settings("retrain"),
-        keep=SETTINGS.keep_weights,
         fingerprint=fingerprint("retrain"),
     message:
         "retrain {wildcards.ticket} ({wildcards.check}) at sparsity {wildcards.sparsity}:"

@@ -1,7 +1,7 @@
 """Spoil a dataset's training split as a data check says."""
 
 from jackpot.checks import CHECKS
-from jackpot.cli import add_check, main, options_of_check, parser_of
+from jackpot.cli import add_check, check_of, main, options_of_check, parser_of
 
 
 def run() -> None:
@@ -14,6 +14,8 @@ def run() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fingerprint", default="", help="given by Snakemake, stored in the file")
     args = parser.parse_args()
+    if "data" not in check_of(parser, args).edits:
+        parser.error(f"argument --check: {args.check} does not spoil data")
 
     from jackpot.stages.corrupt import corrupt
 

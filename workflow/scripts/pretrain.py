@@ -1,6 +1,6 @@
 """Train a dense network from its initial weights, keeping the epochs that tickets rewind to."""
 
-from jackpot.cli import add_training, main, parser_of, settings_from
+from jackpot.cli import add_training, main, parser_of, settings_from, whole
 from jackpot.settings import Training
 
 
@@ -10,10 +10,12 @@ def run() -> None:
     parser.add_argument("--data", required=True, help="the dataset to train on; may be the same")
     parser.add_argument("--weights", required=True, help="init.safetensors")
     parser.add_argument("--out", required=True, help="folder for weights, metrics and history")
-    parser.add_argument("--snapshots", type=int, nargs="*", default=[], help="epochs to keep")
+    parser.add_argument("--snapshots", type=whole(0), nargs="*", default=[], help="epochs to keep")
     add_training(parser)
     args = parser.parse_args()
     settings = settings_from(args, Training)
+    if max(args.snapshots, default=0) > settings.epochs:
+        parser.error(f"argument --snapshots: there are only {settings.epochs} epochs")
 
     from jackpot.running.arguments import resume_file_of, run_of
     from jackpot.running.finished import train_or_restore

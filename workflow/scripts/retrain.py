@@ -1,14 +1,17 @@
 """Train a ticket: its mask and starting weights, edited as its check says."""
 
 from argparse import BooleanOptionalAction
+from pathlib import Path
 
 from jackpot.cli import (
     add_check,
     add_training,
+    check_of,
     main,
     options_of_check,
     parser_of,
     settings_from,
+    whole,
 )
 from jackpot.settings import Training
 
@@ -19,14 +22,17 @@ def run() -> None:
     parser.add_argument("--weights", required=True, help="starting weights")
     parser.add_argument("--mask", required=True, help="the pruner's mask")
     parser.add_argument("--out", required=True, help="folder for metrics and history")
-    parser.add_argument("--retrain-epochs", type=int, help="epochs to train (default: --epochs)")
-    parser.add_argument("--first-epoch", type=int, default=0, help="where the schedule starts")
+    parser.add_argument(
+        "--retrain-epochs", type=whole(1), help="epochs to train (default: --epochs)"
+    )
+    parser.add_argument("--first-epoch", type=whole(0), default=0, help="where the schedule starts")
     parser.add_argument(
         "--keep-weights", action=BooleanOptionalAction, help="write weights.safetensors"
     )
     add_check(parser)
     add_training(parser)
     args = parser.parse_args()
+    check_of(parser, args)
     settings = settings_from(args, Training)
 
     from jackpot.files.tensors import load_mask
@@ -37,6 +43,9 @@ def run() -> None:
     from jackpot.training.device import prepare_device
 
     names = ["weights.safetensors"] if args.keep_weights else []
+    if not args.keep_weights:
+        # Those of an earlier training are not of this one.
+        Path(args.out, "weights.safetensors").unlink(missing_ok=True)
     train_or_restore(
         args,
         lambda: retrain(

@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import ValidationError
 
-from jackpot.checks import CHECKS
+from jackpot.checks import CHECKS, Check, find_check
 from jackpot.data.kinds import KINDS
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
@@ -118,7 +118,7 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
     """Where to compute, and what today's settings and code would make."""
     device = Environment.read().device
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default=device)
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    parser.add_argument("--threads", type=whole(1), default=1, help="CPU threads (default: 1)")
     add_arithmetic(parser)
     parser.add_argument("--fingerprint", default="", help="given by Snakemake, stored in outputs")
 
@@ -142,6 +142,20 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def whole(least: int) -> Callable[[str], int]:
+    """The type of an option that takes a whole number of at least ``least``."""
+
+    def number(text: str) -> int:
+        try:
+            if (value := int(text)) >= least:
+                return value
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of {least} or more")
+
+    return number
+
+
 def add_mapping(parser, option: str, meaning: str) -> None:
     """An option that takes ``KEY=VALUE`` words, of which ``dict`` makes a mapping."""
     parser.add_argument(
@@ -158,6 +172,14 @@ def add_check(parser: argparse.ArgumentParser) -> None:
     add_mapping(group, "--check-options", "further options of the check")
 
 
+def check_of(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Check:
+    """The check that a command line names; ends with a message if there is none."""
+    try:
+        return find_check(args.check, dict(args.own_checks))
+    except ValueError as error:
+        parser.error(f"argument --check: {error}")
+
+
 def options_of_check(args: argparse.Namespace) -> dict[str, Any]:
     """The check's options that a command line gives."""
     scope = {} if args.scope is None else {"scope": args.scope}
@@ -170,9 +192,11 @@ def add_resume(parser: argparse.ArgumentParser) -> None:
     resume.add_argument("--resume-file", help="save here, and go on from here")
     handed = Environment.read()
     minutes, epochs = handed.resume_minutes, handed.resume_epochs or None
-    resume.add_argument("--resume-minutes", type=float, default=minutes, help="(default: 5)")
     resume.add_argument(
-        "--resume-epochs", type=int, default=epochs, help="save every so many epochs as well"
+        "--resume-minutes", type=float, default=minutes, help=f"(default: {minutes:g})"
+    )
+    resume.add_argument(
+        "--resume-epochs", type=whole(1), default=epochs, help="save every so many epochs as well"
     )
 
 

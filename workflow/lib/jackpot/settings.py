@@ -75,8 +75,12 @@ class Settings(BaseModel):
         return self.model_dump(exclude=self.idle)
 
     def changed_by(self, changes: "Settings") -> Self:
-        """A copy with every value that ``changes`` sets."""
-        values = {k: v for k, v in changes.model_dump().items() if v is not None}
+        """A copy with every value that ``changes`` sets; null does where it is a value."""
+        values = {
+            name: value
+            for name, value in changes.model_dump(exclude_unset=True).items()
+            if value is not None or type(self).model_fields[name].default is None
+        }
         return type(self).model_validate({**self.model_dump(), **values})
 
 
@@ -202,7 +206,7 @@ class Statistics(Settings):
     """What is declared before anything is run."""
 
     margin: float = Field(
-        0.5, gt=0, description="points of accuracy within which two means count as equal"
+        0.5, gt=0, lt=100, description="points of accuracy within which two means count as equal"
     )
     alpha: float = Field(
         0.05, gt=0, lt=0.5, description="chance of any wrong word of one kind in the whole study"

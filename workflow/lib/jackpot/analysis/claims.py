@@ -357,9 +357,19 @@ CLAIMS = (
         _HARM,
     ),
     Claim(
+        "hybrid_tickets_improve_on_lr_rewinding",
+        "Hybrid tickets improve on the learning-rate rewinding tickets that they are made of.",
+        'su2020, abstract ("achieves further improvement")',
+        "Hybrid against learning-rate rewinding, paired by seed. Held in a cell whose verdict is "
+        "improved (every cell at alpha); degraded, or a difference within the margin (after Holm), "
+        "is a failure, even if there is a gain beyond doubt.",
+        TicketPairs("hybrid", ("lr_rewinding",)),
+        _GAIN,
+    ),
+    Claim(
         "hybrid_tickets_improve_on_random",
         "Hybrid tickets improve on random tickets.",
-        "su2020, abstract",
+        "su2020 and mlrc2020, by their tables of both",
         "Hybrid against random, paired by seed. Held in a cell whose verdict is improved (every "
         "cell at alpha); degraded, or a difference within the margin (after Holm), is a failure, "
         "even if there is a gain beyond doubt.",
@@ -377,11 +387,12 @@ CLAIMS = (
     ),
     Claim(
         "pruning_after_training_needs_more_than_layer_counts",
-        "Pruning after training (magnitudes, rewound weights) needs both: rearranging the mask or "
-        "drawing new weights does harm.",
+        "Pruning after training (by magnitude, trained weights kept) needs both: rearranging the "
+        "mask or drawing new weights does harm.",
         'frankle2021, abstract ("unlike pruning after training")',
         _HELD_IF_HARMED,
-        _checks(("weight_rewinding",), ("rearranged", "reinitialized")),
+        # Their magnitude pruning after training rewinds the learning rate (Renda et al. 2020).
+        _checks(("lr_rewinding",), ("rearranged", "reinitialized")),
         _HARM,
     ),
     Claim(

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from jackpot.analysis.frames import CELL
@@ -43,8 +42,8 @@ class Design:
     resolution: float | Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.margin) and self.margin > 0):
-            raise JackpotError(f"margin is {self.margin}: it must be above 0 points of accuracy.")
+        if not 0 < self.margin < 100:
+            raise JackpotError(f"margin is {self.margin}: it must be above 0 and below 100 points.")
         if not 0 < self.alpha < 0.5:
             raise JackpotError(f"alpha is {self.alpha}: it must lie between 0 and 0.5.")
         looks = None if self.looks is None else [int(n) for n in self.looks]

@@ -21,11 +21,12 @@ def hidden_rate(n: int, confidence: float = 0.95) -> float:
 
 
 def smallest_p(n: int, family: int = 1, share: float = 1.0) -> float:
-    """Smallest two-sided p that ``n`` pairs can give without assuming a normal distribution.
+    """Smallest p of a difference that ``n`` pairs can give without assuming a normal distribution.
 
     It is that of the sign-flip permutation test, ``2 / 2**n``, after Holm's correction (times the
-    ``family``'s cells, for the smallest of them) and at a look that spends ``share`` of alpha.
-    The t-test may go lower, but what it gains below this rests on the assumption.
+    ``family``'s cells, for the smallest of them) and at a look that spends ``share`` of alpha. A p
+    of equivalence is one-sided, and can be half of it. The t-test may go lower, but what it gains
+    below this rests on the assumption.
     """
     return min(1.0, 2.0 / 2.0**n * family / share)
 

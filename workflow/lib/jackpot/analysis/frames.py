@@ -1,6 +1,7 @@
 """The tables of results as figures, tables and page use them: complete columns, one order."""
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from types import MappingProxyType
@@ -77,12 +78,13 @@ def prepare_runs(runs: pd.DataFrame) -> pd.DataFrame:
     if absent:
         raise JackpotError(
             f"the table of runs lacks the column(s) {', '.join(absent)}. "
-            "Use the runs.csv that the rule collect writes."
+            "runs.csv has them; in a table of your own, name its columns so."
         )
     empty = [name for name in RUN if runs[name].isna().any()]
     if empty:
         raise JackpotError(
-            f"the table of runs has empty fields in {', '.join(empty)}. Make runs.csv anew."
+            f"the table of runs has empty fields in {', '.join(empty)}. Fill them; a run that "
+            "nothing was spoiled in has the check none."
         )
     runs = runs.copy()
     for name, default in _OPTIONAL.items():
@@ -99,6 +101,14 @@ def prepare_runs(runs: pd.DataFrame) -> pd.DataFrame:
     # 1 - 0.9 and 0.1 are the same sparsity.
     runs["sparsity"] = runs["sparsity"].round(9)
     runs["test_accuracy"] = runs["test_accuracy"].where(np.isfinite(runs["test_accuracy"]))
+    accuracy = runs["test_accuracy"]
+    if not accuracy.dropna().between(0, 100).all():
+        raise JackpotError(
+            f"the table of runs has test_accuracy from {accuracy.min():g} to {accuracy.max():g}; "
+            "percent go from 0 to 100."
+        )
+    if len(accuracy) and accuracy.max() <= 1:
+        warnings.warn("no test_accuracy is above 1: they are read as percent", stacklevel=3)
     for name in ("dataset", "model", "ticket", "check"):
         runs[name] = runs[name].astype(str)
     runs["collapsed"] = np.array([_flag(value) for value in runs["collapsed"]], dtype=bool)

@@ -29,9 +29,9 @@ def resolution_of(accuracies: Iterable[float]) -> float:
     """Points of accuracy per test image, from accuracies in percent over one test set.
 
     The smallest test set, of ``FEWEST_IMAGES`` to ``MOST_IMAGES`` images, of which every accuracy
-    is a whole number. Its size divides the true one, or is ``FEWEST_IMAGES``, so with few
-    accuracies the result is too large, never too small: that makes the tests more careful.
-    ``FINEST`` where no such size fits.
+    is a whole number; ``FINEST`` where no such size fits. With few accuracies the result may be
+    too large, which makes the tests more careful. It is too small for a test set of fewer than
+    ``FEWEST_IMAGES``, which passes for a multiple of itself.
     """
     images = np.arange(FEWEST_IMAGES, MOST_IMAGES + 1, dtype=float)
     values = np.asarray(list(accuracies), dtype=float)

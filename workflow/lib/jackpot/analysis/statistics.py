@@ -19,6 +19,7 @@ from jackpot.analysis.design import Design
 from jackpot.analysis.forecast import seeds_to_decide
 from jackpot.analysis.frames import CELL, prepare_runs
 from jackpot.analysis.sequential import FINEST, QUESTIONS, holm, sequential_tests, words_of
+from jackpot.errors import JackpotError
 
 COLUMNS = [
     *CELL,
@@ -73,7 +74,7 @@ def check_table(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
 def compare(
     runs: pd.DataFrame,
     ticket: str,
-    references: Sequence[str],
+    references: Sequence[str] | str,
     margin: float = 0.5,
     alpha: float = 0.05,
     looks: Sequence[int] | None = None,
@@ -85,14 +86,23 @@ def compare(
     Args:
         runs, margin, alpha, looks, shares, declared: as for ``verdicts``.
         ticket: its mean minus a reference's is the difference.
-        references: the tickets to compare it with, all one Holm family.
+        references: the tickets to compare it with, all one Holm family; or one of them.
 
     Returns:
         The columns of ``verdicts`` with ``reference`` in place of ``check``.
 
     Raises:
-        JackpotError: as for ``verdicts``.
+        JackpotError: as for ``verdicts``; or the table has no such ticket.
     """
+    known = sorted(set(map(str, prepare_runs(runs)["ticket"])))
+    references = [references] if isinstance(references, str) else list(references)
+    for name in (ticket, *references):
+        if known and name not in known:
+            raise JackpotError(
+                f"the table of runs has no ticket {name!r}; it has {', '.join(known)}."
+            )
+    if ticket in references:
+        raise JackpotError(f"{ticket} cannot be compared with itself.")
     design = Design(margin, alpha, looks, shares, **declared)
     return ticket_table(runs, ticket, references, design)[COLUMNS_OF_TICKETS]
 

@@ -7,7 +7,7 @@ a path from input to output as removed, is named where it is noticeably above th
 that was not run is a dash.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -102,6 +102,7 @@ def write_tables(
     runs: pd.DataFrame,
     out_dir: str | Path,
     *,
+    tickets: Iterable[str] | None = None,
     verdicts: pd.DataFrame | None = None,
     reported: pd.DataFrame | None = None,
 ) -> list[Path]:
@@ -110,6 +111,7 @@ def write_tables(
     Args:
         runs: rows of ``runs.csv``.
         out_dir: directory, made if need be.
+        tickets: those of the study, which decide what families there are; by default the runs'.
         verdicts: rows of ``verdicts.csv``; without them there is no table of verdicts.
         reported: accuracies of others to stand beside ours; see ``table_cells``.
 
@@ -124,7 +126,7 @@ def write_tables(
     family = cells["ticket"].map(family_of)
     columns = [name for name in [*_TIDY, *_THEIRS, *_LAST] if name in cells]
     written = []
-    for name in families(cells["ticket"]):
+    for name in families(runs["ticket"] if tickets is None else tickets):
         part = cells[family == name]
         write_text(out_dir / f"{name}.csv", part[columns].to_csv(index=False, lineterminator="\n"))
         written.append(out_dir / f"{name}.csv")

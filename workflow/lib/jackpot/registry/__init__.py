@@ -203,6 +203,10 @@ class Registry(Mapping[str, Any]):
         except ValueError as error:
             raise ValueError(f"{self._what(name)}: {error}") from None
 
+    def defines(self, name: str, function: str) -> bool:
+        """Whether a method's file has a function of this name beside the method's own."""
+        return definition(self._parsed(name), function) is not None
+
     def summary(self, name: str) -> str:
         """What a method's file, and then its function, say of themselves at first."""
         tree, (_, function) = self._parsed(name), self.source(name)

@@ -125,6 +125,9 @@ def at_chance(runs: pd.DataFrame, classes: Mapping[str, int]) -> list[str]:
             who = f"The {words(ticket)} ticket of {model} on {dataset} at {percent(sparsity)}"
             advice = "“unaffected” says nothing there, nor do its cells of a claim"
         empty = ", with an empty layer in every run" if part["collapsed"].all() else ""
+        if pd.isna(best):
+            found.append(f"{who} diverged in all of its {counted(len(part), 'run')}; {advice}.")
+            continue
         found.append(
             f"{who} has learned nothing{empty}: its best of {len(part)} runs ends at {best:.1f} %, "
             f"and a guess is right in {100 * chance:.1f} %. Verdicts on it compare chance with "

@@ -162,7 +162,8 @@ def _without_normality(verdicts: pd.DataFrame, design: Design) -> str:
         return f"{text}."
     fewest = int(tested.min())
     least = smallest_p(fewest, len(verdicts), min(design.shares))
-    text += f"; without that, {fewest} seeds alone could give no p below {p_text(least)} here"
+    text += f"; without that, {fewest} seeds alone could give no p of a difference below "
+    text += f"{p_text(least)} here"
     return f"{text}, so that their words rest on it." if least > design.alpha else f"{text}."
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 from jackpot.analysis.claims import CLAIMS, evaluate_claims
 from jackpot.analysis.design import Design
 from jackpot.analysis.frames import prepare_runs
+from jackpot.analysis.tables import DASH
 from jackpot.files.atomic import read_sealed, write_text
 from jackpot.files.tables import read_table
 from jackpot.report.answer import at_chance
@@ -115,23 +116,26 @@ def _seeds(n: Sequence[int]) -> str:
 def _grid(verdicts: pd.DataFrame) -> dict[str, Any]:
     """A row a ticket, a column a check; the symbols of a cell's sparsities beside one another."""
     checks = in_order(verdicts["check"], CHECKS)
+    sparsities = sorted(set(verdicts["sparsity"]))
     rows = []
     for (dataset, model), part in verdicts.groupby(["dataset", "model"]):
         for ticket in in_order(part["ticket"], TICKETS):
-            mine = part[part["ticket"] == ticket].sort_values("sparsity")
-            cells = [
-                " ".join(
-                    VERDICTS[verdict].symbol for verdict in mine[mine["check"] == check].verdict
-                )
-                for check in checks
-            ]
+            mine = part[part["ticket"] == ticket]
+            cells = [_symbols(mine[mine["check"] == check], sparsities) for check in checks]
             rows.append([words(ticket), f"{model} on {dataset}", *cells])
-    sparsities = sorted(set(verdicts["sparsity"]))
     return {
         "checks": [words(check) for check in checks],
         "rows": rows,
         "sparsities": ", ".join(f"{100 * s:g} %" for s in sparsities),
     }
+
+
+def _symbols(cells: pd.DataFrame, sparsities: Sequence[float]) -> str:
+    """A symbol for each sparsity, with a dash for one that was not run; empty without any cell."""
+    if cells.empty:
+        return ""
+    found = dict(zip(cells["sparsity"], cells["verdict"], strict=True))
+    return " ".join(VERDICTS[found[s]].symbol if s in found else DASH for s in sparsities)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,9 @@ def needs(verdicts: pd.DataFrame, applicable: Mapping[str, Sequence[str]] | None
         ``open``, ``none``.
     """
     kind = verdicts["check"].map(lambda check: spoils(check, OTHER))
-    columns = [name for name in [*ASKED, OTHER] if (kind == name).any()]
+    # A combination of checks can spoil several ingredients at once.
+    several = sorted(set(kind) - {*ASKED, OTHER})
+    columns = [name for name in [*ASKED, *several, OTHER] if (kind == name).any()]
     rows = []
     for ticket in own_first(verdicts["ticket"]):
         mine = verdicts["ticket"] == ticket

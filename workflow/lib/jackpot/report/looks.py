@@ -41,7 +41,14 @@ def looks_section(runs: pd.DataFrame, verdicts: pd.DataFrame, design: Design) ->
     sentences = [_declared(design), now]
     if len(still_open):
         sentences.append(_likely(still_open, len(design.looks)))
-    if asked and last:
+    # Only where runs are missing (`partial`) is a cell that goes on behind another one.
+    behind = int((still_open["look"] < last).sum())
+    if behind:
+        sentences.append(
+            f"{counted(behind, 'comparison')} {'has' if behind == 1 else 'have'} not reached look "
+            f"{last} yet, as runs are missing."
+        )
+    elif asked and 0 < last < len(design.looks):
         most = len(asked) * (design.looks[-1] - design.looks[last - 1])
         sentences.append(
             f"For look {last + 1}, {len(asked)} cells get seeds up to {design.looks[last]}; until "

@@ -3,6 +3,7 @@
 import atexit
 import logging
 import os
+import re
 import sys
 
 from jackpot.running import results_folder
@@ -39,6 +40,12 @@ def without_force(words: list[str]) -> list[str]:
     """A command line of Snakemake's that does nothing twice."""
     kept, names = [], False
     for word in words:
+        if re.fullmatch("-R.+", word):
+            continue
+        # Flags in one word: what is left of -pF is -p.
+        if re.fullmatch("-[kpFf]+", word) and (word := re.sub("[Ff]", "", word)) == "-":
+            names = False
+            continue
         if word.split("=")[0] in FORCED_BY_NAME:
             names = "=" not in word
         elif names and not word.startswith("-"):

@@ -16,7 +16,7 @@ from jackpot.data.archives import Limits, unpacked
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed, sha256_of_file, write_atomically
 from jackpot.files.tables import read_table
-from jackpot.fingerprints import differences
+from jackpot.fingerprints import differences, recorded
 from jackpot.report.findings import published_plan
 from jackpot.running.tables import write_tables
 from jackpot.stages.draw import draw
@@ -30,12 +30,11 @@ RESULTS = "results.tar.xz"
 # What ``bring_back`` says of results that are now there.
 TAKEN = (NEW, OLD) = ("brought back", "were there already")
 PARTS = ("metrics.json", "history.csv")
-# What else is published of a study, as far as it is there: what one wants to read at once. All else
-# is made anew from the results (``redraw``).
+# What else is published of a study that has it: what one wants to read at once. All else is made
+# anew from the results (``redraw``).
+TABLES = ("runs.csv", "verdicts.csv", "about.json")
 BESIDE = (
-    "runs.csv",
-    "verdicts.csv",
-    "about.json",
+    *TABLES,
     "tables/*.md",
     *(f"figures/{name}.png" for name in ("verdicts", "sanity_checks", "tickets")),
 )
@@ -47,13 +46,13 @@ def publish(plan: Plan, folder: str | Path) -> int:
     """Write a study's results, and verdicts, tables and pictures made of them, to a folder.
 
     A study that is not finished can be published too: what has been trained is kept, and goes on
-    elsewhere.
+    elsewhere. Without tables that is the archive alone.
 
     Returns:
         How many results the archive holds, which are all those that are today's.
 
     Raises:
-        JackpotError: there is none.
+        JackpotError: there is none, or the tables that are there are of other results.
     """
     root, folder = Path(plan.root), Path(folder)
     runs = [run for run in plan.study.runs() if plan.job_of(run).is_current()]
@@ -62,6 +61,7 @@ def publish(plan: Plan, folder: str | Path) -> int:
             f"{root}/runs: no result is there that today's settings and code would make; "
             "stale.py says why."
         )
+    _refuse_other_tables(plan)
     folder.mkdir(parents=True, exist_ok=True)
     names = [f"{run.path}/{part}" for part in PARTS for run in runs]
     write_atomically(folder / RESULTS, lambda path: _pack(path, root, names))
@@ -74,6 +74,17 @@ def publish(plan: Plan, folder: str | Path) -> int:
             copy.parent.mkdir(exist_ok=True)
             shutil.copyfile(file, copy)
     return len(runs)
+
+
+def _refuse_other_tables(plan: Plan) -> None:
+    there = [path for path in (Path(plan.root, name) for name in TABLES) if path.exists()]
+    results = (file.path for file in plan.results() if file.is_current())
+    made_by = recorded(f"{plan.root}/about.json")
+    if there and (len(there) < len(TABLES) or made_by != plan.collected(results)):
+        raise JackpotError(
+            f"{there[0]}: not made of the results that are there now. Call Snakemake first; with "
+            "--config partial=true it reports on a study that is not finished."
+        )
 
 
 def _pack(path: Path, root: Path, names: list[str]) -> None:

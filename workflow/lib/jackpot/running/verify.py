@@ -19,6 +19,7 @@ from jackpot.files.atomic import read_sealed, write_json
 from jackpot.fingerprints import differences
 from jackpot.study import Plan, Run
 
+SNAKEFILE = str(Path(__file__).parents[4] / "Snakefile")
 ROUNDED = ("test_accuracy", "test_loss", "best_test_accuracy")
 NUMBERS = (*ROUNDED, "density", "layers", "epochs")
 # What processors of the same kind share; the platform names the kernel, which computes nothing.
@@ -75,9 +76,10 @@ def verify(plan: Plan, runs: list[Run], scratch: Path, *, cores: int) -> list[Co
     again = Plan(plan.study, config)
     write_json(scratch / "config.json", config.model_dump(mode="json"))
     targets = [str(_metrics(again, run)) for run in runs]
-    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--quiet", "all"]
-    # Without a profile, of whose use Snakemake would tell however quiet it is to be.
+    command = [sys.executable, "-m", "snakemake", "--snakefile", SNAKEFILE, "--cores", str(cores)]
+    # Without the profile, which keeps going after a failure.
     command += ["--workflow-profile", "none", "--scheduler", "greedy"]
+    command += ["--quiet", "host", "reason", "--show-failed-logs"]
     command += ["--configfile", str(scratch / "config.json"), "--", *targets]
     if subprocess.run(command).returncode:
         raise JackpotError(

@@ -17,10 +17,10 @@ from jackpot.data.description import read_description
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import damaged, read_sealed, write_sealed
 from jackpot.files.tables import read_lines, write_table
-from jackpot.settings import Settings
+from jackpot.settings import Pruner, Settings
 from jackpot.study import Plan, Study
 from jackpot.study.model import Run
-from jackpot.study.tickets import applicable_checks
+from jackpot.study.tickets import PRUNERS, applicable_checks
 
 RUN_COLUMNS = [
     "study",
@@ -211,18 +211,30 @@ def deviations(study: Study) -> list[str]:
         usual = study.all_checks[check].scopes[:1]
         if check in CHECKS and usual and options.get("scope", usual[0]) not in usual:
             found += _differing(f"check {check}", options)
-    used = {study.all_tickets[run.ticket].pruner for run in study.runs()} - {None}
-    for name in sorted(used):
+    tickets = {run.ticket for run in study.runs()}
+    for name in sorted({study.all_tickets[ticket].pruner for ticket in tickets} - {None}):
         pruner = study.all_pruners[name]
-        options = {**pruner.score_options, **pruner.allocation_options}
-        whole = {"keep_classifier": True} if pruner.keep_classifier else {}
-        found += _differing(f"pruner {name}", {**options, **whole})
+        usual = PRUNERS.get(name, Pruner(score=pruner.score))
+        found += _differing(f"pruner {name}", _unlike(pruner, usual))
     for override in study.overrides:
         changes = _changed(override)
         when = changes.pop("when", {})
         cells = ", ".join(f"{key} {_text(value)}" for key, value in when.items()) or "all cells"
         found += _differing(f"for {cells}", changes)
     return found
+
+
+def _unlike(given: Pruner, usual: Pruner) -> dict[str, Any]:
+    """What a pruner has otherwise than the usual one; options by their own names."""
+
+    def flat(settings: Pruner) -> dict[str, Any]:
+        values = settings.model_dump(mode="json")
+        options = [values.pop(name, {}) for name in ("score_options", "allocation_options")]
+        return {**values, **options[0], **options[1]}
+
+    mine, theirs = flat(given), flat(usual)
+    changed = {k: v for k, v in mine.items() if k not in theirs or v != theirs[k]}
+    return changed | {k: "not set" for k in theirs if k not in mine}
 
 
 def _changed(settings: Settings) -> dict[str, Any]:

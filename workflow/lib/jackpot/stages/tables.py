@@ -16,5 +16,7 @@ def tabulate(runs: str | Path, out: str | Path, design: Design) -> list[Path]:
         The paths written.
     """
     table = read_table(runs)
-    judged = check_table(table, design)
-    return write_tables(table, out, verdicts=judged, reported=reported_for(table))
+    judged, planned = check_table(table, design), design.cells()
+    tickets = (table if planned is None else planned)["ticket"]
+    reported = reported_for(table)
+    return write_tables(table, out, tickets=tickets, verdicts=judged, reported=reported)

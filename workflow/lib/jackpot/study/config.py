@@ -1,4 +1,4 @@
-"""config.yaml: where and how to run. No result depends on it, save on device and threads."""
+"""config.yaml: where and how to run. Of its keys device, threads and datasets bear on results."""
 
 from typing import Annotated, Any, Literal
 

@@ -6,7 +6,7 @@ from jackpot.checks import Check
 from jackpot.pruning.scores import SCORES, uses_data
 from jackpot.study.parts import Experiment
 from jackpot.study.scopes import check_scopes, edits_of_ticket, one_of
-from jackpot.study.tickets import applicable_checks, applies
+from jackpot.study.tickets import PRUNERS, TICKETS, applicable_checks, applies
 
 if TYPE_CHECKING:
     from jackpot.study.model import Study
@@ -37,7 +37,18 @@ def _check_names(study: "Study") -> None:
                 f"checks.{name}: needs the option {', '.join(lacking)}, which has no default; "
                 f"give it in check_options.{name}"
             )
+    for name, pruner in study.pruners.items():
+        usual = PRUNERS.get(name)
+        if usual and (pruner.score, pruner.weights) != (usual.score, usual.weights):
+            raise ValueError(
+                f"pruners.{name}: the built-in pruner of this name ranks {usual.weights} weights "
+                f"by {usual.score}. Its other settings may change; for another score choose "
+                "another name"
+            )
     for name, ticket in study.tickets.items():
+        # The papers' claims go by the names of tickets.
+        if ticket != TICKETS.get(name, ticket):
+            raise ValueError(f"tickets.{name}: {name} is a built-in ticket; choose another name")
         if ticket.pruner is not None:
             one_of(f"tickets.{name}.pruner: pruner", ticket.pruner, study.all_pruners)
 
@@ -53,6 +64,17 @@ def _check_overrides(study: "Study") -> None:
         for key, value in override.when.model_dump(exclude_none=True).items():
             for name in [value] if isinstance(value, str) else value:
                 one_of(f"overrides[{i}].when.{key}: {key}", name, known[key])
+        named = override.when.ticket or ()
+        dense = [
+            ticket
+            for ticket in ([named] if isinstance(named, str) else named)
+            if study.all_tickets[ticket].pruner is None
+        ]
+        if dense and override.retraining.model_fields_set:
+            raise ValueError(
+                f"overrides[{i}].retraining: {dense[0]} is the pretrained network itself, which is "
+                "not trained again; use pretraining, and name no ticket"
+            )
         if override.network is not None:
             one_of(f"overrides[{i}].network: model", override.network, study.models)
         spoiling = {name: c for name, c in study.all_checks.items() if "data" in c.edits}

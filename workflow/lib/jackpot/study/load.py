@@ -56,10 +56,10 @@ def load_study(path: str | Path, datasets: dict[str, dict] | None = None) -> Stu
     values = _read_yaml(path, "study")
     for name, changes in (datasets or {}).items():
         if isinstance(values.get("datasets"), dict) and name in values["datasets"]:
-            kind = changes.get("kind")
             before = values["datasets"][name] or {}
             # Another kind is another source: nothing of the old definition fits it.
-            values["datasets"][name] = changes if kind else {**before, **changes}
+            other = changes.get("kind", before.get("kind")) != before.get("kind")
+            values["datasets"][name] = changes if other else {**before, **changes}
     return _validate(Study, values, path)
 
 

@@ -157,12 +157,12 @@ class Study(Settings):
 
     @cached_property
     def all_pruners(self) -> dict[str, Pruner]:
-        """Built-in pruners and the study's own, which win."""
+        """Built-in pruners, and the study's own or with its settings."""
         return {**PRUNERS, **self.pruners}
 
     @cached_property
     def all_tickets(self) -> dict[str, TicketRecipe]:
-        """Built-in tickets and the study's own, which win."""
+        """Built-in tickets and the study's own."""
         return {**TICKETS, **self.tickets}
 
     @cached_property
@@ -277,7 +277,8 @@ class Study(Settings):
 
     def rewind_epoch_of(self, dataset: str, model: str, ticket: str) -> int:
         """The epoch to which a ticket's schedule rewinds."""
-        return self._last_set("rewind_epoch", dataset, model, ticket)
+        given = self._last_set("rewind_epoch", dataset, model, ticket)
+        return self.rewind_epoch if given is None else given
 
     def rewind_weights_epoch_of(self, dataset: str, model: str, ticket: str) -> int:
         """After how many epochs of pretraining a ticket's rewound weights are taken."""
@@ -297,7 +298,8 @@ class Study(Settings):
         value = getattr(self, key, None)
         for override in self.overrides:
             matches = override.when.matches(dataset=dataset, model=model, ticket=ticket)
-            if matches and getattr(override, key) is not None:
+            # An override's null takes back what the study or an earlier override set.
+            if matches and key in override.model_fields_set:
                 value = getattr(override, key)
         return value
 

@@ -1,11 +1,12 @@
 """The parts of a study's YAML: datasets, models, experiments, overrides."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from jackpot.architectures import MODELS, initial_by_default
-from jackpot.data.kinds import KINDS, needs_source
+from jackpot.data.kinds import KINDS, is_published, needs_source
 from jackpot.settings import PruningBatchChanges, Settings, TrainingChanges
 
 
@@ -78,8 +79,14 @@ class Dataset(Settings):
 
     @property
     def has_digest(self) -> bool:
-        """Whether a digest says what the images are, wherever they come from."""
-        return bool(self.sha256 or self.md5)
+        """Whether a digest says what the images are, wherever they come from.
+
+        A published archive's is known, and is checked unless ``path`` is a folder of its files.
+        """
+        if self.sha256 or self.md5:
+            return True
+        folder = self.path is not None and Path(self.path).expanduser().is_dir()
+        return is_published(self.kind) and not folder and self.verify is not False
 
 
 class Model(Settings):
@@ -120,8 +127,12 @@ class Model(Settings):
 class Experiment(Settings):
     """A full product of its lists. Dense rows have sparsity 0 and no check."""
 
-    datasets: list[str] | None = Field(None, description="default: all of the study's")
-    models: list[str] | None = Field(None, description="default: all of the study's")
+    datasets: Annotated[list[str], Field(min_length=1)] | None = Field(
+        None, description="default: all of the study's"
+    )
+    models: Annotated[list[str], Field(min_length=1)] | None = Field(
+        None, description="default: all of the study's"
+    )
     tickets: Annotated[list[str], Field(min_length=1)] = Field(description="tickets to train")
     checks: list[str | list[str]] | Literal["all"] = Field(
         ["none"],

@@ -48,6 +48,11 @@ def needs_source(name: str, placed: bool) -> bool:
     return placed if is_own(name) else not KINDS.says(name, "BUNDLED", False)
 
 
+def is_published(name: str) -> bool:
+    """Whether a kind's archive and its digest are known, without importing what reads it."""
+    return not is_own(name) and KINDS.defines(name, "published")
+
+
 def published(name: str) -> Published | None:
     """Where a kind's archive is to be had, if it is."""
     module = None if is_own(name) else load_kind(name)

@@ -1,0 +1,23 @@
+"""What the next call of a study with looks is told of the first one's command line."""
+
+import pytest
+
+from jackpot.running.again import without_force
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("snakemake --cores 2 -F", "snakemake --cores 2"),
+        ("snakemake -f --cores 2 out", "snakemake --cores 2 out"),
+        ("snakemake -R prune retrain --cores 2", "snakemake --cores 2"),
+        ("snakemake -Rretrain --cores 2", "snakemake --cores 2"),
+        ("snakemake --forcerun=retrain --cores 2", "snakemake --cores 2"),
+        ("snakemake -pF --cores 2", "snakemake -p --cores 2"),
+        ("snakemake -Fk -c2", "snakemake -k -c2"),
+        ("snakemake -R prune -F --cores 2", "snakemake --cores 2"),
+        ("snakemake -kp --cores 2 --config study=F", "snakemake -kp --cores 2 --config study=F"),
+    ],
+)
+def test_what_is_forced_is_forced_once(given, kept):
+    assert without_force(given.split()) == kept.split()
