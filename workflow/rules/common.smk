@@ -16,10 +16,9 @@ def noticed(job):
     And where it was made here without the weights that are to be kept now.
     """
     known = [path for path in job.outputs if os.path.exists(path)]
-    lacks_weights = False
-    if SETTINGS.keep_weights and job.rule in ("dense", "retrain"):
-        folder = os.path.dirname(job.outputs[0])
-        lacks_weights = not os.path.exists(f"{folder}/weights.safetensors")
+    weights = os.path.join(os.path.dirname(job.outputs[0]), "weights.safetensors")
+    is_run = {job.rule} <= {"dense", "retrain"}
+    lacks_weights = is_run and SETTINGS.keep_weights and not os.path.exists(weights)
     if lacks_weights or job.is_stale():
         made_here = any(snakemake_internals.remembers(workflow, path) for path in known)
         if lacks_weights if made_here else job.is_stale():
