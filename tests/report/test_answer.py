@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from jackpot.analysis.frames import CELL, prepare_runs
-from jackpot.report.answer import _small_changes, at_chance, summary
+from jackpot.report.answer import _small_changes, at_chance, edits_to_doubt, summary
 from jackpot.report.claims import claim_entries
 from jackpot.report.page import write_report
 from tests.support.synthetic import claimed, make_study
@@ -40,6 +40,26 @@ def test_a_dense_network_at_chance_is_warned_of(tmp_path, dense, classes, warned
     page = write_report(tmp_path / "report.html", runs=runs, about=about).read_text()
     assert ("has learned nothing" in page) == warned
     assert "2026-11-28" in page and "2026-11-28 to" not in page
+
+
+def test_checks_that_change_nothing_or_the_sparsity_are_told_of():
+    runs = prepare_runs(make_study(tickets=("snip",), seeds=(0, 1, 2)).runs)
+    assert edits_to_doubt(runs) == []
+    by = ["dataset", "model", "ticket", "sparsity", "seed"]
+    plain = runs[runs["check"] == "none"]
+    same = runs.copy()
+    numbers = ["test_accuracy", "test_loss", "density"]
+    mine = runs["check"] == "rearranged"
+    same.loc[mine, numbers] = (
+        runs.loc[mine, by].merge(plain[[*by, *numbers]], on=by)[numbers].values
+    )
+    (found,) = edits_to_doubt(same)
+    cells = len(runs.loc[mine, by[:-1]].drop_duplicates())
+    assert f"In {cells} cells (SNIP, rearranged at " in found and "changed nothing" in found
+    full = runs.copy()
+    full.loc[mine, "density"] = 1.0
+    (found,) = edits_to_doubt(full)
+    assert "rearranged" in found and "another number of weights" in found
 
 
 def test_a_ticket_whose_runs_all_diverged_is_said_to_have_diverged():

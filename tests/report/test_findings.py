@@ -38,7 +38,7 @@ def test_counts_by_another_reading(folder):
     }
 
 
-TEST_IMAGES = {"digits": 898, "cifar10": 10_000}
+TEST_IMAGES = {"digits": 901, "cifar10": 10_000}
 EFFECT = re.compile(
     r"([+-][\d.]+) points \(95 % interval ([+-][\d.]+) to ([+-][\d.]+), n = (\d+); "
     r"(\w+) (\w+) (\w+) (?:against (\w+)|([\w+]+)), sparsity ([\d.]+)\)"

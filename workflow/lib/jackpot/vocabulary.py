@@ -53,9 +53,12 @@ CHECKS = {
     "random_pixels": Style("random pixels", SKY, "v", _DASHES),
     "corrupted_data": Style("corrupted data", VERMILION, "s", _DASHDOT),
     "half_dataset": Style("half dataset", PURPLE, "P", _DOTS),
+    "inverted": Style("inverted", "#999933", "H", _DASHES),
     "rearranged": Style("rearranged", BLUE, "D", _LONG),
     "shuffled_weights": Style("shuffled weights", GREEN, "X", _DASHDOTDOT),
     "reinitialized": Style("reinitialized", BROWN, "*", _DOTS),
+    "redrawn_magnitudes": Style("redrawn magnitudes", "#44AA99", "8", _LONG),
+    "redrawn_signs": Style("redrawn signs", "#6699CC", "d", _DASHDOT),
 }
 VERDICTS = {
     "unaffected": Style("unaffected", VERMILION, "s", symbol="≈"),

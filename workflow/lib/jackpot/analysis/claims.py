@@ -38,7 +38,8 @@ class Claim:
     """One claim: what it says, who says it where, and the method by which it is tested.
 
     ``table(runs, design)`` gives one row a cell; ``outcome(row, alpha)`` one of
-    ``vocabulary.OUTCOMES`` for such a row.
+    ``vocabulary.OUTCOMES`` for such a row. ``names`` are tickets and checks that the claim is
+    about: a study that lacks one tests a part of it.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Claim:
     method: str
     table: Table
     outcome: Outcome
+    names: tuple[str, ...] = ()
 
     @property
     def compares_tickets(self) -> bool:
@@ -67,6 +69,13 @@ class ClaimResult:
     verdict: str
     sentence: str
     rows: pd.DataFrame
+
+    @property
+    def lacking(self) -> list[str]:
+        """Tickets and checks that the claim is about and none of its tested cells has."""
+        tested = self.rows[self.rows["outcome"] != "not_tested"]
+        found = {name for key in ("ticket", "check", "reference") for name in tested.get(key, ())}
+        return [name for name in self.claim.names if name not in found]
 
 
 def evaluate_claims(runs: pd.DataFrame, design: Design) -> list[ClaimResult]:
@@ -296,6 +305,7 @@ CLAIMS = (
         _HELD_IF_SAFE,
         _checks(INITIAL, DATA_CHECKS),
         _not_worse,
+        INITIAL,
     ),
     Claim(
         "initial_tickets_do_not_need_positions",
@@ -305,6 +315,7 @@ CLAIMS = (
         _HELD_IF_SAFE,
         _checks(INITIAL, ("rearranged",)),
         _not_worse,
+        INITIAL,
     ),
     Claim(
         "lottery_does_not_need_data",
@@ -331,6 +342,7 @@ CLAIMS = (
         "margin (after Holm) is a failure.",
         TicketPairs("random", INITIAL),
         _not_worse,
+        INITIAL,
     ),
     Claim(
         "partially_trained_tickets_need_weights",
@@ -339,6 +351,7 @@ CLAIMS = (
         _HELD_IF_HARMED,
         _checks(PARTIALLY_TRAINED, ("shuffled_weights",)),
         _HARM,
+        PARTIALLY_TRAINED,
     ),
     Claim(
         "partially_trained_tickets_need_data",
@@ -347,6 +360,7 @@ CLAIMS = (
         _HELD_IF_HARMED,
         _checks(PARTIALLY_TRAINED, DATA_CHECKS),
         _HARM,
+        PARTIALLY_TRAINED,
     ),
     Claim(
         "partially_trained_tickets_need_all_data",
@@ -355,6 +369,7 @@ CLAIMS = (
         _HELD_IF_HARMED,
         _checks(PARTIALLY_TRAINED, ("half_dataset",)),
         _HARM,
+        PARTIALLY_TRAINED,
     ),
     Claim(
         "hybrid_tickets_improve_on_lr_rewinding",
@@ -384,6 +399,7 @@ CLAIMS = (
         _HELD_IF_SAFE,
         _checks(AT_INITIALIZATION, ("rearranged", "reinitialized")),
         _not_worse,
+        (*AT_INITIALIZATION, "rearranged", "reinitialized"),
     ),
     Claim(
         "pruning_after_training_needs_more_than_layer_counts",
@@ -394,6 +410,7 @@ CLAIMS = (
         # Their magnitude pruning after training rewinds the learning rate (Renda et al. 2020).
         _checks(("lr_rewinding",), ("rearranged", "reinitialized")),
         _HARM,
+        ("rearranged", "reinitialized"),
     ),
     Claim(
         "ours_agree_with_reported",

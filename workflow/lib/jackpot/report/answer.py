@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from jackpot.analysis.frames import percent
+from jackpot.analysis.frames import CELL, percent
 from jackpot.analysis.sequential import resolution_of
 from jackpot.report.words import join, seeds_text, word_for
 from jackpot.vocabulary import OUTCOMES, VERDICTS, counted, in_order, words
@@ -133,4 +133,43 @@ def at_chance(runs: pd.DataFrame, classes: Mapping[str, int]) -> list[str]:
             f"and a guess is right in {100 * chance:.1f} %. Verdicts on it compare chance with "
             f"chance; {advice}."
         )
+    return found
+
+
+def edits_to_doubt(runs: pd.DataFrame) -> list[str]:
+    """A sentence on checks that changed nothing, and one on checks that changed the sparsity.
+
+    A mistake in a check of one's own would else pass for a finding.
+    """
+    by = [*CELL, "seed"]
+    plain = runs[runs["check"] == "none"].drop(columns="check")
+    numbers = ["test_accuracy", "test_loss", "density"]
+    keys = [name for name in by if name != "check"]
+    pairs = runs[runs["check"] != "none"].merge(
+        plain[[*keys, *numbers]], on=keys, suffixes=("", "_none")
+    )
+    alike = (pairs["test_accuracy"] == pairs["test_accuracy_none"]) & (
+        pairs["test_loss"] == pairs["test_loss_none"]
+    )
+    change = (pairs["density"] - pairs["density_none"]).abs()
+    found = []
+    for unlike, words_for in (
+        (
+            alike,
+            "every pair of runs ended with the same loss to the last digit, so the check changed "
+            "nothing that the network sees; “unaffected” says nothing there",
+        ),
+        (
+            change > 0.01 * pairs["density_none"],
+            "the check left another number of weights (by more than 1 %), and what it cost is not "
+            "told from that",
+        ),
+    ):
+        every = pairs.assign(found=unlike).groupby(CELL, sort=False)["found"].all()
+        cells = list(every[every].index)
+        if cells:
+            _, _, ticket, check, sparsity = cells[0]
+            example = f"{words(ticket)}, {words(check)} at {percent(sparsity)}"
+            more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+            found.append(f"In {counted(len(cells), 'cell')} ({example}{more}) {words_for}.")
     return found

@@ -241,7 +241,9 @@ def _learning_figure(histories: pd.DataFrame) -> Figure:
             if name == "none":
                 bounds = (curve["epoch"], curve["min"], curve["max"])
                 ax.fill_between(*bounds, color=BLACK, alpha=0.15, lw=0)
-            changes = {"marker": "", "linewidth": 2.0 if name == "none" else 1.2}
+            # A single epoch is a point.
+            marker = "" if len(curve) > 1 else "o"
+            changes = {"marker": marker, "linewidth": 2.0 if name == "none" else 1.2}
             ax.plot(curve["epoch"], curve["mean"], **line(check_styles[name], **changes))
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         spoiled = dict.fromkeys(spoils(name, name) for name in key[3] if name != "none")
