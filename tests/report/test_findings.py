@@ -73,9 +73,30 @@ def test_differences_and_intervals_by_another_calculation(folder):
         assert [float(x) for x in (mean, low, high)] == pytest.approx(expected, abs=0.0051)
 
 
-def test_the_readme_counts_as_the_default_study_does():
-    text = (ROOT / "README.md").read_text().split("A pruned network")[0]
-    counts = re.findall(r"\b(\d+ of \d+)\b", text)
-    assert len(counts) > 4
-    page = PAGE.read_text().split("## digits\n")[1].split("\n## ")[0]
-    assert not [count for count in counts if f"eld in {count} cells" not in page]
+def test_the_readme_counts_as_the_published_studies_do():
+    text = (ROOT / "README.md").read_text().split("A pruned network")[0].replace("\n", " ")
+    of_digits, of_zoo = text.split("so they do with other seeds")
+    of_zoo, more = of_zoo.split("of the `zoo`")
+    for counts, name in ((of_digits + more, "digits"), (of_zoo, "zoo")):
+        page = PAGE.read_text().split(f"## {name}\n")[1].split("\n## ")[0]
+        counts = re.findall(r"\b(\d+ of \d+)\b", counts)
+        assert len(counts) >= 3
+        assert not [count for count in counts if f"eld in {count} cells" not in page]
+    with open(PUBLISHED / "digits" / "verdicts.csv") as file:
+        rows = list(csv.DictReader(file))
+    decided = [row for row in rows if row["verdict"] not in ("undecided", "too_few_seeds")]
+    assert f"{len(decided)} of its {len(rows)} cells decided by seven or fourteen seeds" in text
+    assert {row["n"] for row in decided} == {"7", "14"}
+
+    def losses(*checks):
+        tickets = ("weight_rewinding", "lr_rewinding")
+        found = [
+            -float(row["mean_difference"])
+            for row in rows
+            if row["ticket"] in tickets and row["check"] in checks
+        ]
+        return f"{min(found):.1f} to {max(found):.1f}"
+
+    data = losses("random_labels", "random_pixels", "corrupted_data")
+    assert f"lose {data} points to spoiled data" in text
+    assert f"{losses('shuffled_weights')} points to shuffled weights" in text

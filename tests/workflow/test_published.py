@@ -65,6 +65,27 @@ def test_tables_of_other_results_are_not_published(small_study, tmp_path):
     assert status == 0, said
 
 
+def test_a_copied_folder_collects_again_what_is_not_of_its_results(small_study, tmp_path):
+    """Snakemake remembers nothing of it, and a lost result leaves no newer file."""
+    clone = Clone(tmp_path, study=small_study.study)
+    shutil.copytree(small_study.root, clone.root)
+    text = clone.make("runs.csv", "verdicts.csv")
+    assert "Nothing to be done" in text, text
+    shutil.rmtree(clone.root / clone.run_of("snip", "rearranged"))
+    text = clone.make("runs.csv", "verdicts.csv", options=["--config", "partial=true"])
+    assert ": collect the results" in text and ": verdicts of" in text
+    assert len((clone.root / "runs.csv").read_text().splitlines()) == 1 + 2
+
+
+def test_what_follows_a_forced_training_is_made_again(small_study, tmp_path):
+    """On another kind of machine it may end with other bits under the same fingerprint."""
+    clone = Clone(tmp_path, study=small_study.study)
+    shutil.copytree(small_study.root, clone.root)
+    text = clone.make("runs.csv", "verdicts.csv", options=["-R", "retrain"])
+    assert text.count(": retrain ") == 2
+    assert ": collect the results" in text and ": verdicts of" in text
+
+
 def other_machine(small_study, tmp_path, **changes):
     """A clone of the same study that has nothing: no data, no weights, no masks."""
     return Clone(tmp_path / "there", study={**small_study.study, **changes})

@@ -99,11 +99,15 @@ def results_to_collect(w):
     """Every result; they are collected again where nothing but about.json tells that it is stale.
 
     In a copied folder Snakemake does not know what was collected, and a result that the study has
-    no longer leaves no newer file.
+    no longer leaves no newer file. Behind a training that runs again Snakemake looks at nothing
+    that has `ancient` inputs alone, whatever reason of its own that has.
     """
-    stale = recorded(GATHERED[-1]) not in (None, COLLECTED)
-    if stale and not any(snakemake_internals.remembers(workflow, path) for path in GATHERED):
-        snakemake_internals.redo(workflow, GATHERED)
+    made_of = recorded(GATHERED[-1])
+    if made_of not in (None, COLLECTED):
+        if not any(snakemake_internals.remembers(workflow, path) for path in GATHERED):
+            snakemake_internals.redo(workflow, GATHERED)
+    if made_of != COLLECTED or snakemake_internals.is_forced(workflow):
+        return [file.path for file in RESULTS]
     return [cached(file) for file in RESULTS]
 
 
@@ -124,7 +128,8 @@ def parts_of(product, *paths):
     """
 
     def chosen(w):
-        copied = SETTLED and not snakemake_internals.remembers(workflow, product)
+        known = snakemake_internals.remembers(workflow, product)
+        copied = SETTLED and not known and not snakemake_internals.is_forced(workflow)
         return [ancient(path) if copied else path for path in paths]
 
     return chosen

@@ -97,8 +97,8 @@ class Plan(Rules):
 
     def collected(self, paths: Iterable[str]) -> str:
         """Fingerprint of runs.csv and what is collected beside it from these results."""
-        made_by = {file.path: file.fingerprint for file in self.results()}
-        results = [(path, made_by[path]) for path in paths]
+        today = {file.path: file.fingerprint for file in self.results()}
+        results = [(os.path.relpath(path, self.root), today[path]) for path in paths]
         return digest([results, self.study_digest, code_of("jackpot.stages.collect")])
 
     @property
