@@ -379,3 +379,16 @@ def test_fifty_mutated_studies_end_in_a_message_each(tmp_path):
             refused.append(str(error))
     assert all(text.startswith(str(path)) for text in refused)
     assert len(refused) > 25
+
+
+def test_a_target_whose_check_has_nothing_to_spoil_is_refused(tmp_path):
+    experiments = [{"tickets": ["random", "snip"], "sparsities": [0.8], "seeds": [0]}]
+    plan = Plan(load_study(written(tmp_path, experiments=experiments)), load_config({}))
+
+    def cell(ticket, check):
+        return f"{plan.root}/runs/digits/vgg5/{ticket}/{check}/sparsity0.8/seed0/metrics.json"
+
+    plan.check_target(cell("snip", "corrupted_data"))
+    plan.check_target(cell("random", "rearranged"))
+    with pytest.raises(JackpotError, match="'corrupted_data' does not apply to ticket 'random'"):
+        plan.check_target(cell("random", "corrupted_data"))

@@ -98,13 +98,26 @@ def _check_experiment(study: "Study", where: str, experiment: Experiment) -> Non
                 found = study.check_of(check)
             except ValueError as error:
                 raise ValueError(f"{where}.checks: {error}") from None
-            if ticket.pruner is not None and not applies(found, ticket, study.pruner_of(name)):
-                allowed = applicable_checks(ticket, study.pruner_of(name), study.all_checks)
-                raise ValueError(
-                    f"{where}.checks: {found.name!r} does not apply to ticket {name!r}, which "
-                    f"has no such ingredient. Allowed for it: {', '.join(allowed)}"
-                )
+            try:
+                check_applies(study, name, found)
+            except ValueError as error:
+                raise ValueError(f"{where}.checks: {error}") from None
             _check_shared_options(study, where, found)
+
+
+def check_applies(study: "Study", name: str, check: Check) -> None:
+    """Refuse a check of a ticket that has nothing which the check could spoil.
+
+    Raises:
+        ValueError: with the checks that apply.
+    """
+    ticket, pruner = study.all_tickets[name], study.pruner_of(name)
+    if pruner is not None and not applies(check, ticket, pruner):
+        allowed = applicable_checks(ticket, pruner, study.all_checks)
+        raise ValueError(
+            f"{check.name!r} does not apply to ticket {name!r}, which has no such ingredient. "
+            f"Allowed for it: {', '.join(allowed)}"
+        )
 
 
 def _check_shared_options(study: "Study", where: str, found: Check) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from jackpot.errors import JackpotError
 from jackpot.fingerprints import digest
 from jackpot.study.config import Config
+from jackpot.study.consistency import check_applies
 from jackpot.study.model import RUN_FOLDER, Run, Study
 
 
@@ -43,7 +44,8 @@ class Paths:
         return f"{self.root}/{RUN_FOLDER.format(**names, sparsity=sparsity, seed=seed)}"
 
     def check_target(self, path: str) -> None:
-        """Refuse a file of a run that is not in the study; a check that it leaves out is welcome.
+        """Refuse a file of a run that is not in the study; a check that it leaves out is welcome,
+        if it applies to the ticket.
 
         Raises:
             JackpotError: naming the first part of its path that no run has, and what there is.
@@ -55,6 +57,10 @@ class Paths:
         left = [run.path.split("/")[1:] for run in self.study.runs()]
         for level, (name, part) in enumerate(zip(names, asked, strict=False)):
             if name == "check" and part in self.study.all_checks:
+                try:
+                    check_applies(self.study, asked[level - 1], self.study.all_checks[part])
+                except ValueError as error:
+                    raise JackpotError(f"{path}: {error}.") from None
                 continue
             allowed = dict.fromkeys(parts[level] for parts in left)
             if part not in allowed:
