@@ -6,10 +6,12 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from jackpot.analysis.claims import CLAIMS, evaluate_claims, overall
+from jackpot.analysis.claims import evaluate_claims, overall
 from jackpot.analysis.design import Design
+from jackpot.analysis.papers import CLAIMS
 from jackpot.analysis.reported import load_reported
 from jackpot.analysis.statistics import CELL, COLUMNS, ticket_table, verdicts
+from jackpot.report.claims import numbers_of
 from jackpot.vocabulary import OUTCOMES
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
@@ -58,7 +60,8 @@ def test_all_claims_hold_where_they_are_true():
     cells = {"random_tickets_keep_up": 4, "hybrid_tickets_improve_on_random": 2}
     for name, count in cells.items():
         assert len(results[name].rows) == count
-        assert f"Held in {count} of {count} cells. Mean difference from" in results[name].sentence
+        said = numbers_of(results[name])
+        assert f"Held in {count} of {count} cells. Mean difference from" in said
 
 
 @pytest.mark.parametrize(
@@ -88,7 +91,7 @@ def test_each_claim_fails_where_it_is_false(claim, change):
     runs = make_runs({**AS_THE_PAPERS_SAY, **change})
     result = evaluate(BY_ID[claim], runs, Design())
     assert result.verdict == "did_not_hold"
-    assert result.sentence.startswith("Did not hold")
+    assert numbers_of(result).startswith("Did not hold")
     failed = result.rows[result.rows.outcome == "did_not_hold"]
     assert len(failed) == 2
     spoiled_ticket = next(iter(change))[0]
@@ -101,7 +104,7 @@ def test_few_noisy_seeds_are_undecided():
     results = {r.claim.id: r for r in evaluate_claims(runs, Design())}
     for name in ("initial_tickets_do_not_need_data", "random_tickets_keep_up"):
         assert results[name].verdict == "undecided"
-        assert "held in 0 of 4 cells, undecided in 4" in results[name].sentence
+        assert "held in 0 of 4 cells, undecided in 4" in numbers_of(results[name])
 
 
 @pytest.mark.parametrize("seeds", [0, 1])
@@ -109,9 +112,9 @@ def test_without_seeds_nothing_is_tested(seeds):
     runs = make_runs(AS_THE_PAPERS_SAY, seeds=seeds)
     results = evaluate_claims(runs, Design())
     assert {r.verdict for r in results} == {"not_tested"}
-    assert all(r.sentence.startswith("Not tested") for r in results)
+    assert all(numbers_of(r).startswith("Not tested") for r in results)
     if seeds:
-        assert "4 cells with too few seeds" in results[0].sentence
+        assert "4 cells with too few seeds" in numbers_of(results[0])
 
 
 def test_holm_counts_the_claims_own_cells_alone():
@@ -147,7 +150,7 @@ def test_a_small_effect_speaks_against_a_claim_and_is_said_to_be_there(claim, ru
     assert result.verdict == "did_not_hold"
     assert result.rows["small_effect"].sum() == small
     said = "(all with an effect beyond doubt, but smaller than the margin)"
-    assert (said in result.sentence) == bool(small)
+    assert (said in numbers_of(result)) == bool(small)
 
 
 def test_keeping_up_is_one_sided():
@@ -201,8 +204,8 @@ def test_ours_against_reported():
     assert rows.mean_difference.tolist() == pytest.approx([0.05, -3.0, 0.2])
     assert len(result.rows) == 6
     assert result.verdict == "did_not_hold"
-    assert "reported values lie inside our 95 % prediction interval" in result.sentence
-    assert "cifar10 vgg19 random against mlrc2020" in result.sentence
+    assert "reported values lie inside our 95 % prediction interval" in numbers_of(result)
+    assert "cifar10 vgg19 random against mlrc2020" in numbers_of(result)
 
 
 def test_a_reported_run_has_a_spread_too():

@@ -10,7 +10,8 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from jackpot.analysis.claims import Claim, ClaimResult
+from jackpot.analysis.claim import Claim
+from jackpot.analysis.claims import ClaimResult
 from jackpot.analysis.frames import CELL
 from jackpot.analysis.statistics import verdicts
 
@@ -207,7 +208,11 @@ def _about(datasets, models, tickets, sparsities, seeds, expected):
 def claimed(sentence="Initial tickets do not need the data", verdict="held", rows=()):
     """A claim as it was found, with these cells."""
     claim = Claim("data", sentence, "su2020, section 4", "By a test.", None, None)
-    return ClaimResult(claim, verdict, "Mean difference -0.02 points.", pd.DataFrame(rows))
+    table = pd.DataFrame(rows)
+    usual = {"outcome": verdict, "small_effect": False, "mean_difference": -0.02, "n": 3}
+    for name, value in {**usual, "ci95_low": -1.0, "ci95_high": 1.0}.items():
+        table[name] = table.get(name, value)
+    return ClaimResult(claim, verdict, table)
 
 
 def verdict_rows(*rows):

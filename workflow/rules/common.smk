@@ -15,13 +15,11 @@ def noticed(job):
 
     And where it was made here without the weights that are to be kept now.
     """
-    known = [path for path in job.outputs if os.path.exists(path)]
-    weights = os.path.join(os.path.dirname(job.outputs[0]), "weights.safetensors")
-    is_run = {job.rule} <= {"dense", "retrain"}
-    lacks_weights = is_run and SETTINGS.keep_weights and not os.path.exists(weights)
-    if lacks_weights or job.is_stale():
+    stale, lacking = job.is_stale(), PLAN.lacks_weights(job)
+    if stale or lacking:
+        known = [path for path in job.outputs if os.path.exists(path)]
         made_here = any(snakemake_internals.remembers(workflow, path) for path in known)
-        if lacks_weights if made_here else job.is_stale():
+        if (lacking and made_here) or (stale and not made_here):
             snakemake_internals.redo(workflow, known)
     return job
 
@@ -89,10 +87,10 @@ FROM_TABLES = ONLY_FIGURES and os.path.exists(f"{ROOT}/runs.csv")
 RESULTS = [file for file in PLAN.results() if not SETTINGS.partial or os.path.exists(file.path)]
 # Tables and what is made of them follow from these; a time stamp may say nothing of it.
 COLLECTED = PLAN.collected(file.path for file in RESULTS)
-SETTLED = not FROM_TABLES and PLAN.is_settled() and recorded(f"{ROOT}/about.json") == COLLECTED
-
-# What is collected of the results; about.json says of which.
 GATHERED = [f"{ROOT}/{name}" for name in ("runs.csv", "layers.csv", "histories.csv", "about.json")]
+# Of which results they are is recorded in the last of them.
+GATHERED_OF = recorded(GATHERED[-1])
+SETTLED = not FROM_TABLES and PLAN.is_settled() and GATHERED_OF == COLLECTED
 
 
 def results_to_collect(w):
@@ -102,11 +100,10 @@ def results_to_collect(w):
     no longer leaves no newer file. Behind a training that runs again Snakemake looks at nothing
     that has `ancient` inputs alone, whatever reason of its own that has.
     """
-    made_of = recorded(GATHERED[-1])
-    if made_of not in (None, COLLECTED):
+    if GATHERED_OF not in (None, COLLECTED):
         if not any(snakemake_internals.remembers(workflow, path) for path in GATHERED):
             snakemake_internals.redo(workflow, GATHERED)
-    if made_of != COLLECTED or snakemake_internals.is_forced(workflow):
+    if GATHERED_OF != COLLECTED or snakemake_internals.is_forced(workflow):
         return [file.path for file in RESULTS]
     return [cached(file) for file in RESULTS]
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#767676"
 BROWN, OLIVE = "#6B3E13", "#8A8A00"
+TEAL, STEEL, KHAKI = "#44AA99", "#6699CC", "#999933"
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,9 @@ TICKETS = {
     "grasp": Style("GraSP", SKY, "v", _DASHES),
     "synflow": Style("SynFlow", GREEN, "X", _DASHDOTDOT),
     "snip_iterative": Style("iterative SNIP", "#661100", "H", _DASHES),
-    "force": Style("FORCE", "#44AA99", "8", _DASHDOT),
-    "ntk_sap": Style("NTK-SAP", "#6699CC", (8, 1, 0), _LONG),
-    "magnitude_initial": Style("magnitude at initialization", "#999933", (5, 1, 0), _DOTS),
+    "force": Style("FORCE", TEAL, "8", _DASHDOT),
+    "ntk_sap": Style("NTK-SAP", STEEL, (8, 1, 0), _LONG),
+    "magnitude_initial": Style("magnitude at initialization", KHAKI, (5, 1, 0), _DOTS),
     "lottery": Style("lottery", PURPLE, "P", _DOTS),
     "random": Style("random", BLACK, "o"),
     "random_uniform": Style("random uniform", GREY, "d", _DOTS),
@@ -53,12 +54,12 @@ CHECKS = {
     "random_pixels": Style("random pixels", SKY, "v", _DASHES),
     "corrupted_data": Style("corrupted data", VERMILION, "s", _DASHDOT),
     "half_dataset": Style("half dataset", PURPLE, "P", _DOTS),
-    "inverted": Style("inverted", "#999933", "H", _DASHES),
+    "inverted": Style("inverted", KHAKI, "H", _DASHES),
     "rearranged": Style("rearranged", BLUE, "D", _LONG),
     "shuffled_weights": Style("shuffled weights", GREEN, "X", _DASHDOTDOT),
     "reinitialized": Style("reinitialized", BROWN, "*", _DOTS),
-    "redrawn_magnitudes": Style("redrawn magnitudes", "#44AA99", "8", _LONG),
-    "redrawn_signs": Style("redrawn signs", "#6699CC", "d", _DASHDOT),
+    "redrawn_magnitudes": Style("redrawn magnitudes", TEAL, "8", _LONG),
+    "redrawn_signs": Style("redrawn signs", STEEL, "d", _DASHDOT),
 }
 VERDICTS = {
     "unaffected": Style("unaffected", VERMILION, "s", symbol="≈"),

@@ -15,7 +15,7 @@ from jackpot.data.description import read_description
 from jackpot.data.download import download
 from jackpot.data.files import ImageData, save_data
 from jackpot.data.folders import changed, listing
-from jackpot.data.kinds import KINDS, needs_source, published
+from jackpot.data.kinds import KINDS, is_published, needs_source, published
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import damaged, write_json
 from jackpot.registry import is_own
@@ -87,9 +87,8 @@ def _find(
     urls, digest = _urls_and_digest(definition, kind)
     if definition.get("path"):
         path = Path(definition["path"]).expanduser()
-        # What is published is an archive's digest, which its unpacked folder cannot have.
-        unpublished = path.is_dir() or definition.get("verify") is False
-        expected = _given_digest(definition) if unpublished else digest
+        as_published = is_published(kind, definition["path"], definition.get("verify"))
+        expected = digest if as_published else _given_digest(definition)
         return _local(name, path, expected)
     if not urls:
         raise JackpotError(

@@ -6,10 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from jackpot.analysis.claims import SMALL_EFFECT, ClaimResult
+from jackpot.analysis.claims import ClaimResult
 from jackpot.analysis.frames import CELL
 from jackpot.report.words import join, word_for, word_of_cell
-from jackpot.vocabulary import OUTCOMES, counted
+from jackpot.vocabulary import OUTCOMES, counted, words
+
+_SMALL_EFFECT = "with an effect beyond doubt, but smaller than the margin"
 
 
 def claim_entries(results: Iterable[ClaimResult], verdicts: pd.DataFrame | None) -> list[dict]:
@@ -27,6 +29,7 @@ def _claim(result: ClaimResult, words_of_cells: Mapping[tuple, str]) -> dict[str
         {**row, "by_itself": words_of_cells.get(tuple(row.get(name) for name in CELL))}
         for row in result.rows.to_dict("records")
     ]
+    numbers = numbers_of(result)
     return {
         "id": result.claim.id,
         "sentence": result.claim.sentence,
@@ -34,8 +37,8 @@ def _claim(result: ClaimResult, words_of_cells: Mapping[tuple, str]) -> dict[str
         "method": result.claim.method,
         "verdict": result.verdict,
         "word": word_for(result.verdict),
-        "short": _in_short(rows) if rows else result.sentence,
-        "numbers": result.sentence,
+        "short": _in_short(rows) if rows else numbers,
+        "numbers": numbers,
         "rows": rows,
     }
 
@@ -44,7 +47,7 @@ def _in_short(rows: list[dict]) -> str:
     """How many cells speak for a claim and against it."""
     outcomes = Counter(row["outcome"] for row in rows)
     small = sum(row["small_effect"] for row in rows)
-    aside = f" ({small} {SMALL_EFFECT})" if small else ""
+    aside = f" ({small} {_SMALL_EFFECT})" if small else ""
     parts = [
         f"{outcomes[name]} {word_of_cell(name).word}{aside if name == 'did_not_hold' else ''}"
         for name in OUTCOMES
@@ -61,3 +64,50 @@ def _by_itself(rows: list[dict]) -> str:
         return ""
     which = "all of these" if left == len(decided) > 1 else f"{left} of these"
     return f"; the grid, where each must convince by itself, leaves {which} undecided"
+
+
+def numbers_of(result: ClaimResult) -> str:
+    """In how many cells a claim holds, and the smallest and the largest difference, in words."""
+    verdict, tested = result.verdict, result.tested
+    untested = len(result.rows) - len(tested)
+    if tested.empty:
+        where = (
+            f"{counted(untested, 'cell')} with too few seeds"
+            if untested
+            else "this study has no such runs"
+        )
+        return f"Not tested: {where}."
+    counts = tested["outcome"].value_counts()
+    parts = [f"held in {counts.get('held', 0)} of {counted(len(tested), 'cell')}"]
+    for outcome in ("did_not_hold", "undecided"):
+        if outcome in counts:
+            parts.append(f"{outcome.replace('_', ' ')} in {counts[outcome]}")
+    if small := int(tested["small_effect"].sum()):
+        which = "all" if small == counts["did_not_hold"] else str(small)
+        against = parts.index(f"did not hold in {counts['did_not_hold']}")
+        parts[against] += f" ({which} {_SMALL_EFFECT})"
+    if untested:
+        parts.append(f"{untested} more with too few seeds")
+    if "inside_interval" in tested:
+        inside = int(tested["inside_interval"].sum())
+        parts.append(f"{inside} reported values lie inside our 95 % prediction interval")
+    word = {"held": "", "undecided": "undecided: "}.get(verdict, "did not hold: ")
+    if verdict == "did_not_hold" and "held" in counts:
+        word = "did not hold everywhere: "
+    text = f"{word}{', '.join(parts)}"
+    low, high = tested.loc[tested["mean_difference"].agg(["idxmin", "idxmax"])].to_dict("records")
+    extremes = _numbers(low) if len(tested) == 1 else f"from {_numbers(low)} to {_numbers(high)}"
+    lacking = join([words(name) for name in result.lacking])
+    part = f" Not run: {lacking}." if lacking else ""
+    return f"{text[0].upper()}{text[1:]}. Mean difference {extremes}.{part}"
+
+
+def _numbers(row: dict) -> str:
+    other = row.get("reference", row.get("source"))
+    run = [row["dataset"], row["model"], row["ticket"]]
+    run += [row["check"]] if row.get("check", "none") != "none" else []
+    run += [f"against {other}"] if other else []
+    return (
+        f"{row['mean_difference']:+.2f} points (95 % interval {row['ci95_low']:+.2f} to "
+        f"{row['ci95_high']:+.2f}, n = {row['n']}; {' '.join(run)}, sparsity {row['sparsity']:g})"
+    )

@@ -13,14 +13,15 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from jackpot.analysis.claims import CLAIMS, ClaimResult, evaluate_claims
+from jackpot.analysis.claims import ClaimResult, evaluate_claims
 from jackpot.analysis.design import Design
 from jackpot.analysis.frames import prepare_runs
+from jackpot.analysis.papers import CLAIMS
 from jackpot.analysis.tables import DASH
 from jackpot.files.atomic import read_sealed, write_text
 from jackpot.files.tables import read_table
-from jackpot.report.answer import at_chance, edits_to_doubt
-from jackpot.report.words import join
+from jackpot.report.claims import numbers_of
+from jackpot.report.doubts import doubts
 from jackpot.study import Config, Plan, Study
 from jackpot.vocabulary import CHECKS, TICKETS, VERDICTS, in_order, words
 
@@ -92,16 +93,13 @@ def _study(folder: Path) -> dict[str, Any]:
                 "sentence": result.claim.sentence,
                 "source": result.claim.source,
                 "word": words(result.verdict),
-                "numbers": result.sentence + _part(result),
+                "numbers": numbers_of(result),
             }
             for result in claims
             if result.verdict != "not_tested"
         ],
         "grid": _grid(verdicts),
-        "warnings": [
-            *at_chance(prepare_runs(runs), provenance.get("classes") or {}),
-            *edits_to_doubt(prepare_runs(runs)),
-        ],
+        "warnings": doubts(prepare_runs(runs), provenance.get("classes") or {}),
     }
 
 
@@ -109,10 +107,6 @@ def _outcome(result: ClaimResult) -> str:
     if result.verdict == "not_tested":
         return NOT_TESTED
     return words(result.verdict) + (" (a part)" if result.lacking else "")
-
-
-def _part(result: ClaimResult) -> str:
-    return f" Not run: {join([*map(words, result.lacking)])}." if result.lacking else ""
 
 
 def _pairs(table: pd.DataFrame, *columns: str) -> list[tuple]:

@@ -14,8 +14,9 @@ from jackpot.analysis.frames import CELL, percent, prepare_runs
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import write_text
 from jackpot.report import evidence
-from jackpot.report.answer import at_chance, edits_to_doubt, summary
+from jackpot.report.answer import summary
 from jackpot.report.claims import claim_entries
+from jackpot.report.doubts import doubts
 from jackpot.report.grid import grids, needs
 from jackpot.report.looks import looks_section
 from jackpot.report.words import seeds_text, word_for
@@ -116,10 +117,7 @@ def _page(runs, verdicts, claims, layers, about, reported, design) -> dict:
         "n_runs": len(runs),
         "n_expected": len(about.get("expected_runs") or []),
         "summary": summary(runs, verdicts, entries, len(missing), going_on),
-        "warnings": [
-            *at_chance(runs, provenance.get("classes") or {}),
-            *edits_to_doubt(runs),
-        ],
+        "warnings": doubts(runs, provenance.get("classes") or {}),
         "days": " to ".join(dict.fromkeys(provenance.get("trained") or [])),
         "looks": looks,
         "claims": [entry for entry in entries if entry["verdict"] != "not_tested"],

@@ -96,9 +96,6 @@ def _check_experiment(study: "Study", where: str, experiment: Experiment) -> Non
         for check in experiment.checks:
             try:
                 found = study.check_of(check)
-            except ValueError as error:
-                raise ValueError(f"{where}.checks: {error}") from None
-            try:
                 check_applies(study, name, found)
             except ValueError as error:
                 raise ValueError(f"{where}.checks: {error}") from None

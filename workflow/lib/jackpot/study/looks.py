@@ -38,13 +38,13 @@ class Progress:
         looks = study.statistics.looks
         if looks is None:
             return ""
-        n, open_cells = looks[self.look - 1], len(self.going_on)
+        n, (open_cells, cells) = looks[self.look - 1], self._checked(study)
         start = f"{study.name}: look {self.look} of {self.looks}, {n} seeds a cell"
         if self.decided:
             return f"{start}; nothing is left to look at."
-        most = (looks[-1] - n) * open_cells
+        most = (looks[-1] - n) * len(self.going_on)
         return (
-            f"{start}; {open_cells} of {len({r.cell for r in study.runs()})} cells are open. "
+            f"{start}; {open_cells} of {cells} checked cells are open. "
             f"Later looks can ask for {most} more runs at most."
         )
 
@@ -52,8 +52,13 @@ class Progress:
         """The same for a line that has little room."""
         if study.statistics.looks is None:
             return ""
-        cells = len({run.cell for run in study.runs()})
-        return f"{cells - len(self.going_on)} of {cells} cells decided"
+        open_cells, cells = self._checked(study)
+        return f"{cells - open_cells} of {cells} cells decided"
+
+    def _checked(self, study: Study) -> tuple[int, int]:
+        """How many checked cells go on, and how many there are: those that get a verdict."""
+        cells = {run.cell for run in study.runs() if run.check != "none"}
+        return len(cells & self.going_on), len(cells)
 
 
 def progress(study: Study, read: Callable[[int, list[Run]], set[Cell] | None]) -> Progress:

@@ -1,6 +1,5 @@
 """The parts of a study's YAML: datasets, models, experiments, overrides."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -79,14 +78,9 @@ class Dataset(Settings):
 
     @property
     def has_digest(self) -> bool:
-        """Whether a digest says what the images are, wherever they come from.
-
-        A published archive's is known, and is checked unless ``path`` is a folder of its files.
-        """
-        if self.sha256 or self.md5:
-            return True
-        folder = self.path is not None and Path(self.path).expanduser().is_dir()
-        return is_published(self.kind) and not folder and self.verify is not False
+        """Whether a digest, given or published, says what the images are, wherever they lie."""
+        given = bool(self.sha256 or self.md5)
+        return given or is_published(self.kind, self.path, self.verify)
 
 
 class Model(Settings):

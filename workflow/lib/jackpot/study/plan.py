@@ -12,7 +12,7 @@ from jackpot.cli import command_options
 from jackpot.data.folders import refuse_changed_folder
 from jackpot.files.atomic import read_sealed
 from jackpot.fingerprints import code_of, digest
-from jackpot.study.jobs import File
+from jackpot.study.jobs import File, Job
 from jackpot.study.looks import Cell, Progress, progress
 from jackpot.study.model import Run
 from jackpot.study.rules import Rules
@@ -77,6 +77,12 @@ class Plan(Rules):
     def is_settled(self) -> bool:
         """Whether every result is there, made by today's options and code."""
         return all(file.is_current() for file in self.results())
+
+    def lacks_weights(self, job: Job) -> bool:
+        """Whether a run's final weights are to be kept and are not there."""
+        if not self.config.keep_weights or job.rule not in ("dense", "retrain"):
+            return False
+        return not os.path.exists(f"{os.path.dirname(job.outputs[0])}/weights.safetensors")
 
     def files(self) -> dict[str, str]:
         """Path -> today's fingerprint of every file with one that a job of the study makes."""

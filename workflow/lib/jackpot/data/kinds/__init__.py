@@ -48,9 +48,18 @@ def needs_source(name: str, placed: bool) -> bool:
     return placed if is_own(name) else not KINDS.says(name, "BUNDLED", False)
 
 
-def is_published(name: str) -> bool:
-    """Whether a kind's archive and its digest are known, without importing what reads it."""
-    return not is_own(name) and KINDS.defines(name, "published")
+def is_published(name: str, path: str | None, verify: bool | None) -> bool:
+    """Whether a source must be a kind's published archive, without importing what reads it.
+
+    A folder of its files has another digest, and so has a copy of the user's own packing.
+
+    Args:
+        path: where the study says that the source is; None for a download.
+        verify: False for such a copy.
+    """
+    folder = path is not None and Path(path).expanduser().is_dir()
+    known = not is_own(name) and KINDS.defines(name, "published")
+    return known and not folder and verify is not False
 
 
 def published(name: str) -> Published | None:

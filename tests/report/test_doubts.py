@@ -1,0 +1,82 @@
+"""What the page warns of."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jackpot.analysis.frames import CELL, prepare_runs
+from jackpot.report.doubts import at_chance, odd_edits
+from jackpot.report.page import write_report
+from tests.support.synthetic import make_study
+
+
+def study(dense, images=10_000):
+    """Made-up runs whose dense networks end at these accuracies, in whole test images."""
+    runs = make_study(tickets=("snip",), seeds=tuple(range(len(dense)))).runs
+    runs["test_accuracy"] = np.rint(runs["test_accuracy"] * images / 100) * 100 / images
+    of_dense = runs["ticket"] == "dense"
+    runs.loc[of_dense, "test_accuracy"] = np.resize(dense, of_dense.sum())
+    return runs
+
+
+@pytest.mark.parametrize(
+    ("dense", "classes", "warned"),
+    [
+        ([10.0, 10.0, 9.8], 10, True),
+        # Three standard errors of 10,000 guesses at ten classes are 0.9 points.
+        ([10.0, 10.0, 10.89], 10, True),
+        ([10.0, 10.0, 10.91], 10, False),
+        ([50.2, 49.9, 50.0], 2, True),
+        ([50.2, 49.9, 50.0], 10, False),
+    ],
+)
+def test_a_dense_network_at_chance_is_warned_of(tmp_path, dense, classes, warned):
+    runs = study(dense)
+    found = at_chance(prepare_runs(runs), {"digits": classes})
+    assert len(found) == warned
+    assert not at_chance(prepare_runs(runs), {}), "unknown numbers of classes say nothing"
+    about = {"provenance": {"classes": {"digits": classes}, "trained": ["2026-11-28"] * 2}}
+    page = write_report(tmp_path / "report.html", runs=runs, about=about).read_text()
+    assert ("has learned nothing" in page) == warned
+    assert "2026-11-28" in page and "2026-11-28 to" not in page
+
+
+def test_checks_that_change_nothing_or_the_sparsity_are_told_of():
+    runs = prepare_runs(make_study(tickets=("snip",), seeds=(0, 1, 2)).runs)
+    assert odd_edits(runs) == []
+    by = ["dataset", "model", "ticket", "sparsity", "seed"]
+    plain = runs[runs["check"] == "none"]
+    same = runs.copy()
+    numbers = ["test_accuracy", "test_loss", "density"]
+    mine = runs["check"] == "rearranged"
+    same.loc[mine, numbers] = (
+        runs.loc[mine, by].merge(plain[[*by, *numbers]], on=by)[numbers].values
+    )
+    (found,) = odd_edits(same)
+    cells = len(runs.loc[mine, by[:-1]].drop_duplicates())
+    assert f"In {cells} cells (SNIP, rearranged at " in found and "changed nothing" in found
+    full = runs.copy()
+    full.loc[mine, "density"] = 1.0
+    (found,) = odd_edits(full)
+    assert "rearranged" in found and "another number of weights" in found
+
+
+def test_a_ticket_whose_runs_all_diverged_is_said_to_have_diverged():
+    cell = ("digits", "vgg5", "snip", "none", 0.8)
+    rows = [(*cell, seed, float("nan")) for seed in range(2)]
+    runs = pd.DataFrame(rows, columns=[*CELL, "seed", "test_accuracy"])
+    (found,) = at_chance(prepare_runs(runs), {"digits": 10})
+    assert "SNIP ticket of vgg5 on digits at 80 % diverged in all of its 2 runs" in found
+    assert "nan" not in found
+
+
+def test_a_ticket_at_chance_is_warned_of_at_its_sparsity_alone():
+    runs = study([90.0, 90.2, 90.1])
+    dead = (runs["ticket"] == "snip") & (runs["sparsity"] == runs["sparsity"].max())
+    runs.loc[dead & (runs["check"] == "none"), "test_accuracy"] = 10.0
+    (found,) = at_chance(prepare_runs(runs), {"digits": 10})
+    assert "SNIP" in found and f"{100 * runs['sparsity'].max():g} %" in found
+    # What a check does to it is another matter: it may be what brings it to chance.
+    runs.loc[dead & (runs["check"] == "none"), "test_accuracy"] = 80.0
+    runs.loc[dead & (runs["check"] != "none"), "test_accuracy"] = 10.0
+    assert not at_chance(prepare_runs(runs), {"digits": 10})

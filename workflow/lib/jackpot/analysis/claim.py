@@ -1,0 +1,138 @@
+"""One claim of a paper: its cells, and what bears it out in one of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from jackpot.analysis.design import Design
+from jackpot.analysis.frames import CELL
+from jackpot.analysis.reported import load_reported
+from jackpot.analysis.sequential import words_of
+from jackpot.analysis.statistics import check_table, judge, measure, ticket_table
+
+Table = Callable[[pd.DataFrame, Design], pd.DataFrame]
+Outcome = Callable[[pd.Series, float], str]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim: what it says, who says it where, and the method by which it is tested.
+
+    ``table(runs, design)`` gives one row a cell; ``outcome(row, alpha)`` one of
+    ``vocabulary.OUTCOMES`` for such a row.
+    """
+
+    id: str
+    sentence: str
+    source: str
+    method: str
+    table: Table
+    outcome: Outcome
+
+    @property
+    def compares_tickets(self) -> bool:
+        """Whether its cells are pairs of tickets, not checks of one."""
+        return isinstance(self.table, TicketPairs)
+
+
+@dataclass(frozen=True)
+class Checks:
+    """The table of a claim about each of ``tickets`` under ``checks``.
+
+    One of the checks will do where they are ways to spoil the same (``alike``).
+    """
+
+    tickets: tuple[str, ...]
+    checks: tuple[str, ...]
+    alike: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a study must have to test all of the claim."""
+        return self.tickets if self.alike else (*self.tickets, *self.checks)
+
+    def __call__(self, runs: pd.DataFrame, design: Design) -> pd.DataFrame:
+        planned = design.cells()
+        if planned is not None:
+            design = replace(design, planned=self._wanted(planned))
+        return check_table(self._wanted(runs), design)
+
+    def _wanted(self, cells: pd.DataFrame) -> pd.DataFrame:
+        checks = ["none", *self.checks]
+        return cells[cells["ticket"].isin(self.tickets) & cells["check"].isin(checks)]
+
+
+@dataclass(frozen=True)
+class TicketPairs:
+    """The table of a claim that compares ``ticket`` with each of ``references``."""
+
+    ticket: str
+    references: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a study must have to test all of the claim."""
+        return self.references
+
+    def __call__(self, runs: pd.DataFrame, design: Design) -> pd.DataFrame:
+        return ticket_table(runs, self.ticket, self.references, design)
+
+
+def against_reported(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
+    """Our runs of every cell that has a reported value, tested against that value.
+
+    Nearly all reported values are one run, so they are set against what one further run like ours
+    would give (standard error sd * sqrt(1 + 1/n), a prediction interval's), not against our mean.
+    """
+    by = ["source", *CELL, "accuracy"]
+    reported = load_reported().drop_duplicates(by)
+    planned = design.cells()
+    if planned is not None:
+        planned = planned.merge(reported, on=CELL)
+    pairs = runs.merge(reported, on=CELL)
+    pairs = pairs.assign(difference=pairs["test_accuracy"] - pairs["accuracy"])
+    table = measure(pairs, by, design, planned, against_one_run=True)
+    table = judge(table, design)
+    inside = (table["ci95_low"] <= 0) & (table["ci95_high"] >= 0)
+    return table.assign(inside_interval=inside).merge(reported[[*by, "spread"]], on=by)
+
+
+def _word(row: pd.Series, alpha: float) -> str:
+    """The cell's verdict at ``alpha`` by itself, without Holm's correction."""
+    numbers = [[row[name]] for name in ("p_difference", "p_equivalence", "sign")]
+    return str(words_of(*numbers, alpha)[0])
+
+
+def not_worse(row: pd.Series, alpha: float) -> str:
+    """The outcome of a cell where there should be no harm as large as the margin."""
+    if row["p_noninferiority"] <= alpha:
+        return "held"
+    return "did_not_hold" if row["p_inferiority_holm"] <= alpha else "undecided"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The outcome of a cell where there should be this verdict, ``degraded`` or ``improved``."""
+
+    verdict: str
+
+    def __call__(self, row: pd.Series, alpha: float) -> str:
+        if row["verdict"] in {"unaffected", "degraded", "improved"} - {self.verdict}:
+            return "did_not_hold"
+        return "held" if _word(row, alpha) == self.verdict else "undecided"
+
+    def is_there(self, rows: pd.DataFrame, alpha: float) -> Any:
+        """Which cells have the effect beyond doubt, however small it is."""
+        return words_of(rows["p_difference_holm"], 1.0, rows["sign"], alpha) == self.verdict
+
+
+def agrees(row: pd.Series, alpha: float) -> str:
+    """The outcome of a cell whose mean should be the reported value."""
+    if row["p_equivalence"] <= alpha or abs(row["mean_difference"]) <= row["spread"]:
+        return "held"
+    return "did_not_hold" if row["p_beyond_holm"] <= alpha else "undecided"
+
+
+HARM, GAIN = Effect("degraded"), Effect("improved")

@@ -1,0 +1,92 @@
+"""What a reader should doubt: cells at chance, and checks whose edits are not what they seem."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from jackpot.analysis.frames import CELL, percent
+from jackpot.analysis.sequential import resolution_of
+from jackpot.vocabulary import counted, words
+
+
+def doubts(runs: pd.DataFrame, classes: Mapping[str, int]) -> list[str]:
+    """Sentences of all kinds below.
+
+    Args:
+        runs: prepared runs.
+        classes: how many each dataset has, as far as they are known.
+    """
+    return [*at_chance(runs, classes), *odd_edits(runs)]
+
+
+def at_chance(runs: pd.DataFrame, classes: Mapping[str, int]) -> list[str]:
+    """A sentence for every dense network, and every ticket, that ends no better than guessing.
+
+    That is, none of its unchecked runs lies three standard errors above the accuracy of a guess,
+    100 over the number of classes, on so many test images.
+
+    Args:
+        classes: of each dataset, as far as they are known.
+    """
+    step = runs.groupby("dataset")["test_accuracy"].agg(resolution_of)
+    found = []
+    unchecked = runs[(runs["check"] == "none") & runs["dataset"].isin(set(classes))]
+    keys = ["dataset", "model", "ticket", "sparsity"]
+    for (dataset, model, ticket, sparsity), part in unchecked.groupby(keys, sort=False):
+        chance = 1 / classes[dataset]
+        noise = (chance * (1 - chance) * step[dataset] / 100) ** 0.5
+        best = part["test_accuracy"].max()
+        if best > 100 * (chance + 3 * noise):
+            continue
+        if ticket == "dense":
+            who = f"The dense {model} on {dataset}"
+            advice = "look at learning rate, epochs and initial weights first"
+        else:
+            who = f"The {words(ticket)} ticket of {model} on {dataset} at {percent(sparsity)}"
+            advice = "“unaffected” says nothing there, nor do its cells of a claim"
+        empty = ", with an empty layer in every run" if part["collapsed"].all() else ""
+        if pd.isna(best):
+            found.append(f"{who} diverged in all of its {counted(len(part), 'run')}; {advice}.")
+            continue
+        found.append(
+            f"{who} has learned nothing{empty}: its best of {len(part)} runs ends at {best:.1f} %, "
+            f"and a guess is right in {100 * chance:.1f} %. Verdicts on it compare chance with "
+            f"chance; {advice}."
+        )
+    return found
+
+
+def odd_edits(runs: pd.DataFrame) -> list[str]:
+    """A sentence on checks that changed nothing, and one on checks that changed the sparsity.
+
+    A mistake in a check of one's own would else pass for a finding.
+    """
+    by = [name for name in (*CELL, "seed") if name != "check"]
+    plain = runs.loc[runs["check"] == "none", [*by, "test_accuracy", "test_loss", "density"]]
+    pairs = runs[runs["check"] != "none"].merge(plain, on=by, suffixes=("", "_none"))
+    same = pairs["test_accuracy"].eq(pairs["test_accuracy_none"])
+    same &= pairs["test_loss"].eq(pairs["test_loss_none"])
+    resized = pairs["density"].sub(pairs["density_none"]).abs() > 0.01 * pairs["density_none"]
+    return [
+        *_in_all_pairs(
+            pairs[same.groupby([pairs[name] for name in CELL]).transform("all")],
+            "every pair of runs ended with the same loss to the last digit, so the check changed "
+            "nothing that the network sees; “unaffected” says nothing there",
+        ),
+        *_in_all_pairs(
+            pairs[resized.groupby([pairs[name] for name in CELL]).transform("all")],
+            "the check left another number of weights (by more than 1 %), and what that cost is "
+            "not told from what the check is to show",
+        ),
+    ]
+
+
+def _in_all_pairs(pairs: pd.DataFrame, what: str) -> list[str]:
+    """A sentence on the cells of these pairs, with the first of them; none without any."""
+    cells = pairs[CELL].drop_duplicates()
+    if cells.empty:
+        return []
+    first = cells.iloc[0]
+    example = f"{words(first.ticket)}, {words(first.check)} at {percent(first.sparsity)}"
+    more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+    return [f"In {counted(len(cells), 'cell')} ({example}{more}) {what}."]
