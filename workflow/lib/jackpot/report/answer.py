@@ -72,7 +72,8 @@ def _what_ran(runs: pd.DataFrame) -> str:
 def _what_came_out(verdicts: pd.DataFrame, going_on: bool) -> str:
     counts = Counter(verdicts["verdict"])
     readings = {
-        "unaffected": "accuracy did not need what was spoiled, the method fails the check",
+        "unaffected": "accuracy did not need what was spoiled by as much as the margin, "
+        "the method fails the check",
         "degraded": "the method does use it, it passes",
         "improved": "the method is better off without it, it fails",
         "undecided": "neither is shown yet" if going_on else "neither is shown with these seeds",

@@ -1,7 +1,7 @@
 """The report's words: for a verdict, for a claim's outcome, for the numbers behind them.
 
 A verdict is about a method, not about a run: ``unaffected`` means that accuracy did not need what
-was spoiled, so the method fails the check; ``degraded`` means that it does use it, so it passes.
+was spoiled by as much as the margin, so the method fails the check; ``degraded`` means that it does use it, so it passes.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Word:
 
 MEANINGS = {
     "unaffected": "Accuracy stayed within the margin although the ingredient was spoiled. "
-    "The method does not use it: it fails the check.",
+    "The method does not use it by as much as that: it fails the check.",
     "degraded": "Accuracy fell beyond doubt. The method does use the ingredient: it passes the "
     "check.",
     "improved": "Accuracy rose beyond doubt. The method is better off without the ingredient: it "
