@@ -1,7 +1,8 @@
 """The report's words: for a verdict, for a claim's outcome, for the numbers behind them.
 
 A verdict is about a method, not about a run: ``unaffected`` means that accuracy did not need what
-was spoiled by as much as the margin, so the method fails the check; ``degraded`` means that it does use it, so it passes.
+was spoiled by as much as the margin, so the method fails the check; ``degraded`` means that it
+does use it, so it passes.
 """
 
 from collections.abc import Mapping
