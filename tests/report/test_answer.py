@@ -1,21 +1,11 @@
-"""What the first sentences of the page say, and warn of."""
+"""What the first sentences of the page say."""
 
-import numpy as np
 import pandas as pd
 
 from jackpot.analysis.frames import prepare_runs
 from jackpot.report.answer import _small_changes, summary
 from jackpot.report.claims import claim_entries
 from tests.support.synthetic import claimed, make_study
-
-
-def study(dense, images=10_000):
-    """Made-up runs whose dense networks end at these accuracies, in whole test images."""
-    runs = make_study(tickets=("snip",), seeds=tuple(range(len(dense)))).runs
-    runs["test_accuracy"] = np.rint(runs["test_accuracy"] * images / 100) * 100 / images
-    of_dense = runs["ticket"] == "dense"
-    runs.loc[of_dense, "test_accuracy"] = np.resize(dense, of_dense.sum())
-    return runs
 
 
 def test_a_real_change_within_the_margin_is_said():
