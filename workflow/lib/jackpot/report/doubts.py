@@ -69,21 +69,24 @@ def odd_edits(runs: pd.DataFrame) -> list[str]:
     resized = pairs["density"].sub(pairs["density_none"]).abs() > 0.01 * pairs["density_none"]
     return [
         *_in_all_pairs(
-            pairs[same.groupby([pairs[name] for name in CELL]).transform("all")],
+            pairs,
+            same,
             "every pair of runs ended with the same loss to the last digit, so the check changed "
             "nothing that the network sees; “unaffected” says nothing there",
         ),
         *_in_all_pairs(
-            pairs[resized.groupby([pairs[name] for name in CELL]).transform("all")],
+            pairs,
+            resized,
             "the check left another number of weights (by more than 1 %), and what that cost is "
             "not told from what the check is to show",
         ),
     ]
 
 
-def _in_all_pairs(pairs: pd.DataFrame, what: str) -> list[str]:
-    """A sentence on the cells of these pairs, with the first of them; none without any."""
-    cells = pairs[CELL].drop_duplicates()
+def _in_all_pairs(pairs: pd.DataFrame, found: pd.Series, what: str) -> list[str]:
+    """A sentence on the cells where it was found in every pair, with the first; none without any."""
+    everywhere = found.groupby([pairs[name] for name in CELL]).transform("all")
+    cells = pairs.loc[everywhere, CELL].drop_duplicates()
     if cells.empty:
         return []
     first = cells.iloc[0]
