@@ -84,7 +84,7 @@ def odd_edits(runs: pd.DataFrame) -> list[str]:
 
 
 def _in_all_pairs(pairs: pd.DataFrame, found: pd.Series, what: str) -> list[str]:
-    """A sentence on the cells where it was found in every pair; none where there is no such cell."""
+    """A sentence on the cells where it was found in every pair; none if there is no such cell."""
     everywhere = found.groupby([pairs[name] for name in CELL]).transform("all")
     cells = pairs.loc[everywhere, CELL].drop_duplicates()
     if cells.empty:
