@@ -92,8 +92,10 @@ onstart:
     try:
         results_folder.require_space(ROOT)
         results_folder.hold(ROOT)
-        wanted = [job.params.get("options") or "" for job in workflow.dag.needrun_jobs()]
-        if workflow.local_exec and any("--precision bfloat16" in options for options in wanted):
+        wanted = list(workflow.dag.needrun_jobs())
+        PLAN.require_sources({str(file) for job in wanted for file in job.output})
+        told = [job.params.get("options") or "" for job in wanted]
+        if workflow.local_exec and any("--precision bfloat16" in options for options in told):
             require_bfloat16(SETTINGS.device, SETTINGS.study)
     except JackpotError as error:
         raise WorkflowError(str(error)) from None
@@ -105,7 +107,7 @@ onstart:
     # Links to a training's results are for a Snakemake that was killed before it took note of
     # them. Those of a job that it knows to have ended would only stand in for what is deleted or
     # asked for again.
-    for job in workflow.dag.needrun_jobs():
+    for job in wanted:
         if "resume" in job.params.keys():
             if not snakemake_internals.ended_unnoticed(workflow, job):
                 forget_links(job.params.resume)

@@ -1,6 +1,6 @@
 """What each ticket needs, and the grid of verdicts."""
 
-from jackpot.report.grid import grids, needs
+from jackpot.report.grid import grids, needs, questions
 from tests.support.synthetic import verdict_rows
 
 
@@ -75,3 +75,14 @@ def test_the_grid_tells_not_run_from_does_not_apply():
     ]
     (unknown,) = grids(verdicts)
     assert "does not apply" not in str(unknown)
+
+
+def test_every_part_of_every_check_has_its_question_once():
+    verdicts = verdict_rows(
+        ("snip", "mine", 0.9, "unaffected"),
+        ("snip", "mine+rearranged", 0.9, "unaffected"),
+        ("snip", "rearranged", 0.9, "unaffected"),
+    )
+    asked = dict(questions(verdicts, {"mine": "Is it mine?"}))
+    assert set(asked) == {"mine", "rearranged"} and asked["mine"] == "Is it mine?"
+    assert asked["rearranged"].startswith("Does it matter which weights of a layer stay?")

@@ -146,6 +146,10 @@ def test_bad_studies_name_the_key_and_what_is_allowed(tmp_path, changes, expecte
         ({"models": ["vgg19"]}, r"model 'vgg19' does not exist. Allowed: vgg5"),
         ({"checks": ["half_dataset"]}, r"'half_dataset' does not apply to ticket 'snip'.*Allowed"),
         ({"checks": ["rearrange"]}, r"check 'rearrange' does not exist. Allowed: .*rearranged"),
+        (
+            {"checks": "rearranged"},
+            r"experiments\[0\].checks: give a list, \[rearranged\], or all$",
+        ),
         ({"seeds": [-1]}, r"experiments\[0\].seeds\[0\]"),
         ({"seeds": []}, r"experiments\[0\].seeds"),
     ],

@@ -105,7 +105,9 @@ def test_other_images_are_taken_in_by_the_next_call(tmp_path):
     clone = Clone(tmp_path / "clone", study=study(str(tmp_path / "none")))
     result = "runs/mine/vgg5/dense/none/sparsity0/seed0/metrics.json"
     status, said = clone.snakemake(result)
-    assert status != 0, said
+    # Before the first job.
+    assert status != 0 and "] Job " not in said, said
+    assert f"dataset mine: {tmp_path / 'none'} does not exist. Fix its `path`" in said
     weights = []
     for path in (one, two):
         values = yaml.safe_load((clone.folder / "study.yaml").read_text())

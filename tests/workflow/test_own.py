@@ -64,6 +64,8 @@ def test_the_page_names_them_and_what_they_spoil(own):
     for spoiled in ("spoils: mask<", "spoils: mask and weights<", "spoils: data and weights<"):
         assert spoiled in page
     assert "another part" not in page
+    # Their own questions, and those of the built-in checks beside them.
+    assert "Is the ticket the same" in page and "They are drawn anew under the same mask" in page
     # Labels of an SVG are comments beside their outlines.
     labels = re.findall("<!-- (.*) -->", (own.root / "figures" / "verdicts.svg").read_text())
     assert "mask" in labels and "other" not in labels, labels
@@ -86,7 +88,7 @@ def test_a_seed_gives_the_weights_again_and_reinitialized_others(own):
     ("file", "old", "new", "redone", "kept"),
     [
         ("mine.py", "keep.flip(0)", "keep.flip(-1)", {"retrain", "corrupt"}, {"initialise"}),
-        ("mine.py", "Is the ticket the same", "Is it the same", set(), {"retrain"}),
+        ("mine.py", "Is the ticket the same", "Is it the same", {"collect"}, {"retrain"}),
         ("depth.py", "0.5**position", "0.6**position", {"prune"}, {"initialise", "prepare"}),
         ("net.py", "nn.GELU()", "nn.ReLU()", {"initialise", "pretrain"}, {"prepare"}),
         ("bars.py", "+= 100", "+= 90", {"prepare", "initialise", "corrupt"}, set()),

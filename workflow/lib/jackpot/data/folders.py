@@ -21,6 +21,18 @@ def listing(path: Path) -> str | None:
     return digest.hexdigest()
 
 
+def present(dataset: str, place: str) -> Path:
+    """The path of a dataset's local archive or folder.
+
+    Raises:
+        JackpotError: there is nothing.
+    """
+    path = Path(place).expanduser()
+    if not path.exists():
+        raise JackpotError(f"dataset {dataset}: {path} does not exist. Fix its `path`.")
+    return path
+
+
 def changed(dataset: str, source: Path) -> str:
     """The question about a source that is no longer what results were made from."""
     return (

@@ -14,7 +14,7 @@ from jackpot.data.arrays import image_data
 from jackpot.data.description import read_description
 from jackpot.data.download import download
 from jackpot.data.files import ImageData, save_data
-from jackpot.data.folders import changed, listing
+from jackpot.data.folders import changed, listing, present
 from jackpot.data.kinds import KINDS, is_published, needs_source, published
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import damaged, write_json
@@ -86,7 +86,7 @@ def _find(
 ) -> Path:
     urls, digest = _urls_and_digest(definition, kind)
     if definition.get("path"):
-        path = Path(definition["path"]).expanduser()
+        path = present(name, definition["path"])
         as_published = is_published(kind, definition["path"], definition.get("verify"))
         expected = digest if as_published else _given_digest(definition)
         return _local(name, path, expected)
@@ -129,8 +129,6 @@ def _urls_and_digest(definition: Mapping[str, Any], kind: str) -> tuple[list[str
 
 
 def _local(name: str, path: Path, digest: str | None) -> Path:
-    if not path.exists():
-        raise JackpotError(f"dataset {name}: {path} does not exist. Fix its `path`.")
     if digest is not None:
         found, _ = digests.of_path(path, digest.partition(":")[0])
         if found != digest:

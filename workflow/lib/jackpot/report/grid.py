@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from jackpot.analysis.frames import percent, sort_cells, spoils
+from jackpot.checks import CHECKS as BUILT_IN
+from jackpot.checks import JOIN
 from jackpot.report.words import join, word_for
 from jackpot.vocabulary import CHECKS, VERDICTS, in_order, own_first, words
 
@@ -102,6 +104,20 @@ def grids(
             }
         )
     return found
+
+
+def questions(
+    verdicts: pd.DataFrame, own: Mapping[str, str] | None = None
+) -> list[tuple[str, str]]:
+    """What each check of a study asks, a combination by its parts: ``(check, question)``.
+
+    Args:
+        verdicts: rows of ``verdicts.csv``.
+        own: the questions of the study's own checks.
+    """
+    known = {name: check.question for name, check in BUILT_IN.items()} | (own or {})
+    names = dict.fromkeys(part for check in verdicts["check"] for part in check.split(JOIN))
+    return [(words(name), known.get(name, "")) for name in in_order(names, CHECKS)]
 
 
 def _lines(part, ticket, checks, applicable) -> list[tuple[str, list]]:

@@ -17,7 +17,7 @@ from jackpot.report import evidence
 from jackpot.report.answer import summary
 from jackpot.report.claims import claim_entries
 from jackpot.report.doubts import doubts
-from jackpot.report.grid import grids, needs
+from jackpot.report.grid import grids, needs, questions
 from jackpot.report.looks import looks_section
 from jackpot.report.words import seeds_text, word_for
 from jackpot.vocabulary import SOURCE_OF_FIGURE, VERDICTS, in_order
@@ -124,6 +124,7 @@ def _page(runs, verdicts, claims, layers, about, reported, design) -> dict:
         "untested": [entry for entry in entries if entry["verdict"] == "not_tested"],
         "needs": None if verdicts is None else needs(verdicts, applicable),
         "grids": [] if verdicts is None else grids(verdicts, applicable),
+        "questions": [] if verdicts is None else questions(verdicts, about.get("questions")),
         "verdict_words": {}
         if verdicts is None
         else {word: word_for(word) for word in in_order(verdicts["verdict"], VERDICTS)},

@@ -143,6 +143,7 @@ def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
         },
         "command": _command(plan),
         "ingredients": study.own_ingredients,
+        "questions": study.own_questions,
         "provenance": {
             "versions": {key: ", ".join(values) for key, values in versions.items()},
             "devices": dict(Counter(result["device"] for result in results)),

@@ -195,6 +195,11 @@ class Study(Settings):
         """What each of the study's own checks spoils."""
         return {name: self.all_checks[name].spoils for name in self.checks}
 
+    @property
+    def own_questions(self) -> dict[str, str]:
+        """What each of the study's own checks asks."""
+        return {name: self.all_checks[name].question for name in self.checks}
+
     @cached_property
     def data_versions(self) -> list[str]:
         """Names of the spoiled versions of a dataset that checks of the study can make."""

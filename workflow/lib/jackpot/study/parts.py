@@ -142,6 +142,14 @@ class Experiment(Settings):
         "they are the same everywhere, as many as the last look has: 0, 1, 2, ... by default",
     )
 
+    @field_validator("checks", mode="before")
+    @classmethod
+    def _name_the_list(cls, checks):
+        # Of a union Pydantic says what each of its types would have been.
+        if isinstance(checks, str) and checks != "all":
+            raise ValueError(f"give a list, [{checks}], or all")
+        return checks
+
 
 class When(Settings):
     """Which cells an override changes: those that match every key that is given."""

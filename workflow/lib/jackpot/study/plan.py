@@ -3,13 +3,13 @@
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
 from jackpot.cli import command_options
-from jackpot.data.folders import refuse_changed_folder
+from jackpot.data.folders import present, refuse_changed_folder
 from jackpot.files.atomic import read_sealed
 from jackpot.fingerprints import code_of, digest
 from jackpot.study.jobs import File, Job
@@ -30,6 +30,19 @@ class Plan(Rules):
         for dataset in sorted({run.dataset for run in self.study.runs()}):
             if not self.study.datasets[dataset].has_digest:
                 refuse_changed_folder(self.source(dataset))
+
+    def require_sources(self, wanted: Container[str]) -> None:
+        """Refuse a ``path`` where nothing lies, of those datasets that are to be read.
+
+        Args:
+            wanted: the files that a call is about to make.
+
+        Raises:
+            JackpotError: naming the dataset and the path.
+        """
+        for name, dataset in self.study.datasets.items():
+            if dataset.path and self.source(name) in wanted:
+                present(name, dataset.path)
 
     @cached_property
     def progress(self) -> Progress:
@@ -105,7 +118,8 @@ class Plan(Rules):
         """Fingerprint of runs.csv and what is collected beside it from these results."""
         today = {file.path: file.fingerprint for file in self.results()}
         results = [(os.path.relpath(path, self.root), today[path]) for path in paths]
-        return digest([results, self.study_digest, code_of("jackpot.stages.collect")])
+        said = self.study.own_questions
+        return digest([results, self.study_digest, said, code_of("jackpot.stages.collect")])
 
     @property
     def study_digest(self) -> str:
