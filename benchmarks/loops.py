@@ -1,10 +1,12 @@
 """Our training loop, the conventional one, and what the machine would allow."""
 
 import contextlib
+import math
 import multiprocessing
 import os
 import statistics
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,9 +20,9 @@ from torchvision_compat import import_torchvision
 from jackpot.data.files import clean_data, save_data
 from jackpot.machine import PORTABLE, multiplies_bfloat16
 from jackpot.models import build_model
+from jackpot.running.device import chosen_device
 from jackpot.settings import Training
 from jackpot.training.batches import DeviceImages
-from jackpot.training.device import prepare_device
 from jackpot.training.engine import TrainingLoop
 from jackpot.training.results import load_splits
 
@@ -41,11 +43,19 @@ def seconds(work: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - started
 
 
-def matrix_rate(device: torch.device, dtype: torch.dtype, size: int = 2048) -> float:
-    """Floating-point operations a second of a square matrix product on random values."""
+def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Floating-point operations a second of square matrix products on random values."""
+    # A GPU is through with a small product before it has been waited for.
+    size, count = (8192, 10) if device.type == "cuda" else (2048, 1)
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-    a @ b
-    return 2 * size**3 / statistics.median(seconds(lambda: a @ b, device) for _ in range(9))
+
+    def products() -> None:
+        for _ in range(count):
+            a @ b
+
+    products()
+    taken = statistics.median(seconds(products, device) for _ in range(9))
+    return 2 * size**3 * count / taken
 
 
 def operations(name: str) -> float:
@@ -176,7 +186,7 @@ def _rate_of(loop: str, name: str, threads: int, steps: int) -> Callable[[], flo
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         work, warm = (conventional(name, device, count) for count in (steps, WARMING))
     else:
-        device = prepare_device("auto", threads)
+        device = chosen_device("auto", threads)
         if loop.endswith(LIMIT):
             needed, dtype = operations(name), getattr(torch, loop.split()[0])
             return lambda: matrix_rate(device, dtype) / needed
@@ -280,7 +290,7 @@ PORTABLE_CASES = {
 
 
 def _one_thread(case: str, steps: int) -> Callable[[], float]:
-    device = prepare_device("cpu", 1)
+    device = chosen_device("cpu", 1)
     name, options, side, batch, _ = PORTABLE_CASES[case]
     work, warm = (
         engine(name, "float32", device, count, options=options, side=side, batch=batch)
@@ -313,7 +323,7 @@ def _in_process(function: Callable, *arguments):
 
 
 def _peak_megabytes(name: str, path: str) -> float:
-    device = prepare_device("auto", torch.get_num_threads())
+    device = chosen_device("auto", torch.get_num_threads())
     train, test = load_splits(path, path, device)
     model = build_model(name, **MODELS[name]).to(device, memory_format=torch.channels_last)
     settings = Training(batch_size=BATCH, precision=best_precision(device))
@@ -346,16 +356,24 @@ def memory_rows(device: torch.device) -> Iterator[Row]:
 
 
 def _rate(name: str, threads: int, steps: int, start, done) -> None:
-    device = prepare_device("auto", threads)
+    device = chosen_device("auto", threads)
     precision = best_precision(device)
-    work = engine(name, precision, device, steps)
-    engine(name, precision, device, WARMING)()
-    start.wait()
-    done.put(seconds(work, device))
+    try:
+        work = engine(name, precision, device, steps)
+        engine(name, precision, device, WARMING)()
+        start.wait()
+        done.put(seconds(work, device))
+    except (torch.OutOfMemoryError, threading.BrokenBarrierError):
+        # Nobody waits for one that did not fit.
+        start.abort()
+        done.put(math.inf)
 
 
 def sharing_rows(device: torch.device, steps: int) -> Iterator[Row]:
-    """Cells an hour with several trainings at once on the device (CUDA) or on the cores."""
+    """Cells an hour with several trainings at once on the device (CUDA) or on the cores.
+
+    None where they do not fit into the device's memory.
+    """
     cores = torch.get_num_threads()
     together = (1, 2, 4, 8) if device.type == "cuda" else sorted({1, cores})
     context = multiprocessing.get_context("spawn")

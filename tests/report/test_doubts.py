@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from jackpot.analysis.frames import CELL, prepare_runs
-from jackpot.report.doubts import at_chance, odd_edits
+from jackpot.report.doubts import at_chance, doubts, mixed_devices, odd_edits
 from jackpot.report.page import write_report
 from tests.support.synthetic import make_study
 
@@ -59,6 +59,17 @@ def test_checks_that_change_nothing_or_the_sparsity_are_told_of():
     full.loc[mine, "density"] = 1.0
     (found,) = odd_edits(full)
     assert "rearranged" in found and "another number of weights" in found
+
+
+def test_pairs_of_two_devices_are_told_of_where_devices_differ_in_bits():
+    runs = prepare_runs(make_study(tickets=("snip",), seeds=(0, 1, 2)).runs)
+    assert mixed_devices(runs) == []
+    checked = runs["check"] == "rearranged"
+    runs.loc[checked, "device"] = "A GPU"
+    (found,) = mixed_devices(runs)
+    pairs = (~runs["check"].eq("none")).sum()
+    assert f"In {checked.sum()} of {pairs} pairs" in found and "A GPU and " in found
+    assert found in doubts(runs, {}) and doubts(runs, {}, "portable") == []
 
 
 def test_a_ticket_whose_runs_all_diverged_is_said_to_have_diverged():

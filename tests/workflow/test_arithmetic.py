@@ -31,3 +31,12 @@ def test_portable_arithmetic_reaches_jobs_before_torch_is_loaded(tmp_path, warm)
     run = clone.run_of("snip")
     clone.make(f"{run}/metrics.json")
     assert clone.metrics(run)["versions"]["arithmetic"] == "portable"
+
+
+def test_portable_arithmetic_on_a_gpu_is_refused_before_the_first_job(tmp_path):
+    clone = Clone(
+        tmp_path / "c", study={"experiments": EXPERIMENTS, "arithmetic": "portable"}, device="cuda"
+    )
+    status, text = clone.snakemake(f"{clone.run_of('snip')}/metrics.json")
+    assert status != 0 and "arithmetic: portable gives the same bits on processors" in text, text
+    assert "] Job " not in text and "Traceback" not in text

@@ -18,10 +18,9 @@ def run() -> None:
         parser.error(f"argument --snapshots: there are only {settings.epochs} epochs")
 
     from jackpot.running.arguments import resume_file_of, run_of
+    from jackpot.running.device import job_device
     from jackpot.running.finished import train_or_restore
-    from jackpot.running.lease import lease_device
     from jackpot.stages.pretrain import pretrain
-    from jackpot.training.device import prepare_device
 
     names = ["trained.safetensors", *(f"epoch{epoch}.safetensors" for epoch in args.snapshots)]
     train_or_restore(
@@ -34,7 +33,7 @@ def run() -> None:
             initial=args.weights,
             settings=settings,
             snapshots=tuple(args.snapshots),
-            device=lease_device(prepare_device(args.device, args.threads, settings.precision)),
+            device=job_device(args.device, args.threads, settings.precision),
             resume=resume_file_of(args),
             fingerprint=args.fingerprint,
         ),

@@ -30,9 +30,8 @@ def run() -> None:
     pruner = settings_from(args, Pruner, without=("weights", "iterations"))
     batch = settings_from(args, PruningBatch)
 
-    from jackpot.running.lease import lease_device
+    from jackpot.running.device import job_device
     from jackpot.stages.prune import prune
-    from jackpot.training.device import prepare_device
 
     prune(
         args.out,
@@ -45,7 +44,7 @@ def run() -> None:
         check=args.check,
         own_checks=dict(args.own_checks),
         check_options=options_of_check(args),
-        device=lease_device(prepare_device(args.device, args.threads)),
+        device=job_device(args.device, args.threads),
         fingerprint=args.fingerprint,
     )
 

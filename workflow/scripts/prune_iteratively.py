@@ -23,9 +23,8 @@ def run() -> None:
 
     from jackpot.running.alone import alone
     from jackpot.running.arguments import resume_file_of
-    from jackpot.running.lease import lease_device
+    from jackpot.running.device import job_device
     from jackpot.stages.prune_iteratively import prune_iteratively
-    from jackpot.training.device import prepare_device
 
     with alone(args.resume_file):
         prune_iteratively(
@@ -39,7 +38,7 @@ def run() -> None:
             training=training,
             sparsity=args.sparsity,
             seed=args.seed,
-            device=lease_device(prepare_device(args.device, args.threads, training.precision)),
+            device=job_device(args.device, args.threads, training.precision),
             resume=resume_file_of(args),
             fingerprint=args.fingerprint,
         )

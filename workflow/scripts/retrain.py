@@ -37,10 +37,9 @@ def run() -> None:
 
     from jackpot.files.tensors import load_mask
     from jackpot.running.arguments import resume_file_of, run_of
+    from jackpot.running.device import job_device
     from jackpot.running.finished import train_or_restore
-    from jackpot.running.lease import lease_device
     from jackpot.stages.retrain import retrain
-    from jackpot.training.device import prepare_device
 
     names = ["weights.safetensors"] if args.keep_weights else []
     if not args.keep_weights:
@@ -59,7 +58,7 @@ def run() -> None:
             settings=settings,
             epochs=args.retrain_epochs or settings.epochs,
             first_epoch=args.first_epoch,
-            device=lease_device(prepare_device(args.device, args.threads, settings.precision)),
+            device=job_device(args.device, args.threads, settings.precision),
             keep_weights=args.keep_weights,
             resume=resume_file_of(args),
             fingerprint=args.fingerprint,

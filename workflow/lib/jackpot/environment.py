@@ -10,6 +10,8 @@ job's own (``common.smk``).
 import os
 from dataclasses import dataclass, fields
 
+from jackpot.errors import JackpotError
+
 PREFIX = "JACKPOT_"
 
 
@@ -47,3 +49,17 @@ class Environment:
         """Set the variables for the jobs of this process."""
         for field in fields(self):
             os.environ[PREFIX + field.name.upper()] = str(getattr(self, field.name))
+
+
+def processor(device: str) -> str:
+    """The device in portable arithmetic, which is a promise about processors: never a GPU.
+
+    Raises:
+        JackpotError: ``device`` is ``cuda``.
+    """
+    if device == "cuda":
+        raise JackpotError(
+            "arithmetic: portable gives the same bits on processors, and device: cuda is none. Set "
+            "device: auto or cpu in config.yaml, or arithmetic: native in the study."
+        )
+    return "cpu"

@@ -6,17 +6,20 @@ import pandas as pd
 
 from jackpot.analysis.frames import CELL, percent
 from jackpot.analysis.sequential import resolution_of
+from jackpot.report.words import join
 from jackpot.vocabulary import counted, words
 
 
-def doubts(runs: pd.DataFrame, classes: Mapping[str, int]) -> list[str]:
+def doubts(runs: pd.DataFrame, classes: Mapping[str, int], arithmetic: str = "native") -> list[str]:
     """Sentences of all kinds below.
 
     Args:
         runs: prepared runs.
         classes: how many each dataset has, as far as they are known.
+        arithmetic: the study's; in ``portable`` processors give the same bits.
     """
-    return [*at_chance(runs, classes), *odd_edits(runs)]
+    mixed = [] if arithmetic == "portable" else mixed_devices(runs)
+    return [*at_chance(runs, classes), *odd_edits(runs), *mixed]
 
 
 def at_chance(runs: pd.DataFrame, classes: Mapping[str, int]) -> list[str]:
@@ -61,9 +64,7 @@ def odd_edits(runs: pd.DataFrame) -> list[str]:
 
     A mistake in a check of one's own would else pass for a finding.
     """
-    by = [name for name in (*CELL, "seed") if name != "check"]
-    plain = runs.loc[runs["check"] == "none", [*by, "test_accuracy", "test_loss", "density"]]
-    pairs = runs[runs["check"] != "none"].merge(plain, on=by, suffixes=("", "_none"))
+    pairs = _pairs(runs)
     same = pairs["test_accuracy"].eq(pairs["test_accuracy_none"])
     same &= pairs["test_loss"].eq(pairs["test_loss_none"])
     resized = pairs["density"].sub(pairs["density_none"]).abs() > 0.01 * pairs["density_none"]
@@ -81,6 +82,26 @@ def odd_edits(runs: pd.DataFrame) -> list[str]:
             "not told from what the check is to show",
         ),
     ]
+
+
+def mixed_devices(runs: pd.DataFrame) -> list[str]:
+    """A sentence where a check and its reference were trained on different devices."""
+    pairs = _pairs(runs)
+    mixed = pairs[pairs["device"] != pairs["device_none"]]
+    if mixed.empty:
+        return []
+    names = sorted({*mixed["device"], *mixed["device_none"]})
+    return [
+        f"In {len(mixed)} of {counted(len(pairs), 'pair')} the two runs were trained on different "
+        f"devices ({join(names)}); what those round differently is part of the difference."
+    ]
+
+
+def _pairs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Every run of a check beside the run that it is compared with, whose columns end in _none."""
+    by = [name for name in (*CELL, "seed") if name != "check"]
+    plain = runs[runs["check"] == "none"].drop(columns="check")
+    return runs[runs["check"] != "none"].merge(plain, on=by, suffixes=("", "_none"))
 
 
 def _in_all_pairs(pairs: pd.DataFrame, found: pd.Series, what: str) -> list[str]:

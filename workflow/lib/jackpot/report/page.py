@@ -117,7 +117,9 @@ def _page(runs, verdicts, claims, layers, about, reported, design) -> dict:
         "n_runs": len(runs),
         "n_expected": len(about.get("expected_runs") or []),
         "summary": summary(runs, verdicts, entries, len(missing), going_on),
-        "warnings": doubts(runs, provenance.get("classes") or {}),
+        "warnings": doubts(
+            runs, provenance.get("classes") or {}, study.get("arithmetic") or "native"
+        ),
         "days": " to ".join(dict.fromkeys(provenance.get("trained") or [])),
         "looks": looks,
         "claims": [entry for entry in entries if entry["verdict"] != "not_tested"],
