@@ -113,9 +113,7 @@ onstart:
         if "resume" in job.params.keys():
             if not snakemake_internals.ended_unnoticed(workflow, job):
                 forget_links(job.params.resume)
-    # There is nothing to limit on one machine.
-    if workflow.local_exec:
-        snakemake_internals.lift_job_rate_limit(workflow)
+    snakemake_internals.lift_job_rate_limit(workflow)
     if workflow.is_main_process:
         show_progress(
             jobs=len(workflow.dag),

@@ -71,10 +71,11 @@ def test_the_summary_has_a_line_and_a_log_for_each(tmp_path):
     log = tmp_path / "a.log"
     log.write_text("warning: x\nerror: the disk is full\n\n")
     assert last_line(log) == "error: the disk is full" and last_line(tmp_path / "none") == ""
-    text = summary([("retrain snip", str(log)), ("collect", "")])
-    assert text.splitlines()[:5] == [
+    text = summary([("retrain snip", str(log), "OUT_OF_MEMORY"), ("collect", "", "")])
+    assert text.splitlines()[:6] == [
         "What failed:",
         "- retrain snip",
+        "    OUT_OF_MEMORY",
         "    error: the disk is full",
         f"    log: {log}",
         "- collect",

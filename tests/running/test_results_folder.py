@@ -145,3 +145,13 @@ def test_files_of_the_future_become_files_of_now(tmp_path):
     before = old.stat().st_mtime
     results_folder.correct_future_dates(tmp_path, tmp_path / "missing")
     assert old.stat().st_mtime == before and abs(new.stat().st_mtime - time.time()) < 60
+
+
+def test_a_folder_that_cannot_be_locked_is_worked_in_and_told_of(tmp_path, monkeypatch, capsys):
+    def refused(lock):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(results_folder.SignedLock, "acquire", refused)
+    results_folder.hold(tmp_path)
+    said = capsys.readouterr().err
+    assert said.startswith(f"warning: {tmp_path}/.lock: cannot be locked (Permission denied)")

@@ -1,15 +1,20 @@
 """Snakemake's private parts are reached from one file, for the versions it was tried with."""
 
+import asyncio
 import re
 import tomllib
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import pytest
 import snakemake.api
 import snakemake.workflow
 from packaging.specifiers import SpecifierSet
+from snakemake.cli import parse_args
+from snakemake.jobs import GroupJob
 from snakemake.persistence import PersistenceBase
 from snakemake.scheduling.job_scheduler import JobScheduler
+from snakemake.settings.types import MaxJobsPerTimespan
 
 from jackpot.running import snakemake_internals
 from tests.support import ROOT
@@ -87,3 +92,49 @@ def test_the_marks_of_running_jobs_are_asked_for_by_path():
     workflow.persistence, one.output, other.output = Persistence(), ["a", "b"], ["c"]
     assert snakemake_internals.ended_unnoticed(workflow, one)
     assert not snakemake_internals.ended_unnoticed(workflow, other)
+
+
+def test_a_group_says_why_it_failed_and_has_the_name_of_a_rule(monkeypatch, caplog):
+    told = []
+    monkeypatch.setattr(GroupJob, "log_error", lambda group, msg=None, **more: told.append(more))
+    monkeypatch.setattr(GroupJob, "rule", None, raising=False)
+    snakemake_internals.tell_why_groups_fail()
+    snakemake_internals.tell_why_groups_fail()
+    group = SimpleNamespace(name="light_prepare")
+    logger = snakemake_internals.logger
+    monkeypatch.setattr(logger, "propagate", True)
+    with caplog.at_level("ERROR", logger=logger.name):
+        GroupJob.log_error(group, "OUT_OF_MEMORY", aux_logs=["a.log"])
+        GroupJob.log_error(SimpleNamespace(name="other"))
+    assert [record.getMessage() for record in caplog.records] == ["light_prepare: OUT_OF_MEMORY"]
+    assert group.why == "OUT_OF_MEMORY" and told == [{"aux_logs": ["a.log"]}, {}]
+    assert GroupJob.rule.fget(group).name == "light_prepare"
+
+
+def test_a_job_that_sacct_says_somebody_cancelled_is_a_cancelled_one(monkeypatch):
+    plugin = pytest.importorskip("snakemake_executor_plugin_slurm")
+    answers = [({"1": "CANCELLED by 1000", "2": "RUNNING", "3": ""}, 0.1), (None, None)]
+
+    async def query_job_status(command, logger):
+        return answers.pop(0)
+
+    monkeypatch.setattr(plugin, "query_job_status", query_job_status)
+    for _ in range(2):
+        snakemake_internals.notice_cancelled_jobs()
+    found = asyncio.run(plugin.query_job_status("sacct", None))
+    assert found == ({"1": "CANCELLED", "2": "RUNNING", "3": ""}, 0.1)
+    assert asyncio.run(plugin.query_job_status("sacct", None)) == (None, None)
+
+
+@pytest.mark.parametrize(("given", "lifted"), [("100/1s", True), (None, True), ("10/1m", False)])
+def test_only_snakemakes_own_limit_of_jobs_a_second_is_lifted(given, lifted):
+    limit = MaxJobsPerTimespan.parse_choice(given) if given else None
+    workflow = SimpleNamespace(
+        scheduling_settings=SimpleNamespace(max_jobs_per_timespan=limit),
+        scheduler=SimpleNamespace(job_rate_limiter="there"),
+    )
+    snakemake_internals.lift_job_rate_limit(workflow)
+    assert (workflow.scheduler.job_rate_limiter is None) == lifted
+    _, arguments = parse_args(["--cores", "1"])
+    default = arguments.max_jobs_per_timespan
+    assert (default.max_jobs, default.timespan) == (100, 1)

@@ -169,6 +169,13 @@ except OSError as error:
 """
 
 
+def test_a_temporary_folder_that_was_cleared_away_is_made_again(tmp_path, owner):
+    parent = Path(owner["JACKPOT_WARM"]).parent
+    parent.rmdir()
+    subprocess.run(command(written(tmp_path, "")), env=owner, check=True)
+    assert parent.stat().st_mode & 0o777 == 0o700
+
+
 @pytest.mark.parametrize("user", [0, 65534])
 def test_the_server_answers_its_own_user_alone(tmp_path, owner, user):
     """A stranger who gets as far as the socket, because the folder was opened to them."""

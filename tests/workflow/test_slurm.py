@@ -269,6 +269,15 @@ def test_a_failed_cell_is_reported_and_its_neighbours_are_done(head, cluster, re
     assert "Execute 2 jobs..." in said.read_text()
 
 
+def test_what_slurm_says_of_a_job_that_it_refuses_is_told(head):
+    head.start(
+        *COLLECTED, "--restart-times", "0", "--set-resources", "retrain:slurm_partition=nowhere"
+    )
+    head.finish(status=1)
+    failed = head.log().partition("What failed:")[2]
+    assert "invalid partition" in failed and "retrain" in failed, head.log()[-4000:]
+
+
 def test_a_job_reaches_its_time_limit(head, cluster, reference):
     head.start(*TOGETHER, *COLLECTED)
     with amid(head) as (done, job):

@@ -179,6 +179,8 @@ elif "slot" in workflow.global_resources:
 
 
 shorten_messages()
+snakemake_internals.tell_why_groups_fail()
+snakemake_internals.notice_cancelled_jobs()
 
 
 def any_of(names):

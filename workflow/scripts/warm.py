@@ -29,7 +29,7 @@ import time
 SLOW = (
     "jackpot.cli",
     "jackpot.running.finished",
-    "jackpot.running.lease",
+    "jackpot.running.device",
     "jackpot.stages.prune",
     "jackpot.stages.pretrain",
     "jackpot.stages.retrain",
@@ -71,8 +71,10 @@ def client(arguments: list[str], folder: str) -> int:
 
 
 def connect(folder: str) -> socket.socket:
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(folder, mode=0o700)
+    # What is long idle in a temporary folder may have been cleared away.
+    for each in (os.path.dirname(folder), folder):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(each, mode=0o700)
     refuse_strangers(folder)
     # A lock that a stranger has made into a link must not be followed.
     lock = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -89,11 +91,10 @@ def connect(folder: str) -> socket.socket:
                 stderr=log,
                 start_new_session=True,
             )
-        for _ in range(3000):
+        # A hundred jobs that import torch from one network file system at once take their time.
+        while server.poll() is None:
             with contextlib.suppress(OSError):
                 return connected(folder)
-            if server.poll() is not None:
-                break
             time.sleep(0.02)
     sys.exit(
         f"error: the warm process did not start; {folder}/log says why. "

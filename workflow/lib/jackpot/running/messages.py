@@ -93,15 +93,17 @@ def _parameters(text: str) -> _Parameters:
     return _Parameters(options, next(filter(_FINGERPRINT.fullmatch, items), ""))
 
 
-def summary(failed: Iterable[tuple[str, str]]) -> str:
+def summary(failed: Iterable[tuple[str, str, str]]) -> str:
     """What failed, why, and what to do, at the end of a call.
 
     Args:
-        failed: what each job was to do, and its log.
+        failed: what each job was to do, its log, and what a cluster says of it.
     """
     lines = []
-    for what, log in failed:
+    for what, log, why in failed:
         lines.append(f"- {what}")
+        if why:
+            lines.append(f"    {why}")
         if said := last_line(log):
             lines.append(f"    {said}")
         if log:

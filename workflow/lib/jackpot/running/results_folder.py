@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -71,8 +72,13 @@ def hold(folder: str | Path) -> None:
             if attempt == 2:
                 raise JackpotError(_at_work(folder, str(holder))) from None
             time.sleep(0.1)
-        except OSError:
-            # A file system without locks: Snakemake's own lock (nolock: false) is left.
+        except OSError as error:
+            # A file system without locks, or another user's file.
+            print(
+                f"warning: {lock.path}: cannot be locked ({error.strerror or error}). Make sure "
+                "that no other Snakemake works on this study.",
+                file=sys.stderr,
+            )
             return
         else:
             _held[str(folder)] = lock

@@ -5,15 +5,19 @@ allowed, tests/running/test_snakemake_internals.py and tests/workflow/test_slurm
 """
 
 import contextlib
+import functools
 import io
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
 
 import snakemake.api
 import snakemake.workflow
 from snakemake.cli import parse_args
 from snakemake.io import _IOFile
+from snakemake.jobs import GroupJob
+from snakemake.logging import logger
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 
@@ -45,9 +49,51 @@ def lift_job_rate_limit(workflow) -> None:
 
     Without it the scheduler of a long study takes a whole core: the limit of 100 jobs a second,
     which no option switches off, starts a timer for every finished job, and each timer re-runs
-    the scheduler every second from then on.
+    the scheduler every second from then on. Another limit is the user's, and stays.
     """
-    workflow.scheduler.job_rate_limiter = None
+    limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if limit is None or (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
+
+
+def tell_why_groups_fail() -> None:
+    """Say of a group of jobs why it failed, as Snakemake says of a single one.
+
+    Without it nobody would learn that a Slurm job ran out of memory or was refused. A submission
+    that raises would hang for ever: the plugin reports it by the name of the group's rule, which
+    a group has not.
+    """
+    told = GroupJob.log_error
+    if hasattr(told, "__wrapped__"):
+        return
+
+    @functools.wraps(told)
+    def log_error(group, msg=None, **options) -> None:
+        if msg:
+            group.why = msg
+            logger.error(f"{group.name}: {msg}")
+        told(group, msg, **options)
+
+    GroupJob.log_error = log_error
+    GroupJob.rule = property(lambda group: SimpleNamespace(name=group.name))
+
+
+def notice_cancelled_jobs() -> None:
+    """Read sacct's ``CANCELLED by 1000`` as ``CANCELLED``.
+
+    Without it a job that was cancelled is waited for for ever where the Slurm plugin asks sacct.
+    """
+    plugin = sys.modules.get("snakemake_executor_plugin_slurm")
+    asked = getattr(plugin, "query_job_status", None)
+    if asked is None or hasattr(asked, "__wrapped__"):
+        return
+
+    @functools.wraps(asked)
+    async def query_job_status(*arguments):
+        states, took = await asked(*arguments)
+        return states and {job: state.partition(" ")[0] for job, state in states.items()}, took
+
+    plugin.query_job_status = query_job_status
 
 
 def run_cells_here(workflow, at_once: int) -> None:
@@ -116,10 +162,14 @@ def asked_for(workflow) -> list[str]:
     return sorted(files)
 
 
-def failed_jobs(workflow) -> Iterator[tuple[str, str]]:
-    """What each failed job was to do, and its log; without it the failures could not be listed."""
+def failed_jobs(workflow) -> Iterator[tuple[str, str, str]]:
+    """What each failed job was to do, its log, and what is known of its group's failure.
+
+    Without it the failures could not be listed.
+    """
     for failed in workflow.scheduler.failed:
         # Of a group of jobs, those that did not make their files.
         for job in failed if failed.is_group() else [failed]:
             if not failed.is_group() or not all(map(os.path.exists, map(str, job.output))):
-                yield job.message or job.rule.name, str(job.log[0]) if job.log else ""
+                log = str(job.log[0]) if job.log else ""
+                yield job.message or job.rule.name, log, getattr(failed, "why", "")

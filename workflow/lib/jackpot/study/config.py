@@ -33,7 +33,7 @@ class Config(Settings):
         {}, description="folders on other servers that hold a dataset's archive, tried first"
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="auto: a GPU if there is one"
+        "auto", description="auto: a GPU if there is one and the arithmetic is native"
     )
     threads: Annotated[int, Field(ge=1)] = Field(
         1, description="CPU threads of a training or pruning job; part of what makes bits equal"
