@@ -20,10 +20,15 @@ def test_every_number_is_that_of_the_published_files(tmp_path):
     assert PAGE.read_text() == (tmp_path / "findings.md").read_text(), hint
 
 
+def section(name):
+    """What the page says of one study."""
+    return PAGE.read_text().split(f"## {name}\n")[1].split("\n## ")[0]
+
+
 @pytest.mark.parametrize("folder", published(PUBLISHED), ids=lambda folder: folder.name)
 def test_counts_by_another_reading(folder):
     """Without the library: rows and verdicts counted in the CSV files."""
-    part = PAGE.read_text().split(f"## {folder.name}\n")[1].split("\n## ")[0]
+    part = section(folder.name)
     with open(folder / "runs.csv") as file:
         runs = list(csv.DictReader(file))
     with open(folder / "verdicts.csv") as file:
@@ -48,7 +53,7 @@ EFFECT = re.compile(
 @pytest.mark.parametrize("folder", published(PUBLISHED), ids=lambda folder: folder.name)
 def test_differences_and_intervals_by_another_calculation(folder):
     """Every one on the page, from the runs alone: the first n seeds that both cells have."""
-    part = PAGE.read_text().split(f"## {folder.name}\n")[1].split("\n## ")[0]
+    part = section(folder.name)
     with open(folder / "runs.csv") as file:
         runs = {
             (
@@ -78,10 +83,9 @@ def test_the_readme_counts_as_the_published_studies_do():
     of_digits, of_zoo = text.split("so they do with other seeds")
     of_zoo, more = of_zoo.split("of the `zoo`")
     for counts, name in ((of_digits + more, "digits"), (of_zoo, "zoo")):
-        page = PAGE.read_text().split(f"## {name}\n")[1].split("\n## ")[0]
         counts = re.findall(r"\b(\d+ of \d+)\b", counts)
         assert len(counts) >= 3
-        assert not [count for count in counts if f"eld in {count} cells" not in page]
+        assert not [count for count in counts if f"eld in {count} cells" not in section(name)]
     with open(PUBLISHED / "digits" / "verdicts.csv") as file:
         rows = list(csv.DictReader(file))
     decided = [row for row in rows if row["verdict"] not in ("undecided", "too_few_seeds")]
@@ -100,3 +104,16 @@ def test_the_readme_counts_as_the_published_studies_do():
     data = losses("random_labels", "random_pixels", "corrupted_data")
     assert f"lose {data} points to spoiled data" in text
     assert f"{losses('shuffled_weights')} points to shuffled weights" in text
+
+    def numbers(study, claim):
+        (row,) = (x for x in section(study).splitlines() if x.startswith(f"| {claim}"))
+        return [f"{float(x):.1f}" for x in EFFECT.findall(row)[0][:3]]
+
+    mean, low, high = numbers("cifar10-grasp-wide", "SNIP and GraSP do not need the data")
+    assert f"without the data {mean} points, 95 % interval {low} to {high}" in text
+    mean, *_ = numbers("cifar10-cpu", "Partially-trained tickets need the weights")
+    assert f"on CIFAR-10 {mean.removeprefix('-')} points to shuffled weights" in text
+    mean, *_ = numbers("cifar10-cpu", "Hybrid tickets improve on random")
+    assert f"({mean} points; on digits" in text
+    mean, *_ = numbers("cifar10-cpu", "Hybrid tickets improve on the learning-rate")
+    assert f"they stay {mean.removeprefix('-')} points below" in text
