@@ -12,7 +12,7 @@ from snakemake.utils import min_version
 sys.path.insert(0, os.path.join(str(workflow.current_basedir), "workflow", "lib"))
 
 from jackpot.cli import command_options
-from jackpot.environment import Environment, processor
+from jackpot.environment import Environment, portable_device
 from jackpot.errors import JackpotError
 from jackpot.fingerprints import code_of, digest, recorded
 from jackpot.machine import require_bfloat16, restricted
@@ -96,7 +96,7 @@ onstart:
         PLAN.require_sources({str(file) for job in wanted for file in job.output})
         told = [job.params.get("options") or "" for job in wanted]
         if any("--arithmetic portable" in options for options in told):
-            processor(SETTINGS.device)
+            portable_device(SETTINGS.device)
         if workflow.local_exec and any("--precision bfloat16" in options for options in told):
             require_bfloat16(SETTINGS.device, SETTINGS.study)
     except JackpotError as error:

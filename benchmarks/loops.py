@@ -372,7 +372,7 @@ def _rate(name: str, threads: int, steps: int, start, done) -> None:
 def sharing_rows(device: torch.device, steps: int) -> Iterator[Row]:
     """Cells an hour with several trainings at once on the device (CUDA) or on the cores.
 
-    None where they do not fit into the device's memory.
+    0 where they do not fit into the device's memory together.
     """
     cores = torch.get_num_threads()
     together = (1, 2, 4, 8) if device.type == "cuda" else sorted({1, cores})

@@ -21,7 +21,7 @@ def owner(tmp_path):
     process = subprocess.Popen(["sleep", "600"])
     # A socket's own path may have 107 characters at most.
     folder = tmp_path / ("long" * 33) / "warm"
-    folder.parent.mkdir()
+    folder.parent.mkdir(mode=0o700)
     environment = {
         **os.environ,
         "JACKPOT_WARM": str(folder),

@@ -75,7 +75,7 @@ def connect(folder: str) -> socket.socket:
     for each in (os.path.dirname(folder), folder):
         with contextlib.suppress(FileExistsError):
             os.mkdir(each, mode=0o700)
-    refuse_strangers(folder)
+        refuse_strangers(each)
     # A lock that a stranger has made into a link must not be followed.
     lock = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     with open(lock, "w"):

@@ -51,7 +51,7 @@ class Environment:
             os.environ[PREFIX + field.name.upper()] = str(getattr(self, field.name))
 
 
-def processor(device: str) -> str:
+def portable_device(device: str) -> str:
     """The device in portable arithmetic, which is a promise about processors: never a GPU.
 
     Raises:

@@ -21,7 +21,7 @@ def listing(path: Path) -> str | None:
     return digest.hexdigest()
 
 
-def present(dataset: str, place: str) -> Path:
+def local_source(dataset: str, place: str) -> Path:
     """The path of a dataset's local archive or folder.
 
     Raises:

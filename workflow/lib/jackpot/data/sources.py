@@ -14,7 +14,7 @@ from jackpot.data.arrays import image_data
 from jackpot.data.description import read_description
 from jackpot.data.download import download
 from jackpot.data.files import ImageData, save_data
-from jackpot.data.folders import changed, listing, present
+from jackpot.data.folders import changed, listing, local_source
 from jackpot.data.kinds import KINDS, is_published, needs_source, published
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import damaged, write_json
@@ -86,7 +86,7 @@ def _find(
 ) -> Path:
     urls, digest = _urls_and_digest(definition, kind)
     if definition.get("path"):
-        path = present(name, definition["path"])
+        path = local_source(name, definition["path"])
         as_published = is_published(kind, definition["path"], definition.get("verify"))
         expected = digest if as_published else _given_digest(definition)
         return _local(name, path, expected)

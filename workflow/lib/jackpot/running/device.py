@@ -4,7 +4,7 @@ import re
 
 import torch
 
-from jackpot.environment import processor
+from jackpot.environment import portable_device
 from jackpot.errors import JackpotError
 from jackpot.machine import is_restricted
 from jackpot.running.lease import lease_device
@@ -29,7 +29,7 @@ def chosen_device(
 ) -> torch.device:
     """``job_device`` without a lease."""
     if is_restricted():
-        device = processor(device)
+        device = portable_device(device)
     chosen = prepare_device(device, threads, precision)
     if chosen.type == "cuda":
         _require_code()

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from jackpot.cli import command_options
-from jackpot.data.folders import present, refuse_changed_folder
+from jackpot.data.folders import local_source, refuse_changed_folder
 from jackpot.files.atomic import read_sealed
 from jackpot.fingerprints import code_of, digest
 from jackpot.study.jobs import File, Job
@@ -42,7 +42,7 @@ class Plan(Rules):
         """
         for name, dataset in self.study.datasets.items():
             if dataset.path and self.source(name) in wanted:
-                present(name, dataset.path)
+                local_source(name, dataset.path)
 
     @cached_property
     def progress(self) -> Progress:
