@@ -7,9 +7,11 @@
 
 PYTHON ?= python3
 CORES ?= all
-LOCK ?= envs/requirements-cpu.txt
 VENV := .venv
 READY := $(VENV)/.ready
+# It says which list was installed, and that stays until another one is asked for.
+INSTALLED := $(shell cat $(READY) 2> /dev/null)
+LOCK ?= $(or $(INSTALLED),envs/requirements-cpu.txt)
 
 .PHONY: run test bench verify figures-published lint docs install clean
 
@@ -41,10 +43,15 @@ docs: $(READY)
 clean:
 	rm -rf $(VENV)
 
+ifneq ($(LOCK),$(INSTALLED))
+.PHONY: $(READY)
+endif
+
 # A second make in this folder waits for the first, and then finds all done.
 $(READY): $(LOCK) pyproject.toml
 	@exec 9> .make.lock; if command -v flock > /dev/null; then flock 9; fi; \
-	    [ $@ -nt $(LOCK) ] && [ $@ -nt pyproject.toml ] || $(MAKE) --no-print-directory install
+	    [ $@ -nt $(LOCK) ] && [ $@ -nt pyproject.toml ] && [ "$$(cat $@)" = "$(LOCK)" ] || \
+	    $(MAKE) --no-print-directory install
 
 install:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -54,4 +61,4 @@ install:
 	    { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $(LOCK)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $(READY)
+	@echo "$(LOCK)" > $(READY)
