@@ -17,6 +17,7 @@ import torch
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import write_json
 from jackpot.files.tensors import load_mask, load_tensors, save_tensors
+from jackpot.running.arguments import resume_path
 from tests.support.damage import (
     BYTES,
     NAMES,
@@ -92,10 +93,11 @@ def test_the_same_contents_are_the_same_bytes(tmp_path):
 def test_a_bad_resume_file_costs_its_interval_and_no_more(tmp_path, ticket, warm, damage):
     status, _ = retrain(warm, ticket, "whole")
     assert status == 0
-    resume = tmp_path / "r.safetensors"
+    asked = tmp_path / "r.safetensors"
+    resume = resume_path(asked, torch.device("cpu"))
     save_tensors(resume, {"loss": torch.rand(50)}, {"fingerprint": "other", "state": {}})
     damage(resume)
-    status, text = retrain(warm, ticket, tmp_path / "out", "--resume-file", resume)
+    status, text = retrain(warm, ticket, tmp_path / "out", "--resume-file", asked)
     assert status == 0 and f"{resume}: " in text and "training starts from its beginning" in text
     assert not (tmp_path / "executed").exists()
     one, other = (

@@ -14,6 +14,7 @@ import torch
 from jackpot.files.tensors import load_tensors, sha256_of_tensors
 from jackpot.fingerprints import recorded
 from jackpot.models import load_model
+from jackpot.running.arguments import resume_path
 from jackpot.settings import Training
 from jackpot.training import engine
 from jackpot.training.results import load_splits
@@ -29,6 +30,12 @@ LONG = {
     "experiments": [{"tickets": ["weight_rewinding"], "sparsities": [0.8], "seeds": [0]}],
 }
 PRETRAINING = "weights/digits/vgg5/seed0/clean"
+
+
+def saved_at(clone, run):
+    """Where a training of the clone saves itself on this machine."""
+    place = run.replace("weights/", "pretrain/")
+    return resume_path(clone.root / f".resume/{place}.safetensors", torch.device("cpu"))
 
 
 class Killed(Exception):
@@ -145,8 +152,8 @@ def test_killed_jobs_and_a_killed_snakemake_change_no_bit(tmp_path, whole):
     clone = Clone(tmp_path, study=LONG, resume={"minutes": 1e-5, "epochs": 1})
     run = clone.run_of("weight_rewinding")
     target = f"{run}/metrics.json"
-    pretraining = clone.root / ".resume/pretrain/digits/vgg5/seed0/clean.safetensors"
-    retraining = clone.root / f".resume/{run}.safetensors"
+    pretraining = saved_at(clone, PRETRAINING)
+    retraining = saved_at(clone, run)
 
     process = clone.start(target, options=["--retries", "3"])
 
@@ -189,8 +196,8 @@ def test_told_to_stop_orphaned_or_asked_again(tmp_path, whole):
     target = f"{run}/metrics.json"
     log = clone.root / "logs/retrain/digits/vgg5/weight_rewinding/none/sparsity0.8/seed0.log"
     saves = {
-        "pretrain": clone.root / ".resume/pretrain/digits/vgg5/seed0/clean.safetensors",
-        "retrain": clone.root / f".resume/{run}.safetensors",
+        "pretrain": saved_at(clone, PRETRAINING),
+        "retrain": saved_at(clone, run),
     }
 
     def amid(script):
@@ -244,7 +251,7 @@ def test_the_jobs_of_a_dead_snakemake_save_themselves_and_end(tmp_path):
     clone = Clone(tmp_path, study=study, resume={"minutes": 5, "epochs": 1})
     runs = [clone.run_of("random"), clone.run_of("random").replace("seed0", "seed1")]
     process = clone.start(*(f"{run}/metrics.json" for run in runs), cores=2)
-    saves = [clone.root / f".resume/{run}.safetensors" for run in runs]
+    saves = [saved_at(clone, run) for run in runs]
 
     def at_work():
         """Processes whose command names this study's results."""

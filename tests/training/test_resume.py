@@ -13,6 +13,7 @@ import time
 
 import torch
 
+from jackpot.running.arguments import resume_path
 from jackpot.training.resume import ResumeFile
 from tests.support import ROOT
 from tests.support.processes import wait_for
@@ -27,6 +28,11 @@ def options(paths, out, resume, *more):
         *("--out", out, "--epochs", "60", "--batch-size", "16", "--crop-padding", "1"),
         *("--ticket", "snip", "--keep-weights", "--resume-file", resume, *more),
     ]
+
+
+def saved_at(resume):
+    """Where a script that is given this resume file saves itself on this machine."""
+    return resume_path(resume, torch.device("cpu"))
 
 
 def start(log, *arguments):
@@ -59,9 +65,10 @@ def results(out):
 def test_ten_kills_at_random_moments_change_no_bit(tmp_path):
     paths, draws, log = make_ticket(tmp_path), random.Random(7), tmp_path / "log"
     train(log, *options(paths, tmp_path / "whole", tmp_path / "whole.resume"))
-    resume = tmp_path / "killed.resume"
+    asked = tmp_path / "killed.resume"
+    resume = saved_at(asked)
     # An interval far below a step's time: a save after every step, so kills hit saves as well.
-    often = options(paths, tmp_path / "killed", resume, "--resume-minutes", "1e-9")
+    often = options(paths, tmp_path / "killed", asked, "--resume-minutes", "1e-9")
     kills = 0
     for _ in range(40):
         if kills == 10:
@@ -78,7 +85,7 @@ def test_ten_kills_at_random_moments_change_no_bit(tmp_path):
         process.join()
         kills += process.exitcode == -signal.SIGKILL
     assert kills == 10
-    assert "goes on at epoch" in train(log, *options(paths, tmp_path / "killed", resume))
+    assert "goes on at epoch" in train(log, *options(paths, tmp_path / "killed", asked))
     (one, first), (two, second) = results(tmp_path / "whole"), results(tmp_path / "killed")
     assert one["weights_sha256"] == two["weights_sha256"]
     assert first == second
@@ -98,7 +105,7 @@ def test_asked_to_stop_it_saves_and_asks_to_be_started_again(tmp_path):
         os.kill(process.pid, number)
         process.join(60)
         assert process.exitcode == 75
-        assert resume.exists() and not (tmp_path / "out" / "metrics.json").exists()
+        assert saved_at(resume).exists() and not (tmp_path / "out" / "metrics.json").exists()
         log.unlink()
     train(log, *command)
     train(log, *options(paths, tmp_path / "whole", tmp_path / "whole.resume", *longer))

@@ -23,9 +23,10 @@ def run() -> None:
     from jackpot.stages.pretrain import pretrain
 
     names = ["trained.safetensors", *(f"epoch{epoch}.safetensors" for epoch in args.snapshots)]
-    train_or_restore(
-        args,
-        lambda: pretrain(
+
+    def training() -> str:
+        device = job_device(args.device, args.threads, settings.precision)
+        return pretrain(
             args.out,
             run=run_of(args),
             clean=args.clean,
@@ -33,12 +34,12 @@ def run() -> None:
             initial=args.weights,
             settings=settings,
             snapshots=tuple(args.snapshots),
-            device=job_device(args.device, args.threads, settings.precision),
-            resume=resume_file_of(args),
+            device=device,
+            resume=resume_file_of(args, device),
             fingerprint=args.fingerprint,
-        ),
-        names,
-    )
+        )
+
+    train_or_restore(args, training, names)
 
 
 main(run)

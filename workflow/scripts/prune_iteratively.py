@@ -22,11 +22,12 @@ def run() -> None:
     batch, training = settings_from(args, PruningBatch), settings_from(args, Training)
 
     from jackpot.running.alone import alone
-    from jackpot.running.arguments import resume_file_of
+    from jackpot.running.arguments import forget_resume_files, resume_file_of
     from jackpot.running.device import job_device
     from jackpot.stages.prune_iteratively import prune_iteratively
 
     with alone(args.resume_file):
+        device = job_device(args.device, args.threads, training.precision)
         prune_iteratively(
             args.out,
             clean=args.clean,
@@ -38,10 +39,11 @@ def run() -> None:
             training=training,
             sparsity=args.sparsity,
             seed=args.seed,
-            device=job_device(args.device, args.threads, training.precision),
-            resume=resume_file_of(args),
+            device=device,
+            resume=resume_file_of(args, device),
             fingerprint=args.fingerprint,
         )
+        forget_resume_files(args.resume_file)
 
 
 main(run)

@@ -45,9 +45,10 @@ def run() -> None:
     if not args.keep_weights:
         # Those of an earlier training are not of this one.
         Path(args.out, "weights.safetensors").unlink(missing_ok=True)
-    train_or_restore(
-        args,
-        lambda: retrain(
+
+    def training() -> str:
+        device = job_device(args.device, args.threads, settings.precision)
+        return retrain(
             args.out,
             run=run_of(args, load_mask(args.mask)[1].get("sparsity", 0.0)),
             clean=args.clean,
@@ -58,13 +59,13 @@ def run() -> None:
             settings=settings,
             epochs=args.retrain_epochs or settings.epochs,
             first_epoch=args.first_epoch,
-            device=job_device(args.device, args.threads, settings.precision),
+            device=device,
             keep_weights=args.keep_weights,
-            resume=resume_file_of(args),
+            resume=resume_file_of(args, device),
             fingerprint=args.fingerprint,
-        ),
-        names,
-    )
+        )
+
+    train_or_restore(args, training, names)
 
 
 main(run)

@@ -20,8 +20,8 @@ from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed, sha256_of_file
 from jackpot.files.tensors import load_tensors
 from jackpot.running.alone import alone
+from jackpot.running.arguments import forget_resume_files
 from jackpot.running.links import forget_links, links_of
-from jackpot.training.resume import ResumeFile
 
 
 def train_or_restore(
@@ -39,8 +39,7 @@ def train_or_restore(
             came_out = training()
             # In this order: killed in between, the training is still not lost.
             keep_finished(args.out, args.resume_file)
-            if args.resume_file:
-                ResumeFile(Path(args.resume_file), "").remove()
+            forget_resume_files(args.resume_file)
             # Last: there may be nobody left to read it.
             print(came_out)
     if args.tensorboard:
