@@ -23,7 +23,7 @@ from jackpot.analysis.frames import (
     spoils,
 )
 from jackpot.report.forest import forest
-from jackpot.report.panels import COMPRESSED, Block, Scale, lay_out, scale_for
+from jackpot.report.panels import COMPRESSED, Block, Scale, lay_out, owns_y, scale_for
 from jackpot.report.style import handle, line
 from jackpot.vocabulary import (
     BLACK,
@@ -360,7 +360,8 @@ def _layer_axis(ax: Axes, positions: pd.Series, densities: pd.Series) -> None:
     ticks = MaxNLocator(6, integer=True).tick_values(first, last)
     ax.set_xticks([tick for tick in ticks if first <= tick <= last])
     ax.xaxis.set_major_formatter("{x:.0f}")
-    kept = 100 * densities[densities > 0]
-    ax.set_yscale("log")
-    ax.set_ylim((kept.min() if len(kept) else 1.0) / 2, 160)
-    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    if owns_y(ax):
+        kept = 100 * densities[densities > 0]
+        ax.set_yscale("log")
+        ax.set_ylim((kept.min() if len(kept) else 1.0) / 2, 160)
+        ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")

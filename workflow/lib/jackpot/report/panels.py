@@ -125,7 +125,8 @@ def _draw_block(figure, block, columns, sizes, top, axes, labels) -> None:
         box = (left / width, 1 - bottom / height, panel / width, _PANEL_HEIGHT / height)
         ax = figure.add_axes(box, sharey=first if block.shared else None)
         first = first or ax
-        ax.set_title(title)
+        # At a place of its own: Matplotlib would measure every label to find the same one.
+        ax.set_title(title, y=1.0)
         if column == 0:
             ax.set_ylabel(ylabel)
         elif block.shared:
@@ -136,6 +137,15 @@ def _draw_block(figure, block, columns, sizes, top, axes, labels) -> None:
 
 
 # -- an axis with room where the data are ---------------------------------------------------------
+
+
+def owns_y(ax: Axes) -> bool:
+    """Whether an axis is set up here: panels that share one have it of their first.
+
+    Matplotlib sets up all of them at each, which takes the square of their number.
+    """
+    return ax.get_shared_y_axes().get_siblings(ax)[0] is ax
+
 
 # The share of the axis that the lower part of a scale in two parts has.
 _LOWER = 0.28
@@ -155,11 +165,16 @@ class Scale:
 
     def apply(self, ax: Axes) -> None:
         """Set the scale, ticks and limits of ``ax``."""
+        if owns_y(ax):
+            self._set_up(ax)
+        if self.knee is not None:
+            ax.axhspan(self.low, self.knee, color=COMPRESSED.get_facecolor(), lw=0, zorder=0)
+            ax.axhline(self.knee, color="#b9a36a", lw=0.8, zorder=0.3)
+
+    def _set_up(self, ax: Axes) -> None:
         ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         if self.knee is not None:
             ax.set_yscale("function", functions=(self._place_of, self._value_at))
-            ax.axhspan(self.low, self.knee, color=COMPRESSED.get_facecolor(), lw=0, zorder=0)
-            ax.axhline(self.knee, color="#b9a36a", lw=0.8, zorder=0.3)
             ax.yaxis.set_major_locator(FixedLocator(self._ticks()))
             ax.yaxis.set_major_formatter("{x:g}")
         ax.set_ylim(self.low, self.high)

@@ -5,6 +5,8 @@ whether a study is complete. No Snakemake, no torch.
 """
 
 from collections.abc import Callable, Mapping
+from functools import wraps
+from inspect import signature
 from typing import Any
 
 from jackpot.architectures import MODELS
@@ -20,12 +22,34 @@ from jackpot.study.model import Run, Study
 from jackpot.study.paths import Paths
 from jackpot.study.scopes import check_of_data, edits_of_ticket
 
+# Wildcards are text: "5" and 5 are one seed, "0.90" and 0.9 one sparsity.
+_ARGUMENTS: dict[str, Callable[[Any], Any]] = {
+    "seed": int,
+    "sparsity": lambda value: f"{float(value):g}",
+}
+
+
+def once(describe: Callable[..., Job]) -> Callable[..., Job]:
+    """Describe a job of these arguments once, and be quick the next time."""
+    rule, names = describe.__name__, tuple(signature(describe).parameters)[1:]
+    read = tuple((name, _ARGUMENTS.get(name, str)) for name in names)
+
+    @wraps(describe)
+    def described(self: "Rules", *values, **named) -> Job:
+        given = {**dict(zip(names, values, strict=False)), **named}
+        arguments = tuple(as_one(given[name]) for name, as_one in read)
+        if (rule, arguments) not in self._jobs:
+            self._jobs[rule, arguments] = describe(self, *arguments)
+        return self._jobs[rule, arguments]
+
+    return described
+
 
 class Rules(Paths):
     """The jobs of one study on one machine.
 
     A method that is named like a rule describes a job of it; its arguments are the rule's
-    wildcards.
+    wildcards, or the values that they stand for.
     """
 
     def __init__(self, study: Study, config: Config):
@@ -47,93 +71,83 @@ class Rules(Paths):
             where_only=("path", "url") if definition.has_digest else (),
         )
 
+    @once
     def prepare(self, dataset: str) -> Job:
         """Read a dataset into one file of tensors."""
         kind = self.study.datasets[dataset].kind
         arrays = [code_of("jackpot.data.arrays")] if is_own(kind) else []
-        return self._once(
-            ("prepare", dataset),
-            lambda: Job(
-                "prepare",
-                (self.data(dataset, "clean"),),
-                inputs={"source": File(self.source(dataset), self.download(dataset))},
-                code=(KINDS.code(kind), *arrays),
-            ),
+        return Job(
+            "prepare",
+            (self.data(dataset, "clean"),),
+            inputs={"source": File(self.source(dataset), self.download(dataset))},
+            code=(KINDS.code(kind), *arrays),
         )
 
+    @once
     def corrupt(self, dataset: str, data: str) -> Job:
         """Spoil a dataset as a data check says."""
         check = self.study.check_of(check_of_data(data))
-        return self._once(
-            ("corrupt", dataset, data),
-            lambda: Job(
-                "corrupt",
-                (self.data(dataset, data),),
-                inputs={"clean": self._data(dataset, "clean")},
-                options={
-                    "check": check.name,
-                    "own_checks": self.study.own_checks(check),
-                    "seed": self.study.data_seed,
-                    **_check_options(self.study.options_of_data(data)),
-                },
-                code=(code_of("jackpot.stages.corrupt"), check.code),
-            ),
+        return Job(
+            "corrupt",
+            (self.data(dataset, data),),
+            inputs={"clean": self._data(dataset, "clean")},
+            options={
+                "check": check.name,
+                "own_checks": self.study.own_checks(check),
+                "seed": self.study.data_seed,
+                **_check_options(self.study.options_of_data(data)),
+            },
+            code=(code_of("jackpot.stages.corrupt"), check.code),
         )
 
-    def initialise(self, dataset: str, model: str, seed: int | str) -> Job:
+    @once
+    def initialise(self, dataset: str, model: str, seed: int) -> Job:
         """Draw initial weights."""
         spec = self.study.models[model]
         architecture = spec.architecture or model
-        return self._once(
-            ("initialise", dataset, model, int(seed)),
-            lambda: Job(
-                "initialise",
-                (self.weights(dataset, model, seed, "init.safetensors"),),
-                inputs={"data": self._data(dataset, "clean")},
-                options={
-                    "architecture": architecture,
-                    **spec.given(architecture),
-                    "seed": int(seed),
-                    "arithmetic": self.study.arithmetic,
-                },
-                code=(
-                    code_of("jackpot.stages.initialise"),
-                    MODELS.code(architecture),
-                ),
-            ),
+        return Job(
+            "initialise",
+            (self.weights(dataset, model, seed, "init.safetensors"),),
+            inputs={"data": self._data(dataset, "clean")},
+            options={
+                "architecture": architecture,
+                **spec.given(architecture),
+                "seed": seed,
+                "arithmetic": self.study.arithmetic,
+            },
+            code=(code_of("jackpot.stages.initialise"), MODELS.code(architecture)),
         )
 
-    def pretrain(self, dataset: str, model: str, seed: int | str, data: str) -> Job:
+    @once
+    def pretrain(self, dataset: str, model: str, seed: int, data: str) -> Job:
         """Train a dense network."""
         names = ["metrics.json", "history.csv", "trained.safetensors"]
         names += [f"epoch{epoch}.safetensors" for epoch in self.study.rewind_epochs]
         cell = {"ticket": "dense", "check": check_of_data(data), "sparsity": 0}
-        return self._once(
-            ("pretrain", dataset, model, int(seed), data),
-            lambda: Job(
-                "pretrain",
-                tuple(self.weights(dataset, model, seed, f"{data}/{name}") for name in names),
-                inputs={
-                    "clean": self._data(dataset, "clean"),
-                    "data": self._data(dataset, data),
-                    "weights": self._initial(dataset, model, seed),
-                },
-                options={
-                    **self._cell(dataset, model, seed, cell),
-                    **self.study.pretraining_of(dataset, model).in_use(),
-                    "snapshots": self.study.rewind_epochs or None,
-                },
-                code=(code_of("jackpot.stages.pretrain"),),
-            ),
+        return Job(
+            "pretrain",
+            tuple(self.weights(dataset, model, seed, f"{data}/{name}") for name in names),
+            inputs={
+                "clean": self._data(dataset, "clean"),
+                "data": self._data(dataset, data),
+                "weights": self._initial(dataset, model, seed),
+            },
+            options={
+                **self._cell(dataset, model, seed, cell),
+                **self.study.pretraining_of(dataset, model).in_use(),
+                "snapshots": self.study.rewind_epochs or None,
+            },
+            code=(code_of("jackpot.stages.pretrain"),),
         )
 
-    def prune(self, dataset: str, model: str, pruner: str, data: str, seed: int | str) -> Job:
+    @once
+    def prune(self, dataset: str, model: str, pruner: str, data: str, seed: int) -> Job:
         """Score once and cut at every sparsity of the study.
 
         ``data`` is a version of the dataset, and after a plus the check that edits the scores:
         ``clean+inverted``.
         """
-        cell = (dataset, model, pruner, data, int(seed))
+        cell = (dataset, model, pruner, data, seed)
         seen, _, name = data.partition(JOIN)
         check = self.study.check_of(name) if name else None
         edit = {}
@@ -142,57 +156,53 @@ class Rules(Paths):
             chosen = _check_options(self.study.check_options.get(name, {}))
             edit = {"check": name, "own_checks": own, **chosen}
         sparsities = [f"{s:g}" for s in self.study.sparsities]
-        return self._once(
-            ("prune", *cell),
-            lambda: Job(
-                "prune",
-                tuple(self.mask(*cell, sparsity) for sparsity in sparsities),
-                inputs={
-                    "data": self._data(dataset, seen),
-                    "weights": self._scored(dataset, model, pruner, seen, seed),
-                },
-                options={
-                    **self._pruner(dataset, model, pruner, seed),
-                    **edit,
-                    "sparsities": sparsities,
-                },
-                code=(
-                    code_of("jackpot.stages.prune"),
-                    *self._method(pruner),
-                    *([check.code] if check else []),
-                ),
+        return Job(
+            "prune",
+            tuple(self.mask(*cell, sparsity) for sparsity in sparsities),
+            inputs={
+                "data": self._data(dataset, seen),
+                "weights": self._scored(dataset, model, pruner, seen, seed),
+            },
+            options={
+                **self._pruner(dataset, model, pruner, seed),
+                **edit,
+                "sparsities": sparsities,
+            },
+            code=(
+                code_of("jackpot.stages.prune"),
+                *self._method(pruner),
+                *([check.code] if check else []),
             ),
         )
 
+    @once
     def prune_iteratively(
-        self, dataset: str, model: str, pruner: str, data: str, seed: int | str, sparsity: Any
+        self, dataset: str, model: str, pruner: str, data: str, seed: int, sparsity: str
     ) -> Job:
         """Train, cut and restart, several times over; a job for each sparsity."""
-        cell, sparsity = (dataset, model, pruner, data, int(seed)), f"{float(sparsity):g}"
-        return self._once(
-            ("prune_iteratively", *cell, sparsity),
-            lambda: Job(
-                "prune_iteratively",
-                (self.mask(*cell, sparsity),),
-                inputs={
-                    "clean": self._data(dataset, "clean"),
-                    "data": self._data(dataset, data),
-                    "initial": self._initial(dataset, model, seed),
-                    "weights": self._scored(dataset, model, pruner, data, seed),
-                },
-                options={
-                    **self._pruner(dataset, model, pruner, seed),
-                    "iterations": self.study.all_pruners[pruner].iterations,
-                    **self.study.pretraining_of(dataset, model).in_use(),
-                    "sparsity": sparsity,
-                },
-                code=(code_of("jackpot.stages.prune_iteratively"), *self._method(pruner)),
-            ),
+        cell = (dataset, model, pruner, data, seed)
+        return Job(
+            "prune_iteratively",
+            (self.mask(*cell, sparsity),),
+            inputs={
+                "clean": self._data(dataset, "clean"),
+                "data": self._data(dataset, data),
+                "initial": self._initial(dataset, model, seed),
+                "weights": self._scored(dataset, model, pruner, data, seed),
+            },
+            options={
+                **self._pruner(dataset, model, pruner, seed),
+                "iterations": self.study.all_pruners[pruner].iterations,
+                **self.study.pretraining_of(dataset, model).in_use(),
+                "sparsity": sparsity,
+            },
+            code=(code_of("jackpot.stages.prune_iteratively"), *self._method(pruner)),
         )
 
+    @once
     def dense(self, dataset, model, ticket, check, sparsity, seed) -> Job:
         """The row of the dense network, which is that of its pretraining."""
-        folder = self.run(dataset, model, ticket, check, f"{float(sparsity):g}", seed)
+        folder = self.run(dataset, model, ticket, check, sparsity, seed)
         network = self.study.network_of(dataset, model, ticket)
         pretraining = self.pretrain(dataset, network, seed, "clean")
         names = {"metrics": "metrics.json", "history": "history.csv"}
@@ -205,9 +215,10 @@ class Rules(Paths):
             copies="metrics",
         )
 
+    @once
     def retrain(self, dataset, model, ticket, check, sparsity, seed) -> Job:
         """Train a ticket."""
-        cell, sparsity = (dataset, model, ticket), f"{float(sparsity):g}"
+        cell = (dataset, model, ticket)
         settings = self.study.all_tickets[ticket]
         rewound = settings.schedule == "rewound"
         network = self.study.network_of(*cell)
@@ -222,27 +233,24 @@ class Rules(Paths):
         options = {}
         for part in edits:
             options |= self.study.check_options.get(part.name, {})
-        return self._once(
-            ("retrain", *cell, check, sparsity, int(seed)),
-            lambda: Job(
-                "retrain",
-                (f"{folder}/metrics.json", f"{folder}/history.csv"),
-                inputs={
-                    "clean": self._data(dataset, "clean"),
-                    "weights": self._start(*cell, data, seed),
-                    "mask": self._mask(dataset, network, settings.pruner, seen, seed, sparsity),
-                },
-                options={
-                    **self._cell(dataset, model, seed, names),
-                    **self.study.retraining_of(*cell).in_use(),
-                    "retrain_epochs": self.study.retrain_epochs_of(*cell),
-                    "first_epoch": self.study.rewind_epoch_of(*cell) if rewound else 0,
-                    "keep_weights": self.config.keep_weights,
-                    "own_checks": self.study.own_checks(found),
-                    **_check_options(options),
-                },
-                code=(code_of("jackpot.stages.retrain"), *(part.code for part in edits)),
-            ),
+        return Job(
+            "retrain",
+            (f"{folder}/metrics.json", f"{folder}/history.csv"),
+            inputs={
+                "clean": self._data(dataset, "clean"),
+                "weights": self._start(*cell, data, seed),
+                "mask": self._mask(dataset, network, settings.pruner, seen, seed, sparsity),
+            },
+            options={
+                **self._cell(dataset, model, seed, names),
+                **self.study.retraining_of(*cell).in_use(),
+                "retrain_epochs": self.study.retrain_epochs_of(*cell),
+                "first_epoch": self.study.rewind_epoch_of(*cell) if rewound else 0,
+                "keep_weights": self.config.keep_weights,
+                "own_checks": self.study.own_checks(found),
+                **_check_options(options),
+            },
+            code=(code_of("jackpot.stages.retrain"), *(part.code for part in edits)),
         )
 
     def iterative_pruners(self) -> list[str]:
@@ -256,16 +264,11 @@ class Rules(Paths):
 
     # What the jobs are described with.
 
-    def _once(self, key: tuple, make: Callable[[], Job]) -> Job:
-        if key not in self._jobs:
-            self._jobs[key] = make()
-        return self._jobs[key]
-
     def _data(self, dataset: str, data: str) -> File:
         job = self.prepare(dataset) if data == "clean" else self.corrupt(dataset, data)
         return File(job.outputs[0], job)
 
-    def _initial(self, dataset: str, model: str, seed: int | str) -> File:
+    def _initial(self, dataset: str, model: str, seed: int) -> File:
         job = self.initialise(dataset, model, seed)
         return File(job.outputs[0], job)
 
@@ -294,15 +297,15 @@ class Rules(Paths):
         settings = self.study.all_pruners[pruner]
         return SCORES.code(settings.score), code_of_allocation(settings.allocation)
 
-    def _pruner(self, dataset: str, model: str, pruner: str, seed: int | str) -> dict[str, Any]:
+    def _pruner(self, dataset: str, model: str, pruner: str, seed: int) -> dict[str, Any]:
         settings = self.study.all_pruners[pruner].model_dump(exclude={"weights", "iterations"})
         batch = self.study.pruning_batch_of(dataset, model, pruner).in_use()
-        computed = {"seed": int(seed), "arithmetic": self.study.arithmetic}
+        computed = {"seed": seed, "arithmetic": self.study.arithmetic}
         return {**settings, **batch, **computed}
 
-    def _cell(self, dataset: str, model: str, seed: int | str, cell: dict) -> dict[str, Any]:
+    def _cell(self, dataset: str, model: str, seed: int, cell: dict) -> dict[str, Any]:
         names = {"study": self.study.name, "dataset": dataset, "model": model}
-        return {**names, **cell, "seed": int(seed), "arithmetic": self.study.arithmetic}
+        return {**names, **cell, "seed": seed, "arithmetic": self.study.arithmetic}
 
 
 def _check_options(options: Mapping[str, Any]) -> dict[str, Any]:
