@@ -297,3 +297,27 @@ def test_pairs_of_tickets_over_looks():
         x = (wide["random"] - wide[row.reference]).dropna().to_numpy()
         p = [2 * stats.ttest_1samp(x[:n], 0).pvalue for n in looks if len(x) >= n]
         assert row.p_difference == pytest.approx(min(1, *p), abs=1e-9)
+
+
+def test_a_cell_with_too_few_seeds_keeps_a_claim_from_holding():
+    runs = make_runs({("snip", c): 0.0 for c in ("none", "rearranged")})
+    claim = BY_ID["initial_tickets_do_not_need_positions"]
+    few = runs[(runs["sparsity"] == SPARSITIES[0]) | (runs["seed"] == 0)]
+    assert evaluate(claim, runs, Design(1.0)).verdict == "held"
+    assert evaluate(claim, few, Design(1.0)).verdict == "undecided"
+    # A cell that nobody planned, and of which nothing was run, is none.
+    gone = few[(few["sparsity"] == SPARSITIES[0]) | (few["check"] == "none")]
+    assert evaluate(claim, gone, Design(1.0)).verdict == "held"
+
+
+def test_checks_and_claims_take_the_seeds_in_one_order():
+    runs = make_runs({("snip", c): 0.0 for c in ("none", "rearranged")}, seeds=6)
+    dense = make_runs({("dense", "none"): 0.0}, seeds=3)
+    runs = pd.concat([dense, runs[runs["seed"] >= 3]])
+    claim = BY_ID["initial_tickets_do_not_need_positions"]
+    for looks in ([3], [6]):
+        design = Design(1.0, looks=looks)
+        rows = evaluate(claim, runs, design).rows
+        table = verdicts(runs, 1.0, looks=looks)
+        assert rows["look"].tolist() == table["look"].tolist()
+        assert rows["verdict"].tolist() == table["verdict"].tolist()

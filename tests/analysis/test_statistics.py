@@ -366,6 +366,49 @@ def test_diverged_pairs_bar_unaffected():
     assert one_check(none, [*none[:5], np.nan]).verdict == "undecided"
 
 
+@pytest.mark.parametrize("shift", [-3.0, -0.3, 0.0, 0.3, 3.0])
+@pytest.mark.parametrize("lost", ["check", "none", "both"])
+def test_a_diverged_run_counts_as_the_worst_that_there_is(shift, lost):
+    """What the others say of a loss or a gain stays only where it would say so too."""
+    none = np.array([90.01, 91.02, 90.33, 89.74, 90.15, 91.16, 90.4, 90.9])
+    check = none + shift + 0.01 * np.array([1, -2, 3, -1, 2, -3, 1, -1])
+    whole = one_check(none, check)
+    assert whole.verdict == {-3.0: "degraded", 3.0: "improved"}.get(shift, "unaffected")
+    for side in (check, none):
+        if lost in ("both", "check" if side is check else "none"):
+            side[3] = np.nan
+    says = ("improved", 1) if lost == "none" else ("degraded", -1)
+    expected = says[0] if np.sign(shift) == says[1] else "undecided"
+    assert one_check(none, check).verdict == expected
+
+
+def test_a_cell_of_which_all_pairs_diverged_has_been_looked_at():
+    runs = make_runs({"none": [90, 91], "rearranged": [np.nan, np.nan]})
+    one, looks = verdicts(runs), verdicts(runs, looks=[2])
+    assert one.look.tolist() == looks.look.tolist() == [1]
+    assert one.verdict.tolist() == looks.verdict.tolist() == ["too_few_seeds"]
+    assert not len(open_cells(one)) and not len(open_cells(looks))
+
+
+def test_seeds_that_nobody_declared_decide_nothing():
+    place = {"dataset": "digits", "model": "vgg19", "sparsity": 0.9}
+    planned = [
+        {**place, "ticket": ticket, "check": check, "seeds": seeds}
+        for ticket, seeds in (("snip", [0, 1, 2]), ("random", [*range(6)]))
+        for check in ("none", "rearranged")
+    ]
+    settings = {"margin": 1, "planned": planned, "seeds": range(6)}
+
+    def snip(runs):
+        return verdicts(runs, **settings).set_index("ticket").loc["snip"]
+
+    right = make_runs({"none": [90.0, 90.1, 90.2], "rearranged": [90.1, 90.1, 90.3]})
+    moved = right.assign(seed=right["seed"] + 3)
+    assert (snip(moved)["look"], snip(moved)["verdict"]) == (0, "too_few_seeds")
+    for runs in (right, pd.concat([right, moved.assign(test_accuracy=range(6))])):
+        assert tuple(snip(runs)[["look", "n", "verdict"]]) == (1, 3, "unaffected")
+
+
 def test_the_likely_look_is_the_first_with_seeds_enough(rng):
     looks, shares = (5, 10, 20), (0.5, 0.25, 0.25)
     sds = {0.5: 0.3, 0.8: 0.6, 0.9: 0.8, 0.95: 3.0, 0.98: 0.01}

@@ -6,7 +6,7 @@ if it holds in every cell, so each cell is tested at alpha (intersection-union);
 any is corrected by Holm over its planned cells. ``docs/statistics.md`` states the rules.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -50,7 +50,8 @@ def evaluate_claims(runs: pd.DataFrame, design: Design) -> list[ClaimResult]:
         JackpotError: as for ``jackpot.analysis.statistics.verdicts``.
     """
     runs = prepare_runs(runs)
-    design = _of_the_study(runs, design)
+    # Of the whole study, not of those runs that a claim has.
+    design = design.resolved(runs)
     return [_evaluate(claim, runs, design) for claim in CLAIMS]
 
 
@@ -76,7 +77,7 @@ def going_on(runs: pd.DataFrame, design: Design) -> set[tuple[str, str, str, str
         JackpotError: as for ``jackpot.analysis.statistics.verdicts``.
     """
     runs = prepare_runs(runs)
-    design = _of_the_study(runs, design)
+    design = design.resolved(runs)
     checks = open_cells(check_table(runs, design))[CELL]
     wanted = [checks, checks.assign(check="none")]
     for result in (_evaluate(claim, runs, design) for claim in CLAIMS if claim.compares_tickets):
@@ -94,12 +95,6 @@ def _is_open(result: ClaimResult) -> pd.Series:
     return undecided & (rows["look"] < rows["looks"])
 
 
-def _of_the_study(runs: pd.DataFrame, design: Design) -> Design:
-    """Resolution and order of seeds of the whole study, not of those runs that a claim has."""
-    seeds = sorted(set(runs["seed"])) if design.seeds is None else design.seeds
-    return replace(design.resolved(runs), seeds=seeds)
-
-
 def _evaluate(claim: Claim, runs: pd.DataFrame, design: Design) -> ClaimResult:
     rows = claim.table(runs, design)
     outcomes = [
@@ -112,8 +107,10 @@ def _evaluate(claim: Claim, runs: pd.DataFrame, design: Design) -> ClaimResult:
         there = claim.outcome.is_there(rows, design.alpha)
         rows["small_effect"] = (rows["outcome"] == "did_not_hold") & there
     verdict = overall(outcomes)
-    if verdict == "held" and design.planned is not None and "not_tested" in outcomes:
-        verdict = "undecided"  # "in every cell" waits for the cells that are still to come
+    # "In every cell" waits for those that are still to come, or have too few seeds.
+    waits = (rows["outcome"] == "not_tested") & ((rows["n"] > 0) | (design.planned is not None))
+    if verdict == "held" and waits.any():
+        verdict = "undecided"
     return ClaimResult(claim, verdict, rows)
 
 

@@ -61,11 +61,14 @@ class Design:
         object.__setattr__(self, "shares", shares or [1 / count] * count)
 
     def resolved(self, runs: pd.DataFrame) -> "Design":
-        """The same with ``resolution`` a number for every dataset of ``runs``, as prepared."""
-        if self.resolution is not None:
-            return self
-        found = runs.groupby("dataset")["test_accuracy"].agg(resolution_of)
-        return replace(self, resolution=found.to_dict())
+        """The same with the ``resolution`` and the order of ``seeds`` of ``runs``, as prepared."""
+        found = {}
+        if self.resolution is None:
+            by_dataset = runs.groupby("dataset")["test_accuracy"]
+            found["resolution"] = by_dataset.agg(resolution_of).to_dict()
+        if self.seeds is None:
+            found["seeds"] = sorted(set(runs["seed"]))
+        return replace(self, **found)
 
     def cells(self) -> pd.DataFrame | None:
         """``planned`` as a table with the columns of ``CELL``, and ``seeds`` if it has them."""

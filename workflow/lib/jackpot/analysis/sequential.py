@@ -59,12 +59,13 @@ def sequential_tests(
     standard error is that of the t-test, with half a test image as the least standard deviation:
     equal differences on a coarse test set are no proof of a spread of zero. A p-value over looks
     is the smallest of theirs, each divided by its look's share of alpha (Bonferroni). A pair that
-    diverged has no difference; the others decide whether there is one, but what was lost may have
-    been bad, so no such look shows that nothing was lost (p = 1).
+    diverged has no difference, and the others are tested; but what was lost may have been as bad as
+    can be, so such a look shows nothing that it would speak against (p = 1).
 
     Args:
         differences: points of accuracy, cells × seeds in the order in which they are run; NaN
-            where there is none. There may be further axes in front.
+            where there is none, -inf where the run diverged, inf where only its reference did.
+            There may be further axes in front.
         ran: whether both runs of a pair are there; those with a difference if None.
         margin, looks, shares: as in ``Design``.
         planned: without looks, how many pairs there will be, one number or one a cell: fewer are
@@ -95,13 +96,13 @@ def sequential_tests(
             break
         part, here = differences[..., :end], ran[..., :end]
         n, mean, sd = _moments(part)
-        reached = (here.sum(-1) >= planned) & (n >= 1) if looks is None else here.all(-1)
-        lost = (here & ~np.isfinite(part)).any(-1)
+        enough = here.sum(-1) >= np.maximum(planned, 1)
+        reached = enough if looks is None else here.all(-1)
+        above = (here & np.isposinf(part)).any(-1)
+        below = (here & ~np.isfinite(part) & ~np.isposinf(part)).any(-1)
         with np.errstate(divide="ignore", invalid="ignore"):
             se = np.maximum(sd, np.asarray(resolution) / 2) * np.sqrt(1 / n + against_one_run)
-            p = p_values(mean, se, n - 1, margin)
-        for name in ("equivalence", "noninferiority"):
-            p[name] = np.where(lost & np.isfinite(p[name]), 1.0, p[name])
+            p = p_values(mean, se, n - 1, margin, lost=(below, above))
         now = {"n": n, "mean_difference": mean, "look": np.full(shape, look)}
         for name, level in (("ci95", 0.05), ("ci90", 0.1), ("ci_repeated", 0.05 * share)):
             half = student.isf(level / 2, n - 1) * se
@@ -127,17 +128,28 @@ def _moments(differences: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
         return n, mean, np.sqrt((deviations**2).sum(-1) / (n - 1))
 
 
-def p_values(mean: Any, se: Any, df: Any, margin: float) -> dict[str, np.ndarray]:
-    """t-tests of every question of ``QUESTIONS``, given means and standard errors (points)."""
-    above, below = (mean + margin) / se, (mean - margin) / se
-    not_below, not_above = student.sf(above, df), student.cdf(below, df)
-    inferior, superior = student.cdf(above, df), student.sf(below, df)
+def p_values(
+    mean: Any, se: Any, df: Any, margin: float, lost: tuple[Any, Any] = (False, False)
+) -> dict[str, np.ndarray]:
+    """t-tests of every question of ``QUESTIONS``, given means and standard errors (points).
+
+    Args:
+        lost: whether differences are missing that may lie below, and above, all others. Below,
+            nothing shows that the mean lies above any point; and the other way round.
+    """
+
+    def one_sided(tail: Any, point: float, missing: Any) -> np.ndarray:
+        p = tail((mean - point) / se, df)
+        return np.where(missing & np.isfinite(p), 1.0, p)
+
+    above = {point: one_sided(student.sf, point, lost[0]) for point in (-margin, 0, margin)}
+    below = {point: one_sided(student.cdf, point, lost[1]) for point in (-margin, 0, margin)}
     return {
-        "difference": 2 * student.sf(np.abs(mean) / se, df),
-        "equivalence": np.maximum(not_below, not_above),
-        "noninferiority": not_below,
-        "inferiority": inferior,
-        "beyond": np.minimum(1, 2 * np.minimum(inferior, superior)),
+        "difference": np.minimum(1, 2 * np.minimum(above[0], below[0])),
+        "equivalence": np.maximum(above[-margin], below[margin]),
+        "noninferiority": above[-margin],
+        "inferiority": below[-margin],
+        "beyond": np.minimum(1, 2 * np.minimum(below[-margin], above[margin])),
     }
 
 

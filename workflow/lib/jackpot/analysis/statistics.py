@@ -190,13 +190,15 @@ def pair_tickets(runs: pd.DataFrame, ticket: str, references: Sequence[str]) -> 
     return _pair(first, second, BY_TICKET)
 
 
-def _pairs_to_come(planned: pd.DataFrame) -> np.ndarray | int:
-    """How many pairs of runs each planned cell will have; 1 where no seeds were declared."""
+def _to_come(planned: pd.DataFrame, order: Sequence[int]) -> np.ndarray:
+    """Cells × seeds: which pairs of runs a cell will have; all, where no seeds were declared."""
     if "seeds" not in planned:
-        return 1
+        return np.ones((len(planned), len(order)), dtype=bool)
     seeds, others = planned["seeds"], planned.get("seeds_reference", planned["seeds"])
     others = others.where(others.notna(), seeds)
-    return np.array([len({*a} & {*b}) for a, b in zip(seeds, others, strict=True)], dtype=int)
+    both = [{*a} & {*b} for a, b in zip(seeds, others, strict=True)]
+    found = [[seed in mine for seed in order] for mine in both]
+    return np.array(found, dtype=bool).reshape(len(planned), len(order))
 
 
 def measure(
@@ -210,8 +212,9 @@ def measure(
 
     Args:
         pairs: the columns ``by``, ``seed``, ``difference`` (points; NaN where there is no pair or
-            it diverged), ``ran`` and ``ran_reference`` (booleans; all True if absent).
-        design: with its resolution; see ``Design.resolved``.
+            it diverged), ``diverged``, and ``ran``, ``ran_reference`` and ``diverged_reference``
+            where both sides are runs.
+        design: with its resolution and seeds; see ``Design.resolved``.
         planned: the cells to measure, with the columns ``by``; those of ``pairs`` if None. Lists
             of seeds in ``seeds``, and in ``seeds_reference`` for those of what a cell is compared
             with, say which pairs are to come where there are no looks.
@@ -224,24 +227,34 @@ def measure(
     by = list(by)
     cells = (pairs[by] if planned is None else planned).drop_duplicates(by)
     cells = cells.sort_values(by, ignore_index=True)
-    seeds = _pairs_to_come(cells)
+    order = list(design.seeds)
+    to_come, declared = _to_come(cells, order), "seeds" in cells
     cells = cells[by]
-    order = sorted(set(pairs["seed"])) if design.seeds is None else list(design.seeds)
     columns = {seed: i for i, seed in enumerate(order)}
     pairs = pairs[pairs["seed"].isin(order)].merge(cells.assign(_cell=cells.index), on=by)
     at = pairs["_cell"].to_numpy(int), pairs["seed"].map(columns).to_numpy(int)
     differences = np.full((len(cells), len(order)), np.nan)
-    differences[at] = pairs["difference"]
+    differences[at] = _with_lost(pairs)
     ran = np.zeros(differences.shape, dtype=bool)
     ran[at] = pairs["ran"] & pairs["ran_reference"] if "ran" in pairs else True
+    if design.looks is None:
+        # Seeds that nobody declared are no part of a plain list of seeds.
+        ran, differences = ran & to_come, np.where(to_come, differences, np.nan)
     resolution = design.resolution or FINEST
     if isinstance(resolution, Mapping):
         resolution = cells["dataset"].map(resolution).fillna(FINEST).to_numpy(float)
     settings = design.margin, design.looks, design.shares, resolution
+    seeds = to_come.sum(-1) if declared else 1
     found = sequential_tests(
         differences, ran, *settings, planned=seeds, against_one_run=against_one_run
     )
     return cells.assign(**found, looks=len(design.shares)).astype({"sparsity": float})
+
+
+def _with_lost(pairs: pd.DataFrame) -> pd.Series:
+    """The differences; infinite where a run diverged, see ``sequential_tests``."""
+    lost, of_reference = pairs["diverged"], pairs.get("diverged_reference", False)
+    return pairs["difference"].mask(of_reference & ~lost, np.inf).mask(lost, -np.inf)
 
 
 def judge(table: pd.DataFrame, design: Design) -> pd.DataFrame:
