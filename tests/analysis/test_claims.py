@@ -11,11 +11,13 @@ from jackpot.analysis.design import Design
 from jackpot.analysis.papers import CLAIMS
 from jackpot.analysis.reported import load_reported
 from jackpot.analysis.statistics import CELL, COLUMNS, ticket_table, verdicts
-from jackpot.report.claims import numbers_of
+from jackpot.report.claims import learned_nothing, numbers_of
 from jackpot.vocabulary import OUTCOMES
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
 SPARSITIES = (0.9, 0.98)
+NEED_WEIGHTS = "partially_trained_tickets_need_weights"
+HYBRID, LOTTERY = "hybrid_tickets_improve_on_random", "lottery_does_not_need_data"
 
 
 def evaluate(claim, runs, design):
@@ -134,23 +136,44 @@ def test_an_improvement_is_no_need():
 
 
 @pytest.mark.parametrize(
-    ("claim", "runs", "small"),
+    ("claim", "runs", "effect"),
     [
         # Harm, or a gain, beyond doubt and smaller than a margin of 3 points beyond doubt.
-        ("partially_trained_tickets_need_weights", {("lr_rewinding", "shuffled_weights"): -1.0}, 2),
-        ("hybrid_tickets_improve_on_random", {("hybrid", "none"): 1.0, ("random", "none"): 0.0}, 2),
+        (NEED_WEIGHTS, {("lr_rewinding", "shuffled_weights"): -1.0}, "a loss"),
+        (HYBRID, {("hybrid", "none"): 1.0, ("random", "none"): 0.0}, "a gain"),
+        (LOTTERY, {("lottery", "none"): 0.0, ("lottery", "random_labels"): -1.0}, "a loss"),
         # An effect in the other direction, and none at all.
-        ("partially_trained_tickets_need_weights", {("lr_rewinding", "shuffled_weights"): 1.0}, 0),
-        ("partially_trained_tickets_need_weights", {("lr_rewinding", "shuffled_weights"): 0.0}, 0),
+        (NEED_WEIGHTS, {("lr_rewinding", "shuffled_weights"): 1.0}, ""),
+        (NEED_WEIGHTS, {("lr_rewinding", "shuffled_weights"): 0.0}, ""),
+        (LOTTERY, {("lottery", "none"): 0.0, ("lottery", "random_labels"): 1.0}, ""),
     ],
 )
-def test_a_small_effect_speaks_against_a_claim_and_is_said_to_be_there(claim, runs, small):
+def test_a_small_effect_speaks_for_no_claim_of_one_and_is_said_to_be_there(claim, runs, effect):
     runs = make_runs({("lr_rewinding", "none"): 0.0, **runs})
     result = evaluate(BY_ID[claim], runs, Design(3.0))
-    assert result.verdict == "did_not_hold"
-    assert result.rows["small_effect"].sum() == small
-    said = "(all with an effect beyond doubt, but smaller than the margin)"
-    assert (said in numbers_of(result)) == bool(small)
+    assert result.verdict == ("held" if result.claim.denies_harm else "did_not_hold")
+    assert result.rows["effect"].tolist() == 2 * [bool(effect)]
+    said = f"(all with {effect} beyond doubt, but smaller than the margin)"
+    assert (said in numbers_of(result)) == bool(effect)
+    assert ("beyond doubt" in numbers_of(result)) == bool(effect)
+
+
+def test_a_loss_beyond_doubt_is_told_of_an_undecided_cell():
+    runs = make_runs({("snip", "none"): 0.0, ("snip", "rearranged"): -0.5}, sd=0.5, seeds=20)
+    result = evaluate(BY_ID["initial_tickets_do_not_need_positions"], runs, Design(0.5))
+    assert result.rows["outcome"].tolist() == ["undecided"] * 2
+    assert "undecided in 2 (all with a loss beyond doubt). Mean" in numbers_of(result)
+
+
+def test_cells_of_a_ticket_that_has_learned_nothing_are_counted():
+    runs = make_runs({(t, c): 0.0 for t in ("snip", "grasp") for c in ("none", "rearranged")})
+    result = evaluate(BY_ID["initial_tickets_do_not_need_positions"], runs, Design(1.0))
+    guessing = {("digits", "vgg11", "grasp", SPARSITIES[0]), ("digits", "vgg11", "other", 0.98)}
+    assert learned_nothing(result, guessing) == 1 and not learned_nothing(result, {})
+    said = "Held in 4 of 4 cells; 1 of these of tickets that have learned nothing. Mean"
+    assert said in numbers_of(result, guessing)
+    pairs = evaluate(BY_ID["random_tickets_keep_up"], make_runs(AS_THE_PAPERS_SAY), Design())
+    assert learned_nothing(pairs, guessing) == 1
 
 
 def test_keeping_up_is_one_sided():

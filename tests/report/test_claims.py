@@ -1,5 +1,6 @@
 """The papers' claims on the page."""
 
+from jackpot.analysis.claim import HARM
 from jackpot.report.claims import claim_entries
 from jackpot.report.evidence import claim_rows
 from tests.support.synthetic import claimed, verdict_rows
@@ -8,7 +9,7 @@ from tests.support.synthetic import claimed, verdict_rows
 def test_a_claim_and_the_grid_are_told_apart():
     rows = verdict_rows(("snip", "rearranged", 0.9, "x"), ("snip", "rearranged", 0.98, "x"))
     rows = rows.assign(outcome=["did_not_hold", "held"], ci95_low=-1.0, ci95_high=0.0)
-    rows["small_effect"] = False
+    rows["effect"] = False
     grid = verdict_rows(
         ("snip", "rearranged", 0.9, "undecided"), ("snip", "rearranged", 0.98, "unaffected")
     )
@@ -18,9 +19,9 @@ def test_a_claim_and_the_grid_are_told_apart():
         "leaves 1 of these undecided"
     )
     # A claim of an effect can fail because the effect is small.
-    (small,) = claim_entries([claimed(rows=rows.assign(small_effect=[True, False]))], None)
+    (small,) = claim_entries([claimed(rows=rows.assign(effect=True), outcome=HARM)], None)
     assert small["short"].endswith(
-        "1 against it (1 with an effect beyond doubt, but smaller than the margin)"
+        "1 against it (with a loss beyond doubt, but smaller than the margin)"
     )
     table = claim_rows(entry)
     assert [column.label for column in table.columns[-2:]] == ["in this claim", "in the grid"]

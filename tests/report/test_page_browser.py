@@ -56,7 +56,7 @@ def small_report(tmp_path_factory):
 def _report(made, folder):
     drawn = draw_and_save(figures.sanity_checks, made.runs, folder / "sanity_checks")
     written = tables.write_tables(made.runs, folder / "tables", verdicts=made.verdicts)
-    rows = made.verdicts.head(5).assign(outcome="held", small_effect=False)
+    rows = made.verdicts.head(5).assign(outcome="held", effect=False)
     return write_report(
         folder / "report.html",
         runs=made.runs,

@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from jackpot.analysis.claim import Claim
+from jackpot.analysis.claim import Claim, not_worse
 from jackpot.analysis.claims import ClaimResult
 from jackpot.analysis.frames import CELL
 from jackpot.analysis.statistics import verdicts
@@ -205,11 +205,13 @@ def _about(datasets, models, tickets, sparsities, seeds, expected):
     }
 
 
-def claimed(sentence="Initial tickets do not need the data", verdict="held", rows=()):
+def claimed(
+    sentence="Initial tickets do not need the data", verdict="held", rows=(), outcome=not_worse
+):
     """A claim as it was found, with these cells."""
-    claim = Claim("data", sentence, "su2020, section 4", "By a test.", None, None)
+    claim = Claim("data", sentence, "su2020, section 4", "By a test.", None, outcome)
     table = pd.DataFrame(rows)
-    usual = {"outcome": verdict, "small_effect": False, "mean_difference": -0.02, "n": 3}
+    usual = {"outcome": verdict, "effect": False, "mean_difference": -0.02, "n": 3}
     for name, value in {**usual, "ci95_low": -1.0, "ci95_high": 1.0}.items():
         table[name] = table.get(name, value)
     return ClaimResult(claim, verdict, table)

@@ -32,6 +32,18 @@ class Claim:
     outcome: Outcome
 
     @property
+    def effect(self) -> "Effect | None":
+        """The harm or gain that it says is there, or is not; None for another kind of claim."""
+        if self.denies_harm:
+            return HARM
+        return self.outcome if isinstance(self.outcome, Effect) else None
+
+    @property
+    def denies_harm(self) -> bool:
+        """Whether it says that there is none as large as the margin."""
+        return self.outcome is not_worse
+
+    @property
     def compares_tickets(self) -> bool:
         """Whether its cells are pairs of tickets, not checks of one."""
         return isinstance(self.table, TicketPairs)

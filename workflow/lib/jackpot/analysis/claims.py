@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from jackpot.analysis.claim import GAIN, Claim, Effect
+from jackpot.analysis.claim import GAIN, Claim
 from jackpot.analysis.design import Design
 from jackpot.analysis.frames import CELL, prepare_runs
 from jackpot.analysis.papers import CLAIMS
@@ -21,9 +21,8 @@ from jackpot.analysis.statistics import check_table, open_cells
 class ClaimResult:
     """A claim, its verdict (of ``OUTCOMES``), and a row a cell.
 
-    ``rows`` has the columns of ``verdicts`` or ``compare``, ``outcome``, and ``small_effect``: the
-    cell speaks against a claim of an effect, which is there beyond doubt (after Holm), because it
-    is smaller than the margin.
+    ``rows`` has the columns of ``verdicts`` or ``compare``, ``outcome``, and ``effect``: whether
+    the harm or the gain that the claim is about is there beyond doubt (after Holm), however small.
     """
 
     claim: Claim
@@ -102,10 +101,7 @@ def _evaluate(claim: Claim, runs: pd.DataFrame, design: Design) -> ClaimResult:
         for _, row in rows.iterrows()
     ]
     rows = rows.assign(outcome=pd.Series(outcomes, index=rows.index, dtype=object))
-    rows["small_effect"] = False
-    if isinstance(claim.outcome, Effect):
-        there = claim.outcome.is_there(rows, design.alpha)
-        rows["small_effect"] = (rows["outcome"] == "did_not_hold") & there
+    rows["effect"] = claim.effect.is_there(rows, design.alpha) if claim.effect else False
     verdict = overall(outcomes)
     # "In every cell" waits for those that are still to come, or have too few seeds.
     waits = (rows["outcome"] == "not_tested") & ((rows["n"] > 0) | (design.planned is not None))

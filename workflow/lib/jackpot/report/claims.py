@@ -1,35 +1,43 @@
 """The papers' claims as the page lists them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from jackpot.analysis.claims import ClaimResult
 from jackpot.analysis.frames import CELL
+from jackpot.report.doubts import Network
 from jackpot.report.words import join, word_for, word_of_cell
 from jackpot.vocabulary import OUTCOMES, counted, words
 
-_SMALL_EFFECT = "with an effect beyond doubt, but smaller than the margin"
+_EFFECTS = {"degraded": "a loss", "improved": "a gain"}
 
 
-def claim_entries(results: Iterable[ClaimResult], verdicts: pd.DataFrame | None) -> list[dict]:
+def claim_entries(
+    results: Iterable[ClaimResult],
+    verdicts: pd.DataFrame | None,
+    guessing: Container[Network] = (),
+) -> list[dict]:
     """Every claim with its numbers, and a row a cell.
 
     Args:
         verdicts: rows of ``verdicts.csv``, to say what they call a claim's cells by themselves.
+        guessing: the networks that have learned nothing; see ``doubts.guessing``.
     """
     words_of_cells = {} if verdicts is None else verdicts.set_index(CELL)["verdict"].to_dict()
-    return [_claim(result, words_of_cells) for result in results]
+    return [_claim(result, words_of_cells, guessing) for result in results]
 
 
-def _claim(result: ClaimResult, words_of_cells: Mapping[tuple, str]) -> dict[str, Any]:
+def _claim(
+    result: ClaimResult, words_of_cells: Mapping[tuple, str], guessing: Container[Network]
+) -> dict[str, Any]:
     rows = [
         {**row, "by_itself": words_of_cells.get(tuple(row.get(name) for name in CELL))}
         for row in result.rows.to_dict("records")
     ]
-    numbers = numbers_of(result)
+    numbers = numbers_of(result, guessing)
     return {
         "id": result.claim.id,
         "sentence": result.claim.sentence,
@@ -37,19 +45,17 @@ def _claim(result: ClaimResult, words_of_cells: Mapping[tuple, str]) -> dict[str
         "method": result.claim.method,
         "verdict": result.verdict,
         "word": word_for(result.verdict),
-        "short": _in_short(rows) if rows else numbers,
+        "short": _in_short(result, rows) + _of_chance(result, guessing) if rows else numbers,
         "numbers": numbers,
         "rows": rows,
     }
 
 
-def _in_short(rows: list[dict]) -> str:
+def _in_short(result: ClaimResult, rows: list[dict]) -> str:
     """How many cells speak for a claim and against it."""
     outcomes = Counter(row["outcome"] for row in rows)
-    small = sum(row["small_effect"] for row in rows)
-    aside = f" ({small} {_SMALL_EFFECT})" if small else ""
     parts = [
-        f"{outcomes[name]} {word_of_cell(name).word}{aside if name == 'did_not_hold' else ''}"
+        f"{outcomes[name]} {word_of_cell(name).word}{_with_effect(result, name)}"
         for name in OUTCOMES
         if outcomes[name]
     ]
@@ -66,7 +72,33 @@ def _by_itself(rows: list[dict]) -> str:
     return f"; the grid, where each must convince by itself, leaves {which} undecided"
 
 
-def numbers_of(result: ClaimResult) -> str:
+def _with_effect(result: ClaimResult, outcome: str) -> str:
+    """In how many cells of an outcome that does not say so the claim's effect is there."""
+    mine = result.rows[result.rows["outcome"] == outcome]
+    count, denies = int(mine["effect"].sum()), result.claim.denies_harm
+    if not count or outcome == ("did_not_hold" if denies else "held"):
+        return ""
+    which = "" if len(mine) == 1 else "all " if count == len(mine) else f"{count} "
+    small = "" if outcome == "undecided" else ", but smaller than the margin"
+    return f" ({which}with {_EFFECTS[result.claim.effect.verdict]} beyond doubt{small})"
+
+
+def learned_nothing(result: ClaimResult, guessing: Container[Network]) -> int:
+    """How many of a claim's tested cells have a network that has learned nothing on a side."""
+    rows = result.tested.to_dict("records")
+    sides = [[r["ticket"], *([r["reference"]] if "reference" in r else [])] for r in rows]
+    return sum(
+        any((row["dataset"], row["model"], name, row["sparsity"]) in guessing for name in names)
+        for row, names in zip(rows, sides, strict=True)
+    )
+
+
+def _of_chance(result: ClaimResult, guessing: Container[Network]) -> str:
+    count = learned_nothing(result, guessing)
+    return f"; {count} of these of tickets that have learned nothing" if count else ""
+
+
+def numbers_of(result: ClaimResult, guessing: Container[Network] = ()) -> str:
     """In how many cells a claim holds, and the smallest and the largest difference, in words."""
     verdict, tested = result.verdict, result.tested
     untested = len(result.rows) - len(tested)
@@ -78,14 +110,12 @@ def numbers_of(result: ClaimResult) -> str:
         )
         return f"Not tested: {where}."
     counts = tested["outcome"].value_counts()
-    parts = [f"held in {counts.get('held', 0)} of {counted(len(tested), 'cell')}"]
+    held = f"held in {counts.get('held', 0)} of {counted(len(tested), 'cell')}"
+    parts = [held + _with_effect(result, "held")]
     for outcome in ("did_not_hold", "undecided"):
         if outcome in counts:
-            parts.append(f"{outcome.replace('_', ' ')} in {counts[outcome]}")
-    if small := int(tested["small_effect"].sum()):
-        which = "all" if small == counts["did_not_hold"] else str(small)
-        against = parts.index(f"did not hold in {counts['did_not_hold']}")
-        parts[against] += f" ({which} {_SMALL_EFFECT})"
+            said = f"{outcome.replace('_', ' ')} in {counts[outcome]}"
+            parts.append(said + _with_effect(result, outcome))
     if untested:
         parts.append(f"{untested} more with too few seeds")
     if "inside_interval" in tested:
@@ -94,7 +124,7 @@ def numbers_of(result: ClaimResult) -> str:
     word = {"held": "", "undecided": "undecided: "}.get(verdict, "did not hold: ")
     if verdict == "did_not_hold" and "held" in counts:
         word = "did not hold everywhere: "
-    text = f"{word}{', '.join(parts)}"
+    text = f"{word}{', '.join(parts)}{_of_chance(result, guessing)}"
     low, high = tested.loc[tested["mean_difference"].agg(["idxmin", "idxmax"])].to_dict("records")
     extremes = _numbers(low) if len(tested) == 1 else f"from {_numbers(low)} to {_numbers(high)}"
     lacking = join([words(name) for name in result.lacking])

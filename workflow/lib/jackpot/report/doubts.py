@@ -9,6 +9,9 @@ from jackpot.analysis.sequential import resolution_of
 from jackpot.report.words import join
 from jackpot.vocabulary import counted, words
 
+NETWORK = ["dataset", "model", "ticket", "sparsity"]
+Network = tuple[str, str, str, float]
+
 
 def doubts(runs: pd.DataFrame, classes: Mapping[str, int], arithmetic: str = "native") -> list[str]:
     """Sentences of all kinds below.
@@ -22,8 +25,8 @@ def doubts(runs: pd.DataFrame, classes: Mapping[str, int], arithmetic: str = "na
     return [*at_chance(runs, classes), *odd_edits(runs), *mixed]
 
 
-def at_chance(runs: pd.DataFrame, classes: Mapping[str, int]) -> list[str]:
-    """A sentence for every dense network, and every ticket, that ends no better than guessing.
+def guessing(runs: pd.DataFrame, classes: Mapping[str, int]) -> dict[Network, pd.DataFrame]:
+    """Every dense network, and every ticket, that ends no better than guessing: its runs.
 
     That is, none of its unchecked runs lies three standard errors above the accuracy of a guess,
     100 over the number of classes, on so many test images.
@@ -32,15 +35,21 @@ def at_chance(runs: pd.DataFrame, classes: Mapping[str, int]) -> list[str]:
         classes: of each dataset, as far as they are known.
     """
     step = runs.groupby("dataset")["test_accuracy"].agg(resolution_of)
-    found = []
     unchecked = runs[(runs["check"] == "none") & runs["dataset"].isin(set(classes))]
-    keys = ["dataset", "model", "ticket", "sparsity"]
-    for (dataset, model, ticket, sparsity), part in unchecked.groupby(keys, sort=False):
-        chance = 1 / classes[dataset]
-        noise = (chance * (1 - chance) * step[dataset] / 100) ** 0.5
-        best = part["test_accuracy"].max()
-        if best > 100 * (chance + 3 * noise):
-            continue
+    found = {}
+    for key, part in unchecked.groupby(NETWORK, sort=False):
+        chance = 1 / classes[key[0]]
+        noise = (chance * (1 - chance) * step[key[0]] / 100) ** 0.5
+        if not part["test_accuracy"].max() > 100 * (chance + 3 * noise):
+            found[key] = part
+    return found
+
+
+def at_chance(runs: pd.DataFrame, classes: Mapping[str, int]) -> list[str]:
+    """A sentence for each of ``guessing``."""
+    found = []
+    for (dataset, model, ticket, sparsity), part in guessing(runs, classes).items():
+        chance, best = 1 / classes[dataset], part["test_accuracy"].max()
         if ticket == "dense":
             who = f"The dense {model} on {dataset}"
             advice = "look at learning rate, epochs and initial weights first"

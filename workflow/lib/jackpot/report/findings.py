@@ -6,7 +6,7 @@ Every number is computed from the published files; a test compares the page with
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from jackpot.analysis.papers import CLAIMS
 from jackpot.analysis.tables import DASH
 from jackpot.files.atomic import read_sealed, write_text
 from jackpot.files.tables import read_table
-from jackpot.report.claims import numbers_of
-from jackpot.report.doubts import doubts
+from jackpot.report.claims import learned_nothing, numbers_of
+from jackpot.report.doubts import Network, doubts, guessing
 from jackpot.study import Config, Plan, Study
 from jackpot.vocabulary import CHECKS, TICKETS, VERDICTS, in_order, words
 
@@ -66,6 +66,8 @@ def _study(folder: Path) -> dict[str, Any]:
     plan = published_plan(folder)
     claims = evaluate_claims(runs, Design(**plan.design()))
     provenance = about["provenance"]
+    classes, prepared = provenance.get("classes") or {}, prepare_runs(runs)
+    guesses = guessing(prepared, classes)
     counts = verdicts["verdict"].value_counts()
     return {
         "name": plan.study.name,
@@ -87,26 +89,27 @@ def _study(folder: Path) -> dict[str, Any]:
         "seeds": _seeds(verdicts["n"]),
         "counts": [(counts[name], words(name)) for name in VERDICTS if name in counts],
         "cells": len(verdicts),
-        "outcomes": {result.claim.id: _outcome(result) for result in claims},
+        "outcomes": {result.claim.id: _outcome(result, guesses) for result in claims},
         "claims": [
             {
                 "sentence": result.claim.sentence,
                 "source": result.claim.source,
                 "word": words(result.verdict),
-                "numbers": numbers_of(result),
+                "numbers": numbers_of(result, guesses),
             }
             for result in claims
             if result.verdict != "not_tested"
         ],
         "grid": _grid(verdicts),
-        "warnings": doubts(prepare_runs(runs), provenance.get("classes") or {}),
+        "warnings": doubts(prepared, classes),
     }
 
 
-def _outcome(result: ClaimResult) -> str:
+def _outcome(result: ClaimResult, guesses: Container[Network]) -> str:
     if result.verdict == "not_tested":
         return NOT_TESTED
-    return words(result.verdict) + (" (a part)" if result.lacking else "")
+    part = result.lacking or learned_nothing(result, guesses)
+    return words(result.verdict) + (" (a part)" if part else "")
 
 
 def _pairs(table: pd.DataFrame, *columns: str) -> list[tuple]:

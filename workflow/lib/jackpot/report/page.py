@@ -16,7 +16,7 @@ from jackpot.files.atomic import write_text
 from jackpot.report import evidence
 from jackpot.report.answer import summary
 from jackpot.report.claims import claim_entries
-from jackpot.report.doubts import doubts
+from jackpot.report.doubts import doubts, guessing
 from jackpot.report.grid import grids, needs, questions
 from jackpot.report.looks import looks_section
 from jackpot.report.words import seeds_text, word_for
@@ -103,7 +103,8 @@ def _page(runs, verdicts, claims, layers, about, reported, design) -> dict:
     applicable = about.get("applicable_checks")
     command = about.get("command") or "snakemake --cores all"
     verdicts = _with_details(verdicts, runs, design)
-    entries = claim_entries(claims, verdicts)
+    classes = provenance.get("classes") or {}
+    entries = claim_entries(claims, verdicts, guessing(runs, classes))
     for entry in entries:
         entry["table"] = evidence.claim_rows(entry)
     missing = evidence.missing_runs(runs, about.get("expected_runs"))
@@ -117,9 +118,7 @@ def _page(runs, verdicts, claims, layers, about, reported, design) -> dict:
         "n_runs": len(runs),
         "n_expected": len(about.get("expected_runs") or []),
         "summary": summary(runs, verdicts, entries, len(missing), going_on),
-        "warnings": doubts(
-            runs, provenance.get("classes") or {}, study.get("arithmetic") or "native"
-        ),
+        "warnings": doubts(runs, classes, study.get("arithmetic") or "native"),
         "days": " to ".join(dict.fromkeys(provenance.get("trained") or [])),
         "looks": looks,
         "claims": [entry for entry in entries if entry["verdict"] != "not_tested"],
