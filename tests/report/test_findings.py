@@ -80,11 +80,10 @@ def test_differences_and_intervals_by_another_calculation(folder):
 
 def test_the_readme_counts_as_the_published_studies_do():
     text = (ROOT / "README.md").read_text().split("A pruned network")[0].replace("\n", " ")
-    of_digits, of_zoo = text.split("so they do with other seeds")
-    of_zoo, more = of_zoo.split("of the `zoo`")
-    for counts, name in ((of_digits + more, "digits"), (of_zoo, "zoo")):
+    of_digits, of_zoo = text.split("On CIFAR-10 (margin")[0].split("so they do with other seeds")
+    for counts, name in ((of_digits, "digits"), (of_zoo, "zoo")):
         counts = re.findall(r"\b(\d+ of \d+)\b", counts)
-        assert len(counts) >= 3
+        assert len(counts) == 3
         assert not [count for count in counts if f"eld in {count} cells" not in section(name)]
     with open(PUBLISHED / "digits" / "verdicts.csv") as file:
         rows = list(csv.DictReader(file))
@@ -102,18 +101,39 @@ def test_the_readme_counts_as_the_published_studies_do():
         return f"{min(found):.1f} to {max(found):.1f}"
 
     data = losses("random_labels", "random_pixels", "corrupted_data")
-    assert f"lose {data} points to spoiled data" in text
+    assert f"on digits {data} points to spoiled data" in text
     assert f"{losses('shuffled_weights')} points to shuffled weights" in text
 
-    def numbers(study, claim):
+    def row_of(study, claim):
         (row,) = (x for x in section(study).splitlines() if x.startswith(f"| {claim}"))
-        return [f"{float(x):.1f}" for x in EFFECT.findall(row)[0][:3]]
+        return row
 
-    mean, low, high = numbers("cifar10-grasp-wide", "SNIP and GraSP do not need the data")
-    assert f"without the data {mean} points, 95 % interval {low} to {high}" in text
-    mean, *_ = numbers("cifar10-cpu", "Partially-trained tickets need the weights")
+    def numbers(study, claim):
+        found = EFFECT.findall(row_of(study, claim))
+        return [[f"{float(x):.1f}".replace("-0.0", "0.0") for x in row[:3]] for row in found]
+
+    def loss(study):
+        mean, low, high = (
+            f"{-float(x):g}" for x in numbers(study, "SNIP and GraSP do not need the data")[0]
+        )
+        return mean, f"{high} to {low}"
+
+    mean, interval = loss("cifar10-cpu")
+    assert f"lost {mean} points (95 % interval {interval}) with sixteen seeds" in text
+    mean, interval = loss("cifar10-grasp")
+    assert f"and {mean} ({interval}) with sixty-four others" in text
+    mean, interval = loss("cifar10-grasp-wide")
+    assert f"ended with {mean} ({interval}), less than the margin" in text
+    weights, data = (f"Partially-trained tickets need the {what}" for what in ("weights", "data"))
+    assert "calls little in 4 of 12 and 4 of 4 cells" in text
+    assert "7 of 12 cells, did not hold in 4 (all with a loss" in row_of("digits", data)
+    assert "0 of 4 cells, did not hold in 4 (" in row_of("digits", weights)
+    ((mean, *_),) = numbers("cifar10-cpu", weights)
     assert f"on CIFAR-10 {mean.removeprefix('-')} points to shuffled weights" in text
-    mean, *_ = numbers("cifar10-cpu", "Hybrid tickets improve on random")
-    assert f"({mean} points; on digits" in text
-    mean, *_ = numbers("cifar10-cpu", "Hybrid tickets improve on the learning-rate")
+    ((mean, *_),) = numbers("cifar10-cpu", "Hybrid tickets improve on random")
+    (low, *_), (high, *_) = numbers("digits", "Hybrid tickets improve on random")
+    for claim in ("Hybrid tickets improve on random", "Hybrid tickets improve on the"):
+        assert "Did not hold: held in 0 of 3 cells, did not hold in 3" in row_of("digits", claim)
+    assert f"({mean} points; on digits {low} to {high}, 0 of 3 cells)" in text
+    ((mean, *_),) = numbers("cifar10-cpu", "Hybrid tickets improve on the learning-rate")
     assert f"they stay {mean.removeprefix('-')} points below" in text
