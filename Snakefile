@@ -79,8 +79,10 @@ rule all:
     input:
         PAGE,
         rules.figures.input,
-        # Snakemake makes a lost result again only if it is asked for by name.
+        # Snakemake makes a lost file again only if it is asked for by name.
         [file.path for file in RESULTS],
+        GATHERED,
+        VERDICTS,
         LOOK,
     # Without one, Snakemake would end by listing every input.
     message:

@@ -130,6 +130,14 @@ def test_deleting_one_figure_redoes_it_and_the_page(project, tmp_path):
     assert planned(snakemake(folder, "-n")) == {"draw_tickets": 1, "report": 1}
 
 
+@pytest.mark.parametrize("name", ["runs.csv", "about.json", "histories.csv", "verdicts.csv"])
+def test_deleting_one_table_redoes_it(project, tmp_path, name):
+    folder = scratch(project, tmp_path)
+    (folder / "results" / "small" / name).unlink()
+    jobs = planned(snakemake(folder, "-n"))
+    assert ("verdicts" if name == "verdicts.csv" else "collect") in jobs and "report" in jobs
+
+
 def test_deleting_one_result_redoes_it_and_what_is_made_of_it(project, tmp_path):
     folder = scratch(project, tmp_path)
     (folder / CELL).unlink()
