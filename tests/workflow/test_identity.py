@@ -1,5 +1,6 @@
 """What a result was made from is what decides it: the user's own files, data and settings."""
 
+import csv
 import json
 import shutil
 
@@ -60,6 +61,40 @@ def test_what_the_users_files_say_is_part_of_the_masks(own):
         assert plan() == redone, name
         (own.folder / name).write_text(FILES[name])
     assert not plan()
+
+
+def test_results_that_another_clone_has_put_here_are_not_todays(tmp_path):
+    """Both write to one folder, and each remembers what it has made there itself."""
+    experiments = [{"tickets": ["dense", "random"], "sparsities": [0.8], "seeds": [0]}]
+    clones = [
+        Clone(
+            tmp_path / str(epochs),
+            results=tmp_path / "results",
+            study={"experiments": experiments, "training": {"epochs": epochs}},
+        )
+        for epochs in (1, 2)
+    ]
+
+    def epochs():
+        with open(clones[0].root / "runs.csv") as file:
+            return {int(row["epochs"]) for row in csv.DictReader(file)}
+
+    for clone, asked in ((clones[0], 1), (clones[1], 2), (clones[0], 1), (clones[1], 2)):
+        clone.make("runs.csv", "verdicts.csv", cores=2)
+        assert epochs() == {asked}
+    # One that was only copied into the place of ours, and tables that only were.
+    made = clones[1].root / clones[1].run_of("random")
+    shutil.copytree(clones[1].root, tmp_path / "kept")
+    clones[0].make("runs.csv", cores=2)
+    shutil.copytree(tmp_path / "kept" / made.relative_to(clones[0].root), made, dirs_exist_ok=True)
+    assert "retrain" in clones[0].make("runs.csv", options=["-n"])
+    text = clones[0].make("runs.csv", options=["-n", "--config", "partial=true"])
+    assert "retrain" not in text and "collect" in text
+    clones[0].make("runs.csv", cores=2)
+    for name in ("runs.csv", "about.json"):
+        shutil.copy(tmp_path / "kept" / name, clones[0].root)
+    clones[0].make("runs.csv", cores=2)
+    assert epochs() == {1}
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,20 @@ def noticed(job):
     stale, lacking = job.is_stale(), PLAN.lacks_weights(job)
     if stale or lacking:
         known = [path for path in job.outputs if os.path.exists(path)]
-        made_here = any(snakemake_internals.remembers(workflow, path) for path in known)
-        if (lacking and made_here) or (stale and not made_here):
+        if stale:
+            redo_unnoticed(known, job.fingerprint)
+        elif any(snakemake_internals.remembers(workflow, path) for path in known):
             snakemake_internals.redo(workflow, known)
     return job
+
+
+def redo_unnoticed(paths, today):
+    """Make files again that say of themselves that they are not today's.
+
+    Where Snakemake sees that as well, by what it has noted, it does so itself and says why.
+    """
+    if not any(snakemake_internals.sees_another(workflow, path, today) for path in paths):
+        snakemake_internals.redo(workflow, paths)
 
 
 def stands_alone(job):
@@ -84,7 +94,7 @@ ONLY_FIGURES = not IS_MODULE and snakemake_internals.targets() == ["figures"]
 FROM_TABLES = ONLY_FIGURES and os.path.exists(f"{ROOT}/runs.csv")
 
 
-RESULTS = [file for file in PLAN.results() if not SETTINGS.partial or os.path.exists(file.path)]
+RESULTS = [file for file in PLAN.results() if not SETTINGS.partial or file.is_current()]
 # Tables and what is made of them follow from these; a time stamp may say nothing of it.
 COLLECTED = PLAN.collected(file.path for file in RESULTS)
 GATHERED = [f"{ROOT}/{name}" for name in ("runs.csv", "layers.csv", "histories.csv", "about.json")]
@@ -101,8 +111,7 @@ def results_to_collect(w):
     that has `ancient` inputs alone, whatever reason of its own that has.
     """
     if GATHERED_OF not in (None, COLLECTED):
-        if not any(snakemake_internals.remembers(workflow, path) for path in GATHERED):
-            snakemake_internals.redo(workflow, GATHERED)
+        redo_unnoticed(GATHERED, COLLECTED)
     if GATHERED_OF != COLLECTED or snakemake_internals.is_forced(workflow):
         return [file.path for file in RESULTS]
     return [cached(file) for file in RESULTS]

@@ -86,6 +86,7 @@ rule dense:
         # A file is whole or absent, and metrics.json, which says that all is there, comes last.
         files=lambda w, output: (["trained.safetensors"] if SETTINGS.keep_weights else [])
         + ["history.csv", "metrics.json"],
+        fingerprint=fingerprint("dense"),
     message:
         "dense {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:

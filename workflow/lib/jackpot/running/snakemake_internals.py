@@ -131,6 +131,16 @@ def remembers(workflow, path: str) -> bool:
     return workflow.persistence.params(_IOFile(path, None)) is not None
 
 
+def sees_another(workflow, path: str, value: str) -> bool:
+    """Whether Snakemake has noted that it made a file without this parameter of today's.
+
+    Without it a file that another clone, or a copy, has put in the place of one that was made here
+    would pass for that one: of what Snakemake has noted nothing has changed.
+    """
+    noted = workflow.persistence.params(_IOFile(path, None))
+    return noted is not None and repr(value) not in noted
+
+
 def redo(workflow, paths: Iterable[str]) -> None:
     """Run the jobs of these files again, if they are among those of this call.
 

@@ -45,18 +45,21 @@ def collect(plan: Plan, *, partial: bool = False) -> None:
     """Write the study's tables from the results of its runs.
 
     Args:
-        partial: leave out runs that have no result yet, instead of refusing.
+        partial: leave out runs that have no result of today's yet, instead of refusing.
 
     Raises:
         JackpotError: a result is missing, damaged, or is another run's.
     """
     root = Path(plan.root)
-    made = zip(plan.progress.runs, plan.metrics(), strict=True)
-    there = [(run, path) for run, path in made if not partial or Path(path).exists()]
+    made = zip(plan.progress.runs, plan.results(), strict=True)
+    there = [(run, file) for run, file in made if not partial or file.is_current()]
     if not there:
-        raise JackpotError(f"{root}/runs: no run has a result yet; there is nothing to report.")
+        raise JackpotError(
+            f"{root}/runs: no run has a result yet that today's settings and code would make; "
+            "there is nothing to report."
+        )
     results = write_results([run for run, _ in there], root, root)
-    made_by = {"fingerprints": {"run": plan.collected(path for _, path in there)}}
+    made_by = {"fingerprints": {"run": plan.collected(file.path for _, file in there)}}
     write_sealed(root / "about.json", {**made_by, **about(plan, results)})
 
 

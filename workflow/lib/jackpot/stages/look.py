@@ -8,6 +8,7 @@ from jackpot.analysis.frames import RUN
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import write_sealed
 from jackpot.files.tables import read_table
+from jackpot.fingerprints import recorded
 from jackpot.study import Plan
 
 
@@ -21,12 +22,15 @@ def look(plan: Plan, runs: str | Path, out: str | Path) -> None:
             where this look belongs.
     """
     table, now = read_table(runs), plan.progress
+    made_of = recorded(f"{plan.root}/about.json")
     if Path(out) != Path(plan.look_now()):
         raise JackpotError(f"{out}: today this look belongs in {plan.look_now()}")
     found = set(table[RUN].itertuples(index=False, name=None))
-    if found != {(*run.cell, run.seed) for run in now.runs}:
+    if found != {(*run.cell, run.seed) for run in now.runs} or made_of != plan.collected(
+        plan.metrics()
+    ):
         raise JackpotError(
-            f"{runs}: holds other runs than those of look {now.look}; delete it and start "
+            f"{runs}: holds other runs than today's of look {now.look}; delete it and start "
             "Snakemake again."
         )
     cells = sorted(going_on(table, Design(**plan.design()))) if now.look < now.looks else []
