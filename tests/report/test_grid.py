@@ -77,6 +77,31 @@ def test_the_grid_tells_not_run_from_does_not_apply():
     assert "does not apply" not in str(unknown)
 
 
+def test_a_combination_applies_where_all_of_its_parts_do():
+    both, pretrained = "random_labels+rearranged", "half_dataset+shuffled_weights"
+    verdicts = verdict_rows(
+        ("snip", both, 0.9, "undecided"),
+        ("lottery", pretrained, 0.9, "degraded"),
+        ("random", "rearranged", 0.9, "unaffected"),
+    )
+    applicable = {
+        "snip": ["none", "random_labels", "rearranged", "shuffled_weights", both],
+        "lottery": ["none", "random_labels", "rearranged", "half_dataset", both, pretrained],
+        "random": ["none", "rearranged", "shuffled_weights"],
+    }
+    (grid,) = grids(verdicts, applicable)
+    assert sorted(grid["notes"]) == [
+        "Does not apply: half dataset + shuffled weights and random labels + rearranged to random, "
+        "made without data.",
+        "Does not apply: half dataset + shuffled weights to SNIP, made without pretraining.",
+    ]
+    found = needs(verdicts, applicable)
+    assert found["columns"] == ["the mask's positions", "data and mask", "data and weights"]
+    words = {ticket: [a["word"] for a in answers] for ticket, answers in found["rows"]}
+    assert words["random"] == ["no", *["does not apply: sees no data"] * 2]
+    assert words["SNIP"] == ["not run", "undecided", "not run"]
+
+
 def test_every_part_of_every_check_has_its_question_once():
     verdicts = verdict_rows(
         ("snip", "mine", 0.9, "unaffected"),

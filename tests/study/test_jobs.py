@@ -4,7 +4,9 @@ import ast
 import hashlib
 import re
 import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -188,6 +190,28 @@ def test_code_counts_for_the_stages_that_use_it(before, tmp_path, file, expected
     with open(tmp_path / "jackpot" / file, "a") as source:
         source.write("\nMEANING = 42\n")
     assert changed(before, code_fingerprints(tmp_path)) == expected
+
+
+def test_what_lies_beside_the_code_counts_only_if_it_decides_something(before, tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "jackpot")
+    for folder in ("training", "pruning/scores", "report/templates"):
+        for name in (".engine.py.swp", "engine.py~", ".DS_Store", "#engine.py#", ".page.css.swp"):
+            (tmp_path / "jackpot" / folder / name).write_text("an editor's")
+        cache = tmp_path / "jackpot" / folder / "__pycache__"
+        cache.mkdir(exist_ok=True)
+        (cache / "engine.cpython-311.pyc.139812").write_text("half written")
+    assert code_fingerprints(tmp_path) == before
+    with open(tmp_path / "jackpot" / "report/templates/page.css", "a") as file:
+        file.write("p { color: red }\n")
+    assert changed(before, code_fingerprints(tmp_path)) == {"stages.report"}
+
+
+def test_every_file_beside_the_code_is_of_a_kind_that_counts():
+    listed = subprocess.run(
+        ["git", "ls-files", "."], cwd=PACKAGE, capture_output=True, text=True, check=True
+    )
+    suffixes = {Path(name).suffix for name in listed.stdout.splitlines()}
+    assert suffixes == {".py", *jackpot.fingerprints.DATA_FILES}
 
 
 TRAININGS = {"stages.pretrain", "stages.retrain", "stages.prune_iteratively"}

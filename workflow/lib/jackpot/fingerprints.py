@@ -32,6 +32,9 @@ PLUMBING = (
 # What these make is words for people: there a sentence is a result. Elsewhere it is for the log.
 WRITERS = ("analysis", "report", "stages", "vocabulary")
 
+# Files beside modules that decide something too; an editor's and Python's own do not.
+DATA_FILES = (".csv", ".css", ".j2", ".js", ".rst")
+
 # A fingerprint is three hashes, so that where two differ, they say what of.
 KINDS = ("code", "settings", "inputs")
 
@@ -113,11 +116,10 @@ def _is_plumbing(name: str) -> bool:
 
 @cache
 def _not_python(folder: Path) -> dict[str, str]:
-    files = (p for p in sorted(folder.rglob("*")) if p.is_file())
     return {
         str(p.relative_to(PACKAGE)): hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in files
-        if p.suffix not in (".py", ".pyc", ".so")
+        for p in sorted(folder.rglob("*"))
+        if p.suffix in DATA_FILES and not p.name.startswith(".")
     }
 
 

@@ -1,7 +1,7 @@
 """The verdicts by ticket: a grid of all of them, and what each ticket needs."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -71,8 +71,17 @@ def _absent(ticket: str, ingredient: str, applicable: Mapping[str, Sequence[str]
     """Why a ticket has no comparison for an ingredient."""
     if applicable is None or ticket not in applicable:
         return "not run"
-    applies = any(spoils(check) == ingredient for check in applicable[ticket])
-    return "not run" if applies else f"does not apply: sees no {ingredient}"
+    missing = _ingredients(ingredient) - _spoiled_by(applicable[ticket])
+    return f"does not apply: sees no {join(sorted(missing))}" if missing else "not run"
+
+
+def _ingredients(spoiled: str) -> set[str]:
+    return set(spoiled.split(" and "))
+
+
+def _spoiled_by(checks: Iterable[str]) -> set[str]:
+    """Every ingredient that one of the checks spoils, alone or with others."""
+    return set().union(*(_ingredients(spoils(check, OTHER)) for check in checks))
 
 
 def grids(
@@ -153,9 +162,8 @@ def _notes(tickets, checks, applicable) -> list[str]:
         applies = applicable.get(ticket, checks)
         out = [check for check in checks if check not in applies]
         if out:
-            kinds = {spoils(check, OTHER) for check in out}
-            none_left = not any(spoils(check) in kinds for check in applies)
-            why = f"without {join(sorted(kinds))}" if none_left else "without pretraining"
+            missing = _spoiled_by(out) - _spoiled_by(applies)
+            why = f"without {join(sorted(missing))}" if missing else "without pretraining"
             named = join([words(check) for check in out])
             lacking.setdefault((named, why), []).append(words(ticket))
     return [

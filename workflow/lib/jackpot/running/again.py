@@ -8,10 +8,11 @@ import sys
 
 from jackpot.running import results_folder
 
-# What asks for work that is done already; it was done again before the first look.
-FORCED = ("-F", "--forceall", "-f", "--force")
-FORCED_BY_NAME = ("-R", "--forcerun")
-
+# What asks for work that is done already; it was done again before the first look. Options may be
+# abbreviated, and flags stand in one word, of which the last can have a value: -pFc2.
+FORCED = re.compile("--force(a|al|all)?")
+FORCED_BY_NAME = re.compile("(-R|--forcer(u|un)?)(=.*)?")
+FLAGS = re.compile("-[kpnlSDvfF]*[fF][kpnlSDvfF]*")
 
 # Why the call before this one started this one.
 BECAUSE = "JACKPOT_AGAIN"
@@ -40,17 +41,16 @@ def without_force(words: list[str]) -> list[str]:
     """A command line of Snakemake's that does nothing twice."""
     kept, names = [], False
     for word in words:
-        if re.fullmatch("-R.+", word):
+        if FORCED.fullmatch(word) or re.fullmatch("-R.+", word):
             continue
-        # Flags in one word: what is left of -pF is -p.
-        if re.fullmatch("-[kpFf]+", word) and (word := re.sub("[Ff]", "", word)) == "-":
-            names = False
-            continue
-        if word.split("=")[0] in FORCED_BY_NAME:
+        if flags := FLAGS.match(word):
+            word = re.sub("[fF]", "", flags[0]) + word[flags.end() :]
+            if word == "-":
+                names = False
+                continue
+        if FORCED_BY_NAME.fullmatch(word):
             names = "=" not in word
-        elif names and not word.startswith("-"):
-            continue
-        elif word not in FORCED:
+        elif not names or word.startswith("-"):
             names = False
             kept.append(word)
     return kept

@@ -131,6 +131,8 @@ def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
     versions: dict[str, list[str]] = {}
     for key in sorted({key for result in results for key in result["versions"]}):
         versions[key] = sorted({str(result["versions"].get(key, "unknown")) for result in results})
+    # Of combinations those that the study has.
+    checks = {run.check: study.check_of(run.check) for run in study.runs()}
     days = sorted(result[when][:10] for result in results for when in ("started", "ended"))
     return {
         "study": study.model_dump(mode="json"),
@@ -140,7 +142,7 @@ def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
         ],
         "applicable_checks": {
             name: applicable_checks(
-                study.all_tickets[name], study.pruner_of(name), study.all_checks
+                study.all_tickets[name], study.pruner_of(name), {**study.all_checks, **checks}
             )
             for name in sorted({run.ticket for run in study.runs()})
         },
@@ -150,9 +152,7 @@ def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
         "provenance": {
             "versions": {key: ", ".join(values) for key, values in versions.items()},
             "devices": dict(Counter(result["device"] for result in results)),
-            "precisions": dict(Counter(result["precision"] for result in results)),
             "trained": days[:1] + days[-1:],
-            "resumed_runs": sum(result["resumes"] > 0 for result in results),
             "fingerprints": {"study": plan.study_digest},
             "sources": _sources(plan),
             "classes": _classes(plan),
