@@ -11,7 +11,7 @@ from jackpot.analysis.design import Design
 from jackpot.analysis.papers import CLAIMS
 from jackpot.analysis.reported import load_reported
 from jackpot.analysis.statistics import CELL, COLUMNS, ticket_table, verdicts
-from jackpot.report.claims import learned_nothing, numbers_of
+from jackpot.report.claims import guesses_in, numbers_of
 from jackpot.vocabulary import OUTCOMES
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
@@ -165,15 +165,15 @@ def test_a_loss_beyond_doubt_is_told_of_an_undecided_cell():
     assert "undecided in 2 (all with a loss beyond doubt). Mean" in numbers_of(result)
 
 
-def test_cells_of_a_ticket_that_has_learned_nothing_are_counted():
+def test_cells_of_a_ticket_that_guesses_are_counted():
     runs = make_runs({(t, c): 0.0 for t in ("snip", "grasp") for c in ("none", "rearranged")})
     result = evaluate(BY_ID["initial_tickets_do_not_need_positions"], runs, Design(1.0))
     guessing = {("digits", "vgg11", "grasp", SPARSITIES[0]), ("digits", "vgg11", "other", 0.98)}
-    assert learned_nothing(result, guessing) == 1 and not learned_nothing(result, {})
-    said = "Held in 4 of 4 cells; 1 of these of tickets that have learned nothing. Mean"
+    assert guesses_in(result, guessing) == 1 and not guesses_in(result, {})
+    said = "Held in 4 of 4 cells; 1 of these of tickets that cannot be told from guessing. Mean"
     assert said in numbers_of(result, guessing)
     pairs = evaluate(BY_ID["random_tickets_keep_up"], make_runs(AS_THE_PAPERS_SAY), Design())
-    assert learned_nothing(pairs, guessing) == 1
+    assert guesses_in(pairs, guessing) == 1
 
 
 def test_keeping_up_is_one_sided():

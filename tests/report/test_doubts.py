@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from jackpot.analysis.frames import CELL, prepare_runs
-from jackpot.report.doubts import at_chance, doubts, mixed_devices, odd_edits
+from jackpot.report.doubts import at_chance, declared_anew, doubts, mixed_devices, odd_edits
 from jackpot.report.page import write_report
 from tests.support.synthetic import make_study
 
@@ -37,8 +37,36 @@ def test_a_dense_network_at_chance_is_warned_of(tmp_path, dense, classes, warned
     assert not at_chance(prepare_runs(runs), {}), "unknown numbers of classes say nothing"
     about = {"provenance": {"classes": {"digits": classes}, "trained": ["2026-11-28"] * 2}}
     page = write_report(tmp_path / "report.html", runs=runs, about=about).read_text()
-    assert ("has learned nothing" in page) == warned
+    assert ("cannot be told from guessing" in page) == warned
     assert "2026-11-28" in page and "2026-11-28 to" not in page
+
+
+def test_statistics_that_were_declared_anew_are_told():
+    first = {"margin": 3.0, "alpha": 0.05, "looks": [3, 5], "shares": None, "seeds": [0, 1]}
+    first["since"] = "2026-11-01"
+    second = {**first, "margin": 9.0, "looks": [3, 5, 8], "since": "2026-11-02"}
+    third = {**second, "looks": None, "seeds": [0, 1, 2], "since": "2026-11-03"}
+    assert declared_anew([]) == declared_anew([first]) == []
+    (said,) = declared_anew([first, second, third])
+    assert (
+        "margin 3 became 9 and looks 3, 5 became 3, 5, 8 (2026-11-02) and looks 3, 5, 8 became "
+        "none and other seeds (2026-11-03)." in said
+    )
+    runs = prepare_runs(make_study(tickets=("snip",)).runs)
+    told = doubts(runs, {"declared": [first, second]})[0]
+    assert "margin 3 became 9 and looks 3, 5 became 3, 5, 8 (2026-11-02)." in told
+
+
+def test_a_data_check_that_changes_no_mask_is_an_answer():
+    runs = prepare_runs(make_study(tickets=("snip",), seeds=(0, 1, 2)).runs)
+    by = ["dataset", "model", "ticket", "sparsity", "seed"]
+    numbers = ["test_accuracy", "test_loss", "density"]
+    mine = runs["check"] == "random_labels"
+    plain = runs[runs["check"] == "none"][[*by, *numbers]]
+    runs.loc[mine, numbers] = runs.loc[mine, by].merge(plain, on=by)[numbers].values
+    (found,) = odd_edits(runs)
+    assert "SNIP, random labels" in found and "does not depend on this part of the data" in found
+    assert "says nothing there" not in found
 
 
 def test_checks_that_change_nothing_or_the_sparsity_are_told_of():
@@ -69,7 +97,8 @@ def test_pairs_of_two_devices_are_told_of_where_devices_differ_in_bits():
     (found,) = mixed_devices(runs)
     pairs = (~runs["check"].eq("none")).sum()
     assert f"In {checked.sum()} of {pairs} pairs" in found and "A GPU and " in found
-    assert found in doubts(runs, {}) and doubts(runs, {}, "portable") == []
+    assert found in doubts(runs, {})
+    assert doubts(runs, {"study": {"arithmetic": "portable"}}) == []
 
 
 def test_a_ticket_whose_runs_all_diverged_is_said_to_have_diverged():

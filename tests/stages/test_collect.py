@@ -6,8 +6,8 @@ import pytest
 
 from jackpot.analysis.frames import RUN
 from jackpot.errors import JackpotError
-from jackpot.files.atomic import write_sealed
-from jackpot.stages.collect import OTHERS, RUN_COLUMNS, _read_result, about, deviations
+from jackpot.files.atomic import read_sealed, write_sealed
+from jackpot.stages.collect import OTHERS, RUN_COLUMNS, _read_result, about, declare, deviations
 from jackpot.study import Plan, Study, load_config, load_study
 from jackpot.study.model import Run
 from tests.support import ROOT
@@ -53,10 +53,40 @@ def test_the_result_of_another_run_is_refused(tmp_path, run, changes, wrong):
         _read_result(run, result_of(tmp_path, run, **changes))
 
 
-def told(tmp_path, config=None, **changes):
+def plan_of(tmp_path, config=None, **changes):
     path = str(written(tmp_path, **changes))
     config = load_config({"study": path, **(config or {})}, "the test")
-    return about(Plan(load_study(path, {}), config), []), path
+    return Plan(load_study(path, {}), config), path
+
+
+def told(tmp_path, config=None, **changes):
+    plan, path = plan_of(tmp_path, config, **changes)
+    return about(plan, []), path
+
+
+def test_what_is_declared_anew_is_kept_beside_what_was(tmp_path):
+    record = tmp_path / "declared.json"
+
+    def margins(margin, **changes):
+        statistics = {"margin": margin, **changes}
+        plan, _ = plan_of(tmp_path, statistics=statistics)
+        found = declare(plan, record)
+        assert read_sealed(record)["declared"] == found
+        return [said["margin"] for said in found]
+
+    assert margins(3.0) == margins(3.0) == [3.0]
+    assert margins(9.0) == margins(9.0) == [3.0, 9.0]
+    assert margins(3.0) == [3.0, 9.0, 3.0]
+    assert margins(3.0, alpha=0.01) == [3.0, 9.0, 3.0, 3.0]
+
+
+def test_of_combinations_those_of_the_study_apply(tmp_path):
+    both = ["random_labels", "rearranged"]
+    experiments = [{"tickets": ["snip"], "checks": [both], "sparsities": [0.9], "seeds": [0]}]
+    experiments += [{"tickets": ["random"], "sparsities": [0.9], "seeds": [0]}]
+    applicable = told(tmp_path, experiments=experiments)[0]["applicable_checks"]
+    name = "random_labels+rearranged"
+    assert name in applicable["snip"] and name not in applicable["random"]
 
 
 def test_the_command_is_the_one_that_makes_this_study(tmp_path):

@@ -94,5 +94,6 @@ def _small_changes(verdicts: pd.DataFrame) -> list[str]:
         return []
     return [
         f"In {real} of the {len(within)} unaffected the 95 % interval leaves out zero: a change "
-        "that is likely real, and smaller than the margin. To care for less, declare a smaller one."
+        "that is likely real, and smaller than the margin. Who cares for less declares a smaller "
+        "one, in a new study with other seeds."
     ]

@@ -24,7 +24,7 @@ def claim_entries(
 
     Args:
         verdicts: rows of ``verdicts.csv``, to say what they call a claim's cells by themselves.
-        guessing: the networks that have learned nothing; see ``doubts.guessing``.
+        guessing: the networks that cannot be told from guessing; see ``doubts.guessing``.
     """
     words_of_cells = {} if verdicts is None else verdicts.set_index(CELL)["verdict"].to_dict()
     return [_claim(result, words_of_cells, guessing) for result in results]
@@ -83,8 +83,8 @@ def _with_effect(result: ClaimResult, outcome: str) -> str:
     return f" ({which}with {_EFFECTS[result.claim.effect.verdict]} beyond doubt{small})"
 
 
-def learned_nothing(result: ClaimResult, guessing: Container[Network]) -> int:
-    """How many of a claim's tested cells have a network that has learned nothing on a side."""
+def guesses_in(result: ClaimResult, guessing: Container[Network]) -> int:
+    """How many of a claim's tested cells have a network that cannot be told from guessing."""
     rows = result.tested.to_dict("records")
     sides = [[r["ticket"], *([r["reference"]] if "reference" in r else [])] for r in rows]
     return sum(
@@ -94,8 +94,8 @@ def learned_nothing(result: ClaimResult, guessing: Container[Network]) -> int:
 
 
 def _of_chance(result: ClaimResult, guessing: Container[Network]) -> str:
-    count = learned_nothing(result, guessing)
-    return f"; {count} of these of tickets that have learned nothing" if count else ""
+    count = guesses_in(result, guessing)
+    return f"; {count} of these of tickets that cannot be told from guessing" if count else ""
 
 
 def numbers_of(result: ClaimResult, guessing: Container[Network] = ()) -> str:

@@ -1,10 +1,12 @@
 """What a reader should doubt: cells at chance, and checks whose edits are not what they seem."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
 
 import pandas as pd
 
-from jackpot.analysis.frames import CELL, percent
+from jackpot.analysis.frames import CELL, percent, spoils
 from jackpot.analysis.sequential import resolution_of
 from jackpot.report.words import join
 from jackpot.vocabulary import counted, words
@@ -13,16 +15,50 @@ NETWORK = ["dataset", "model", "ticket", "sparsity"]
 Network = tuple[str, str, str, float]
 
 
-def doubts(runs: pd.DataFrame, classes: Mapping[str, int], arithmetic: str = "native") -> list[str]:
+def doubts(runs: pd.DataFrame, about: Mapping[str, Any]) -> list[str]:
     """Sentences of all kinds below.
 
     Args:
         runs: prepared runs.
-        classes: how many each dataset has, as far as they are known.
-        arithmetic: the study's; in ``portable`` processors give the same bits.
+        about: what ``about.json`` says, as far as it is known.
     """
-    mixed = [] if arithmetic == "portable" else mixed_devices(runs)
-    return [*at_chance(runs, classes), *odd_edits(runs), *mixed]
+    classes = (about.get("provenance") or {}).get("classes") or {}
+    # In portable arithmetic processors give the same bits.
+    portable = (about.get("study") or {}).get("arithmetic") == "portable"
+    mixed = [] if portable else mixed_devices(runs)
+    redeclared = declared_anew(about.get("declared") or [])
+    return [*redeclared, *at_chance(runs, classes), *odd_edits(runs), *mixed]
+
+
+def declared_anew(declared: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence if the statistics were declared otherwise once results were there.
+
+    Args:
+        declared: as ``jackpot.stages.collect.declare`` keeps it.
+    """
+    changes = []
+    for before, now in pairwise(declared):
+        changed = [name for name in now if name != "since" and now[name] != before.get(name)]
+        said = [
+            "other seeds"
+            if name == "seeds"
+            else f"{name} {_said(before.get(name))} became {_said(now[name])}"
+            for name in changed
+        ]
+        changes.append(f"{join(said)} ({now['since']})")
+    if not changes:
+        return []
+    return [
+        f"The statistics were declared anew when results were there: {join(changes)}. What alpha "
+        "promises holds for what is declared beforehand; words that this change has brought are "
+        "not covered by it. (declared.json beside this page keeps the record.)"
+    ]
+
+
+def _said(value: Any) -> str:
+    if value is None:
+        return "none"
+    return ", ".join(map(_said, value)) if isinstance(value, list) else f"{value:g}"
 
 
 def guessing(runs: pd.DataFrame, classes: Mapping[str, int]) -> dict[Network, pd.DataFrame]:
@@ -61,9 +97,9 @@ def at_chance(runs: pd.DataFrame, classes: Mapping[str, int]) -> list[str]:
             found.append(f"{who} diverged in all of its {counted(len(part), 'run')}; {advice}.")
             continue
         found.append(
-            f"{who} has learned nothing{empty}: its best of {len(part)} runs ends at {best:.1f} %, "
-            f"and a guess is right in {100 * chance:.1f} %. Verdicts on it compare chance with "
-            f"chance; {advice}."
+            f"{who} cannot be told from guessing{empty}: the best of {counted(len(part), 'run')} "
+            f"ends at {best:.1f} %, and a guess is right in {100 * chance:.1f} %. Verdicts on it "
+            f"compare chance with chance; {advice}."
         )
     return found
 
@@ -76,13 +112,22 @@ def odd_edits(runs: pd.DataFrame) -> list[str]:
     pairs = _pairs(runs)
     same = pairs["test_accuracy"].eq(pairs["test_accuracy_none"])
     same &= pairs["test_loss"].eq(pairs["test_loss_none"])
+    # What a pruner sees is spoiled; the ticket is trained on clean data.
+    of_data = pairs["check"].map(spoils).eq("data")
     resized = pairs["density"].sub(pairs["density_none"]).abs() > 0.01 * pairs["density_none"]
     return [
         *_in_all_pairs(
             pairs,
-            same,
+            same & ~of_data,
             "every pair of runs ended with the same loss to the last digit, so the check changed "
             "nothing that the network sees; “unaffected” says nothing there",
+        ),
+        *_in_all_pairs(
+            pairs,
+            same & of_data,
+            "every pair of runs ended with the same loss to the last digit, so the mask came out "
+            "the same: it does not depend on this part of the data at all, or the check changed "
+            "nothing of it",
         ),
         *_in_all_pairs(
             pairs,

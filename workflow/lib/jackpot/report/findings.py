@@ -20,7 +20,7 @@ from jackpot.analysis.papers import CLAIMS
 from jackpot.analysis.tables import DASH
 from jackpot.files.atomic import read_sealed, write_text
 from jackpot.files.tables import read_table
-from jackpot.report.claims import learned_nothing, numbers_of
+from jackpot.report.claims import guesses_in, numbers_of
 from jackpot.report.doubts import Network, doubts, guessing
 from jackpot.study import Config, Plan, Study
 from jackpot.vocabulary import CHECKS, TICKETS, VERDICTS, in_order, words
@@ -101,14 +101,14 @@ def _study(folder: Path) -> dict[str, Any]:
             if result.verdict != "not_tested"
         ],
         "grid": _grid(verdicts),
-        "warnings": doubts(prepared, classes),
+        "warnings": doubts(prepared, about),
     }
 
 
 def _outcome(result: ClaimResult, guesses: Container[Network]) -> str:
     if result.verdict == "not_tested":
         return NOT_TESTED
-    part = result.lacking or learned_nothing(result, guesses)
+    part = result.lacking or guesses_in(result, guesses)
     return words(result.verdict) + (" (a part)" if part else "")
 
 

@@ -118,7 +118,7 @@ def _page(runs, verdicts, claims, layers, about, reported, design) -> dict:
         "n_runs": len(runs),
         "n_expected": len(about.get("expected_runs") or []),
         "summary": summary(runs, verdicts, entries, len(missing), going_on),
-        "warnings": doubts(runs, classes, study.get("arithmetic") or "native"),
+        "warnings": doubts(runs, about),
         "days": " to ".join(dict.fromkeys(provenance.get("trained") or [])),
         "looks": looks,
         "claims": [entry for entry in entries if entry["verdict"] != "not_tested"],

@@ -5,6 +5,7 @@ import io
 import json
 import shlex
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,22 @@ def collect(plan: Plan, *, partial: bool = False) -> None:
         )
     results = write_results([run for run, _ in there], root, root)
     made_by = {"fingerprints": {"run": plan.collected(file.path for _, file in there)}}
-    write_sealed(root / "about.json", {**made_by, **about(plan, results)})
+    said = {**about(plan, results), "declared": declare(plan, root / "declared.json")}
+    write_sealed(root / "about.json", {**made_by, **said})
+
+
+def declare(plan: Plan, record: Path) -> list[dict[str, Any]]:
+    """What the study declared of its statistics whenever results were collected, first to last.
+
+    Error rates hold for what is declared before results are seen. What was declared otherwise once
+    they were there is kept in ``record``, which no rule makes or removes, and told on the page.
+    """
+    now = {**plan.study.statistics.model_dump(mode="json"), "seeds": plan.study.seed_order}
+    known = read_sealed(record)["declared"] if record.exists() else []
+    if not known or {**known[-1], "since": ""} != {**now, "since": ""}:
+        known.append({**now, "since": datetime.now(UTC).date().isoformat()})
+        write_sealed(record, {"declared": known})
+    return known
 
 
 def write_results(runs: list[Run], root: Path, out: Path) -> list[dict[str, Any]]:
