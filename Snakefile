@@ -116,12 +116,11 @@ onstart:
             if not snakemake_internals.ended_unnoticed(workflow, job):
                 forget_links(job.params.resume)
     snakemake_internals.lift_job_rate_limit(workflow)
-    if workflow.is_main_process:
-        show_progress(
-            jobs=len(workflow.dag),
-            standing=PLAN.progress.standing(STUDY),
-            details=workflow.output_settings.printshellcmds or workflow.output_settings.verbose,
-        )
+    show_progress(
+        jobs=len(workflow.dag),
+        standing=PLAN.progress.standing(STUDY),
+        details=workflow.output_settings.printshellcmds or workflow.output_settings.verbose,
+    )
 
 
 # Snakemake calls it a success when every job that it chose has ended well. It leaves out what

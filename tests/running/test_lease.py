@@ -96,37 +96,39 @@ def test_devices_fill_evenly(tmp_path, monkeypatch):
     assert sorted(names[:3]) == sorted(names[3:]) == ["a", "b", "c"]
 
 
-def test_a_machine_without_a_gpu_takes_the_same_path(tmp_path, monkeypatch):
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Where this machine's lock files are."""
     monkeypatch.setattr(lease, "_HELD", [])
-    monkeypatch.setenv("JACKPOT_LEASES", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    return tmp_path / "jackpot" / "leases"
+
+
+def test_a_machine_without_a_gpu_takes_the_same_path(folder):
     cpu = torch.device("cpu")
-    assert lease.lease_device(cpu) == cpu and not list(tmp_path.iterdir())
+    assert lease.lease_device(cpu) == cpu and not folder.exists()
     assert lease.lease_device(cpu, 1, names=["a", "b"]) == cpu
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list(folder.iterdir())) == 1
 
 
-def test_visible_devices_are_honoured_and_named_as_the_machine_names_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(lease, "_HELD", [])
+def test_visible_devices_are_honoured_and_named_as_the_machine_names_them(folder, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     chosen = []
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
-    monkeypatch.setenv("JACKPOT_LEASES", str(tmp_path))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert lease.device_names("cuda") == ["0", "1"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     assert lease.device_names("cuda") == ["3", "5"]
     devices = {lease.lease_device(torch.device("cuda"), 1).index for _ in range(2)}
     assert devices == {0, 1} == {device.index for device in chosen}
-    assert {path.name for path in tmp_path.iterdir()} == {"3.0.lock", "5.0.lock"}
+    assert {path.name for path in folder.iterdir()} == {"3.0.lock", "5.0.lock"}
 
 
-def test_a_slurm_job_keeps_its_leases_to_itself(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    monkeypatch.delenv("JACKPOT_LEASES", raising=False)
-    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+def test_a_slurm_job_keeps_its_leases_to_itself(folder, monkeypatch):
     outside = lease.lease_folder()
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    assert lease.lease_folder() != outside
+    assert lease.lease_folder() != outside == folder
 
 
 def test_no_place_at_all_is_refused(tmp_path):

@@ -39,7 +39,6 @@ def shared(tmp_path, monkeypatch):
             parent.chmod(parent.stat().st_mode | 0o011)
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    monkeypatch.delenv("JACKPOT_LEASES", raising=False)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     monkeypatch.setattr(lease, "_HELD", [])
     return folder

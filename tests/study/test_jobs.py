@@ -16,13 +16,20 @@ from jackpot.files.atomic import write_json
 from jackpot.files.tensors import save_tensors
 from jackpot.fingerprints import _dump, _not_python, bare, code_of, code_of_file, recorded
 from jackpot.study import Plan, load_config, load_study
-from jackpot.study.jobs import HOW_TO_RUN, NOT_FINGERPRINTED, File, Job
+from jackpot.study.jobs import NOT_FINGERPRINTED, File, Job
 from jackpot.study.model import Run
 from tests.support import PACKAGE, ROOT
 from tests.support.studies import SMALL
 
 TICKETS = ["dense", "snip", "lottery", "lr_rewinding", "lottery_iterative"]
 RULES = ROOT / "workflow" / "rules"
+# Options of scripts that are in no job's description, and why they need not be.
+HOW_TO_RUN: dict[str, str] = {
+    "out": "where the job's outputs go, which its paths say",
+    "threads": "kept beside the result, as the device is: bits are promised for the same number",
+    "resume-file": "where a killed training goes on from, to the same bits",
+    "fingerprint": "the fingerprint itself",
+}
 
 
 def plan_of(tmp_path, **changes):

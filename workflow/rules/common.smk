@@ -164,7 +164,6 @@ def spare(files):
 Environment(
     device=SETTINGS.device,
     jobs_per_device=SETTINGS.jobs_per_device,
-    leases=Environment.read().leases,
     study=PLAN.study_digest,
     resume_minutes=SETTINGS.resume.minutes,
     resume_epochs=SETTINGS.resume.epochs or 0,

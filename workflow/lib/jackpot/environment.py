@@ -22,7 +22,6 @@ class Environment:
     Attributes:
         device: ``auto``, ``cpu`` or ``cuda``.
         jobs_per_device: jobs that may use one GPU at once.
-        leases: folder of the GPUs' lock files; empty: in the temporary folder.
         study: digest of the study, which results record.
         resume_minutes, resume_epochs: how often a training is saved; 0 epochs: not by epochs.
         keep_intermediate: 0 where Snakemake removes weights that nothing needs any more.
@@ -31,7 +30,6 @@ class Environment:
 
     device: str = "auto"
     jobs_per_device: int = 1
-    leases: str = ""
     study: str = ""
     resume_minutes: float = 5.0
     resume_epochs: int = 0

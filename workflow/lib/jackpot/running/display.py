@@ -27,24 +27,28 @@ def show_progress(jobs: int, standing: str = "", details: bool = False) -> None:
     """
     for handler in logger.handlers:
         if handler.name == _HANDLER:
-            if handler.is_tty and os.environ.get("TERM") != "dumb" and not details:
-                handler.addFilter(_OneLine(jobs, standing, handler.stream))
-            else:
-                few_lines = _FewLines(handler)
-                handler.addFilter(few_lines)
-                handler.setFormatter(few_lines)
+            on_terminal = handler.is_tty and os.environ.get("TERM") != "dumb" and not details
+            shown = _OneLine(handler, jobs, standing) if on_terminal else _FewLines(handler)
+            handler.addFilter(shown)
+            handler.setFormatter(shown)
 
 
-class _OneLine(logging.Filter):
-    """Keeps from the terminal what every job says, and redraws a line; all else stands above it."""
+class _OneLine(logging.Formatter):
+    """Keeps from the terminal what every job says, and redraws a line; all else stands above it.
 
-    def __init__(self, jobs: int, standing: str, stream):
+    A handler's filter and formatter in one: what is formatted is written before another thread can
+    draw the line again.
+    """
+
+    def __init__(self, handler: ColorizingTextHandler, jobs: int, standing: str):
         super().__init__()
+        self.handler = handler
+        self.as_ever = handler.formatter
         self.running: dict[int, str] = {}
         self.standing = standing
         self.bar = tqdm(
             total=jobs,
-            file=stream,
+            file=handler.stream,
             leave=False,
             dynamic_ncols=True,
             # The mean of late; jobs of one kind mostly follow one another.
@@ -53,6 +57,10 @@ class _OneLine(logging.Filter):
         )
 
     def filter(self, record: logging.LogRecord) -> bool:
+        with self.handler.lock:
+            return self._is_written(record)
+
+    def _is_written(self, record: logging.LogRecord) -> bool:
         match getattr(record, "event", None):
             case LogEvent.JOB_INFO if record.output:
                 self.running[record.jobid] = record.rule_msg or record.rule_name
@@ -68,13 +76,15 @@ class _OneLine(logging.Filter):
                 pass
             case LogEvent.JOB_ERROR:
                 self.running.pop(record.jobid, None)
-                self.bar.clear()
                 return True
             case _ if record.msg not in _NOISE:
-                self.bar.clear()
                 return True
         self._draw()
         return False
+
+    def format(self, record: logging.LogRecord) -> str:
+        self.bar.clear()
+        return self.as_ever.format(record)
 
     def _draw(self) -> None:
         now = next(iter(self.running.values()), "")

@@ -76,8 +76,6 @@ def lease_folder() -> Path:
     Raises:
         JackpotError: someone else has made the folder or can use it.
     """
-    if leases := Environment.read().leases:
-        return make_private(leases)
     job = os.environ.get("SLURM_JOB_ID")
     return make_private(private_folder() / (f"leases-slurm{job}" if job else "leases"))
 

@@ -8,13 +8,6 @@ from typing import Any
 
 from jackpot.fingerprints import fingerprint, recorded
 
-# Options of scripts that are in no job's description, and why they need not be.
-HOW_TO_RUN: dict[str, str] = {
-    "out": "where the job's outputs go, which its paths say",
-    "threads": "kept beside the result, as the device is: bits are promised for the same number",
-    "resume-file": "where a killed training goes on from, to the same bits",
-    "fingerprint": "the fingerprint itself",
-}
 # Options of a description that decide no result, by rule, and why. With ``where_only`` of a single
 # job these are all: every other option is part of its fingerprint.
 NOT_FINGERPRINTED: dict[str, dict[str, str]] = {

@@ -5,10 +5,11 @@ import json
 
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
+from jackpot.study.config import Config
 from jackpot.study.load import load_config, load_study, read_config
 from jackpot.study.plan import Plan
 
-# In the order of Plan.study_options, which writes what is read here.
+# Plan.study_options writes what is read here.
 NAMES = ("study", "results_dir", "data_dir", "datasets")
 # A folder for each published study.
 PUBLISHED = "results/published"
@@ -17,8 +18,10 @@ PUBLISHED = "results/published"
 def add_study(parser: argparse.ArgumentParser) -> None:
     """A study as Snakemake reads it on this machine."""
     parser.add_argument("--study", required=True, help="the study's YAML file")
-    parser.add_argument("--results-dir", default="results", help="(default: results)")
-    parser.add_argument("--data-dir", default="data", help="(default: data)")
+    for name in ("results_dir", "data_dir"):
+        usual = Config.model_fields[name].default
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, default=usual, help=f"(default: {usual})")
     parser.add_argument("--datasets", type=json.loads, default={}, help="as in config.yaml, JSON")
 
 
