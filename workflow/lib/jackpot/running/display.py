@@ -58,6 +58,8 @@ class _OneLine(logging.Formatter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         with self.handler.lock:
+            # It would put an empty line before a job, ahead of what is formatted here.
+            self.handler.last_msg_was_job_info = True
             return self._is_written(record)
 
     def _is_written(self, record: logging.LogRecord) -> bool:
