@@ -392,6 +392,13 @@ def test_every_cell_has_a_row_with_its_mean_and_verdict(tickets):
         assert got[2] == pytest.approx(np.clip(wanted[2], low, high), abs=0.05 * (high - low))
 
 
+def test_the_forest_plot_names_verdicts_in_one_order():
+    judged = make_study(tickets=("snip",)).verdicts
+    judged["verdict"] = [list(vocabulary.VERDICTS)[-1 - i % 5] for i in range(len(judged))]
+    labels = [style.label for style in vocabulary.VERDICTS.values()]
+    assert _legend(forest_of(judged))[:5] == labels
+
+
 def test_a_cell_far_out_is_clipped_and_says_so_and_squeezes_nothing():
     judged = make_study(tickets=("snip",), seeds=range(5)).verdicts
     judged.loc[3, ["mean_difference", "ci95_low", "ci95_high"]] = [-60.0, -64.0, -56.0]

@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from jackpot.analysis.frames import percent, sort_cells
 from jackpot.report.panels import add_legend
 from jackpot.report.style import ON_WHITE, by_ingredient, handle, ingredient, line
-from jackpot.vocabulary import VERDICTS, own_first, styles, words
+from jackpot.vocabulary import VERDICTS, in_order, own_first, styles, words
 
 # Inches: a row, the axis, the space around columns, the axis' own numbers and label.
 _ROW, _AXIS, _EDGE, _BELOW = 0.17, 3.3, 0.16, 0.46
@@ -138,7 +138,7 @@ def _limits(rows: pd.DataFrame) -> tuple[float, float]:
 
 
 def _handles(rows: pd.DataFrame, looks_matter: bool) -> list[Artist]:
-    known = styles(rows["verdict"], VERDICTS)
+    known = styles(in_order(rows["verdict"], VERDICTS), VERDICTS)
     handles: list[Artist] = [handle(style, linestyle="") for style in known.values()]
     handles.append(Line2D([], [], color=_MUTED, lw=2, label="95 % interval"))
     if looks_matter:
