@@ -175,6 +175,16 @@ def test_every_bar_ends_inside_its_panel(name):
         assert low < box.y0 and box.y1 < high
 
 
+def test_a_bar_ends_where_accuracies_do():
+    runs = make_study(tickets=("snip",), seeds=range(4)).runs
+    is_cell = (runs.ticket == "snip") & (runs.check == "none") & (runs.sparsity == 0.98)
+    runs.loc[is_cell, "test_accuracy"] = [97.0, 98.0, 99.0, 30.0]  # 81 ± 34
+    (ax,) = drawn("tickets", runs).axes
+    ends = np.concatenate([bar.lines[2][0].get_segments() for bar in ax.containers])[:, :, 1]
+    assert ends.max() == pytest.approx(100)
+    assert 100 < ax.get_ylim()[1] < 105
+
+
 def test_checks_stand_in_the_order_of_what_they_spoil():
     built_in = ["none", "random_labels", "inverted", "rearranged", "reinitialized"]
     both = ["a_weights_check+z_data_check", "random_labels+rearranged"]

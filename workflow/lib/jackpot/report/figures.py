@@ -164,12 +164,15 @@ def _accuracy_figure(runs: pd.DataFrame, shown: pd.DataFrame, panel: str | None,
 
 
 def _bars(runs: pd.DataFrame) -> pd.DataFrame:
-    """``mean`` and ``sd`` of every cell that has an accuracy, as they are drawn."""
+    """``mean`` of every cell that has an accuracy, and its bar from ``low`` to ``high``."""
     cells = runs.groupby(CELL, sort=False).agg(
         mean=("test_accuracy", "mean"), sd=("test_accuracy", "std"), collapsed=("collapsed", "any")
     )
     # Where a run collapsed to chance, a bar would cross the whole panel and say nothing.
-    cells["sd"] = cells["sd"].where(~cells["collapsed"], 0.0).fillna(0.0)
+    sd = cells["sd"].where(~cells["collapsed"], 0.0).fillna(0.0)
+    # No accuracy is beyond these, and room for a bar that is would be taken from all others.
+    cells["low"] = (cells["mean"] - sd).clip(lower=0)
+    cells["high"] = (cells["mean"] + sd).clip(upper=100)
     return cells.dropna(subset="mean").reset_index()
 
 
@@ -179,16 +182,15 @@ def _scales(shown: pd.DataFrame, dense: pd.DataFrame) -> dict[tuple, Scale]:
     for pair, rows in shown.groupby(["dataset", "model"]):
         drawn = pd.concat([rows, _panel_rows(dense, pair)])
         bars = _bars(drawn)
-        ends = [drawn["test_accuracy"], bars["mean"] - bars["sd"], bars["mean"] + bars["sd"]]
-        scales[pair] = scale_for(pd.concat(ends).dropna(), rows["test_accuracy"].dropna())
+        values = pd.concat([drawn["test_accuracy"].dropna(), bars["low"], bars["high"]])
+        scales[pair] = scale_for(values, rows["test_accuracy"].dropna())
     return scales
 
 
 def _draw_dense(ax: Axes, dense: pd.DataFrame) -> None:
     style = TICKETS["dense"]
     for bar in _bars(dense).itertuples():
-        ends = bar.mean - bar.sd, bar.mean + bar.sd
-        ax.axhspan(*ends, color=style.colour, alpha=0.18, lw=0, zorder=0.5)
+        ax.axhspan(bar.low, bar.high, color=style.colour, alpha=0.18, lw=0, zorder=0.5)
         ax.axhline(bar.mean, color=style.colour, ls=style.dash, lw=1.3, zorder=0.6)
 
 
@@ -196,8 +198,9 @@ def _draw_points(ax: Axes, rows: pd.DataFrame, places: dict, shift: float, look:
     """Mean, standard deviation and single seeds of one series, ``shift`` from its sparsities."""
     x, colour, bars = rows["sparsity"].map(places) + shift, look["color"], _bars(rows)
     ax.plot(x, rows["test_accuracy"], ls="", marker="o", ms=2.2, mew=0, alpha=0.5, c=colour)
-    where = bars["sparsity"].map(places) + shift
-    ax.errorbar(where, bars["mean"], bars["sd"], elinewidth=1.0, zorder=3, **look)
+    where, mean = bars["sparsity"].map(places) + shift, bars["mean"]
+    reach = (mean - bars["low"], bars["high"] - mean)
+    ax.errorbar(where, mean, reach, elinewidth=1.0, zorder=3, **look)
     lost = x[rows["diverged"]]
     if len(lost):
         ax.plot(lost, np.full(len(lost), 0.04), **_at_bottom(ax, colour))
