@@ -356,7 +356,7 @@ def _name_lines(ax: Axes, rows: pd.DataFrame) -> None:
     low, high = np.log(ax.get_ylim())
     height = (high - low) * _NAME_HEIGHT / _panel_inches(ax)[1]
     wanted = np.log(100 * ends["mean"].to_numpy())
-    places = np.exp(_moved_apart(wanted, height, low + height / 2, high - height / 2))
+    places = np.exp(_moved_apart(wanted, height, low + height, high - height / 2))
     start, inch = rows["position"].max(), np.ptp(ax.get_xlim()) / _panel_inches(ax)[0]
     for end, want, place in zip(ends.itertuples(), wanted, places, strict=True):
         name = start + _NAME_GAP * inch
