@@ -1,6 +1,6 @@
 """Figures: the files, the same bytes from the same numbers, and what is drawn where."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pandas as pd
@@ -9,15 +9,17 @@ from matplotlib import rc_context
 from matplotlib.colors import to_hex, to_rgb
 
 from jackpot import vocabulary
-from jackpot.analysis.frames import mask_densities, prepare_runs
+from jackpot.analysis.frames import mask_densities, own_ingredients, prepare_runs
 from jackpot.errors import JackpotError
 from jackpot.report import figures
 from jackpot.report.forest import forest
 from jackpot.report.panels import Block, lay_out, scale_for
-from jackpot.report.style import RC, draw_and_save, handle
+from jackpot.report.style import RC, by_ingredient, draw_and_save, handle
 from tests.support.synthetic import make_study
 
 SMALL = {"tickets": ("snip", "lottery", "random", "mine"), "epochs": 6, "layers": 5}
+# A user's own checks, and what they spoil.
+OWN = {"a_weights_check": "weights", "b_mask_check": "mask", "z_data_check": "data"}
 FIGURES = ("verdicts", "sanity_checks", "tickets", "layer_densities", "learning_curves")
 
 
@@ -38,6 +40,21 @@ def drawn(name, table):
 
 def _panels(figure):
     return {ax.get_title("left"): ax for ax in figure.axes}
+
+
+def _legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def _with_checks(table, names):
+    """``table`` with the rows of the ticket left alone again under every one of ``names``."""
+    alone = table[(table.check == "none") & (table.ticket != "dense")]
+    return pd.concat([table, *(alone.assign(check=name) for name in names)])
+
+
+def _boxes(figure, texts):
+    figure.draw_without_rendering()
+    return [text.get_window_extent(figure.canvas.get_renderer()) for text in texts]
 
 
 def _shown(figure):
@@ -142,6 +159,120 @@ def test_a_scale_in_two_parts_is_monotone_continuous_and_its_own_inverse():
     assert scale_for(typical, typical).knee is None
 
 
+@pytest.mark.parametrize("name", ["sanity_checks", "tickets"])
+def test_every_bar_ends_inside_its_panel(name):
+    runs = make_study(tickets=("snip", "random"), seeds=(0, 1)).runs
+    # Two seeds far apart: their standard deviation is wider than they are.
+    for ticket, seed, change in (("snip", 0, 3.0), ("random", 1, -3.0), ("dense", 0, 3.0)):
+        runs.loc[(runs.ticket == ticket) & (runs.seed == seed), "test_accuracy"] += change
+    for ax in drawn(name, runs).axes:
+        low, high = ax.get_ylim()
+        ends = [bar.lines[2][0].get_segments() for bar in ax.containers]
+        ends = np.concatenate(ends)[:, :, 1]
+        assert low < ends.min() and ends.max() < high
+        (band,) = (patch for patch in ax.patches if patch.get_alpha() == 0.18)
+        box = band.get_bbox()
+        assert low < box.y0 and box.y1 < high
+
+
+def test_a_bar_ends_where_accuracies_do():
+    runs = make_study(tickets=("snip",), seeds=range(4)).runs
+    is_cell = (runs.ticket == "snip") & (runs.check == "none") & (runs.sparsity == 0.98)
+    runs.loc[is_cell, "test_accuracy"] = [97.0, 98.0, 99.0, 30.0]  # 81 ± 34
+    (ax,) = drawn("tickets", runs).axes
+    ends = np.concatenate([bar.lines[2][0].get_segments() for bar in ax.containers])[:, :, 1]
+    assert ends.max() == pytest.approx(100)
+    assert 100 < ax.get_ylim()[1] < 105
+
+
+def test_checks_stand_in_the_order_of_what_they_spoil():
+    built_in = ["none", "random_labels", "inverted", "rearranged", "reinitialized"]
+    both = ["a_weights_check+z_data_check", "random_labels+rearranged"]
+    with own_ingredients(OWN):
+        ordered = by_ingredient([*sorted([*OWN, *both, *built_in, "mystery"])])
+    assert ordered == [
+        *("none", "random_labels", "z_data_check", "inverted", "rearranged", "b_mask_check"),
+        *("reinitialized", "a_weights_check", "mystery", "random_labels+rearranged"),
+        "a_weights_check+z_data_check",
+    ]
+
+
+@pytest.mark.parametrize("name", ["sanity_checks", "layer_densities", "learning_curves"])
+def test_a_legend_has_own_checks_beside_those_that_spoil_the_same(name):
+    table = _with_checks(_table(make_study(tickets=("snip",), epochs=3), name), OWN)
+    if name == "layer_densities":
+        table.loc[table.check.isin(OWN), "kept"] -= 1  # or its lines would be left out
+    with own_ingredients(OWN):
+        legend = _legend(drawn(name, table))
+    kinds = ("corrupted data", "z data check", "b mask check", "a weights check")
+    assert [label for label in legend if label in kinds] == list(kinds)
+
+
+def test_a_check_looks_the_same_in_every_figure():
+    made = make_study(tickets=("snip",), epochs=3)
+    layers = _with_checks(made.layers, OWN)
+    layers.loc[layers.check == "a_weights_check", "kept"] -= 1  # the only one that has a line
+    with own_ingredients(OWN):
+        figures = (
+            drawn("layer_densities", layers),
+            drawn("learning_curves", _with_checks(made.histories, OWN)),
+        )
+    colours = [
+        line.get_color()
+        for figure in figures
+        for line, label in zip(figure.legends[0].get_lines(), _legend(figure), strict=True)
+        if label == "a weights check"
+    ]
+    assert len(colours) == 2 and len(set(colours)) == 1
+
+
+def _learning_panels(figure):
+    """What every panel says is spoiled, and how many lines it has beside the dense network's."""
+    return [
+        (ax.texts[0].get_text(), sum(len(line.get_xdata()) > 1 for line in ax.lines) - 1)
+        for ax in figure.axes
+    ]
+
+
+def test_learning_curves_are_split_by_what_is_spoiled():
+    histories = make_study(tickets=("snip",), epochs=3, sparsities=(0.9,)).histories
+    assert _learning_panels(drawn("learning_curves", histories)) == [
+        ("spoiled: data", 4),
+        ("spoiled: mask, weights", 3),
+    ]
+    three = histories[histories.check != "random_pixels"]
+    added = ["half_dataset", "inverted", "shuffled_weights", "redrawn_magnitudes", "redrawn_signs"]
+    most = _with_checks(three, added)
+    assert _learning_panels(drawn("learning_curves", most)) == [
+        ("spoiled: data", 4),
+        ("spoiled: scores, mask", 3),
+        ("spoiled: weights", 5),
+    ]
+    more = _with_checks(histories, [*OWN, *(f"own_{i}" for i in range(5))])
+    with own_ingredients({**OWN, **{f"own_{i}": "weights" for i in range(5)}}):
+        panels = _learning_panels(drawn("learning_curves", more))
+    # Seven that spoil weights are too many for one panel.
+    assert panels == [
+        ("spoiled: data", 5),
+        ("spoiled: mask", 3),
+        ("spoiled: weights", 5),
+        ("spoiled: weights", 4),
+    ]
+
+
+def test_what_is_spoiled_is_told_inside_the_panel():
+    pairs = ["random_labels+rearranged", "random_labels+rearranged+reinitialized"]
+    pairs += ["inverted+reinitialized", "inverted+random_pixels+reinitialized"]
+    made = make_study(tickets=("random", "random_uniform", "mine", "own"), epochs=3)
+    figure = drawn("learning_curves", _with_checks(made.histories, pairs))
+    texts = [(ax, text) for ax in figure.axes for text in ax.texts]
+    assert len(texts) >= 4
+    for (ax, _), box in zip(texts, _boxes(figure, [text for _, text in texts]), strict=True):
+        panel = ax.get_window_extent()
+        assert panel.x0 < box.x0 and box.x1 < panel.x1
+        assert panel.y0 < box.y0 and box.y1 < panel.y1
+
+
 def test_a_panel_of_learning_curves_has_few_lines():
     made = make_study(tickets=("snip", "lr_rewinding", "random"), epochs=5, sparsities=(0.9,))
     more = made.histories[(made.histories.ticket == "snip") & (made.histories.check == "none")]
@@ -166,6 +297,50 @@ def test_every_line_of_the_densities_has_its_sparsity_and_markers_everywhere_or_
             assert (markers == {""}) == (layers == 33)
 
 
+def test_a_sparsity_stands_right_of_its_lines_and_meets_no_other():
+    sparsities = (0.2, 0.3, 0.4, 0.5, 0.9, 0.995)
+    layers = make_study(tickets=("snip", "random"), sparsities=sparsities).layers
+    # All end in the same place.
+    layers.loc[layers.position == 8, "kept"] = layers.total
+    figure = drawn("layer_densities", layers)
+    for ax in figure.axes:
+        last = ax.transData.transform((8, 1))[0]
+        panel = ax.get_window_extent().padded(0.5)
+        boxes = _boxes(figure, ax.texts)
+        assert [text.get_text() for text in ax.texts] == [f"{100 * s:g} %" for s in sparsities]
+        assert all(box.x0 > last + 4 and box.x1 <= panel.x1 for box in boxes)
+        assert all(box.y0 >= panel.y0 and box.y1 <= panel.y1 for box in boxes)
+        # The denser mask above.
+        assert all(one.y0 >= below.y1 for one, below in pairwise(boxes))
+
+
+def test_a_cross_lies_above_everything():
+    layers = make_study(tickets=("snip",), collapsed=0.5).layers
+    (ax,) = drawn("layer_densities", layers).axes
+    crosses = [line for line in ax.lines if line.get_marker() == "x"]
+    others = [artist.zorder for artist in (*ax.lines, *ax.texts) if artist not in crosses]
+    assert any(len(line.get_xdata()) for line in crosses)
+    assert min(line.zorder for line in crosses) > max(others)
+
+
+@pytest.mark.parametrize("sparsities", [(0.2, 0.3), (0.2, 0.9), (0.5, 0.9999)])
+def test_densities_are_plain_numbers_left_of_the_first_column(sparsities):
+    made = make_study(tickets=("random_uniform", "snip"), sparsities=sparsities, layers=5)
+    first, second = drawn("layer_densities", made.layers).axes
+    first.figure.draw_without_rendering()
+
+    def numbers(ax, which):
+        low, high = ax.get_ylim()
+        ticks = ax.yaxis.get_major_ticks() if which == "major" else ax.yaxis.get_minor_ticks()
+        shown = [tick.label1 for tick in ticks if low <= tick.get_loc() <= high]
+        return [label.get_text() for label in shown if label.get_visible() and label.get_text()]
+
+    told = numbers(first, "major")
+    assert len(told) >= 2 and all(float(text) > 0 for text in told)
+    assert not numbers(first, "minor")
+    assert not numbers(second, "major") and not numbers(second, "minor")
+
+
 def test_layers_that_all_collapsed_are_drawn():
     layers = make_study(tickets=("snip",), sparsities=(0.9999,), layers=4).layers.assign(kept=0)
     (ax,) = drawn("layer_densities", layers).axes
@@ -175,6 +350,11 @@ def test_layers_that_all_collapsed_are_drawn():
 
 
 # -- the forest plot ------------------------------------------------------------------------------
+
+
+def forest_of(judged):
+    with rc_context(RC):
+        return forest(judged)
 
 
 def _marker_of(ax, row):
@@ -202,8 +382,7 @@ def _cells_of(figure):
 def test_every_cell_has_a_row_with_its_mean_and_verdict(tickets):
     made = make_study(**({"tickets": tickets} if tickets else {}), seeds=range(5), diverged=0.02)
     judged = made.verdicts
-    with rc_context(RC):
-        figure = forest(judged)
+    figure = forest_of(judged)
     rows = list(_cells_of(figure))
     assert len(rows) == len(judged)
     found = sorted((*_marker_of(ax, line), words[-1]) for ax, line, words in rows)
@@ -223,11 +402,17 @@ def test_every_cell_has_a_row_with_its_mean_and_verdict(tickets):
         assert got[2] == pytest.approx(np.clip(wanted[2], low, high), abs=0.05 * (high - low))
 
 
+def test_the_forest_plot_names_verdicts_in_one_order():
+    judged = make_study(tickets=("snip",)).verdicts
+    judged["verdict"] = [list(vocabulary.VERDICTS)[-1 - i % 5] for i in range(len(judged))]
+    labels = [style.label for style in vocabulary.VERDICTS.values()]
+    assert _legend(forest_of(judged))[:5] == labels
+
+
 def test_a_cell_far_out_is_clipped_and_says_so_and_squeezes_nothing():
     judged = make_study(tickets=("snip",), seeds=range(5)).verdicts
     judged.loc[3, ["mean_difference", "ci95_low", "ci95_high"]] = [-60.0, -64.0, -56.0]
-    with rc_context(RC):
-        figure = forest(judged)
+    figure = forest_of(judged)
     (ax,) = figure.axes
     low, high = ax.get_xlim()
     assert high - low < 20 * judged.margin[0] and low < -2 * judged.margin[0]
@@ -239,8 +424,7 @@ def test_a_cell_far_out_is_clipped_and_says_so_and_squeezes_nothing():
 def test_rows_stand_by_ticket_and_by_what_is_spoiled():
     judged = make_study(tickets=("hybrid", "lr_rewinding"), seeds=range(3)).verdicts
     judged = pd.concat([judged, judged[judged.check == "rearranged"].assign(check="own_one")])
-    with rc_context(RC):
-        (ax,) = forest(judged).axes
+    (ax,) = forest_of(judged).axes
     left = [text for text in ax.texts if text.get_transform() is not ax.transData]
     left = sorted(left, key=lambda text: text.get_position()[1])
     words = [text.get_text() for text in left if text.get_text()]
@@ -257,18 +441,20 @@ def test_the_wider_interval_over_looks_is_drawn_where_there_is_one():
         ci_repeated_low=judged.ci95_low - 0.1, ci_repeated_high=judged.ci95_high + 0.1
     )
     for table, times in ((judged, 0), (wider, 1)):
-        with rc_context(RC):
-            figure = forest(table)
+        figure = forest_of(table)
         legend = [text.get_text() for text in figure.legends[0].get_texts()]
         assert sum("looks" in text for text in legend) == times
 
 
-@pytest.mark.parametrize("size", [{"tickets": ("snip",)}, {}])
+LONG = "an_own_check_with_a_name_that_goes_on_and_on_until_nobody_reads_it"
+
+
+@pytest.mark.parametrize("size", [{"tickets": ("snip",)}, {}, {"tickets": (LONG, "snip")}])
 def test_no_words_of_the_forest_plot_meet(size):
     judged = make_study(**size, seeds=range(4), collapsed=0.2).verdicts
-    judged.loc[0, "check"] = "random_labels+shuffled_weights"
-    with rc_context(RC):
-        figure = forest(judged)
+    judged.loc[0, "check"] = "random_labels+rearranged+shuffled_weights"
+    judged.loc[1, "check"] = LONG
+    figure = forest_of(judged)
     figure.draw_without_rendering()
     renderer = figure.canvas.get_renderer()
     texts = _shown(figure)
@@ -280,6 +466,38 @@ def test_no_words_of_the_forest_plot_meet(size):
         box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height for box in boxes
     )
     assert min(text.get_fontsize() for text in texts) >= 7
+
+
+def test_long_names_leave_most_of_the_forest_plot_to_the_axes():
+    judged = make_study(seeds=range(4)).verdicts
+    judged.loc[judged.check == "half_dataset", "check"] = LONG
+    judged.loc[judged.check == "corrupted_data", "check"] = "random_labels+reinitialized"
+    figure = forest_of(judged)
+    assert len(figure.axes) == 2
+    assert sum(ax.get_position().width for ax in figure.axes) > 0.5
+    words = " ".join(text.get_text().strip() for ax in figure.axes for text in _read_down(ax))
+    assert LONG.replace("_", " ") in words
+
+
+def _read_down(ax):
+    """The names of the checks from top to bottom."""
+    columns: dict[float, list] = {}
+    for text in ax.texts:
+        if text.get_text() and text.get_transform() is not ax.transData:
+            columns.setdefault(round(text.get_position()[0], 6), []).append(text)
+    second = columns[sorted(columns)[1]]
+    return sorted(second, key=lambda text: text.get_position()[1])
+
+
+def test_a_cell_without_a_pair_says_so_on_white():
+    judged = make_study(tickets=("snip",)).verdicts
+    numbers = [name for name in judged if name.startswith(("mean", "ci"))]
+    judged.loc[2, numbers] = np.nan
+    (ax,) = forest_of(judged).axes
+    (text,) = (text for text in ax.texts if text.get_text() == "no pair of runs")
+    assert to_hex(text.get_bbox_patch().get_facecolor()) == "#ffffff"
+    (zero,) = (line for line in ax.lines if list(line.get_xdata()) == [0, 0])
+    assert text.zorder > zero.zorder
 
 
 # -- panels and styles ----------------------------------------------------------------------------
@@ -324,6 +542,30 @@ def test_styles_can_be_told_apart_without_colour(known):
     assert all(_lightness(style.colour) < 0.45 for style in chosen.values())
 
 
+def _perceived(colour):
+    """OKLab (Ottosson 2020): distances are about as large as they look."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    cones = [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+    lab = [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+    return np.array(lab) @ np.cbrt(np.array(cones) @ linear)
+
+
+def test_the_colours_for_own_names_are_apart_from_all_others():
+    spare = {style.colour for style in vocabulary.styles("abcdefgh", {}).values()}
+    known = {s.colour for m in (vocabulary.CHECKS, vocabulary.TICKETS) for s in m.values()}
+    pairs = [(one, other) for one in spare for other in (spare | known) - {one}]
+    near = [pair for pair in pairs if np.linalg.norm(np.subtract(*map(_perceived, pair))) < 0.14]
+    assert not near
+
+
 def test_thirty_names_of_a_users_own_differ():
     chosen = vocabulary.styles([f"own_{i}" for i in range(30)], vocabulary.TICKETS).values()
     assert len({(style.marker, style.colour) for style in chosen}) == 30
@@ -334,7 +576,8 @@ def test_a_users_own_pruner_comes_first():
     rows = [t.get_text() for t in drawn("verdicts", made.verdicts).axes[0].texts]
     assert rows.index("mine") < rows.index("SNIP") < rows.index("GraSP")
     titles = [ax.get_title("left") for ax in drawn("sanity_checks", made.runs).axes]
-    assert titles.index("mine") < titles.index("SNIP")
+    assert titles == ["mine", "SNIP", "GraSP"]
+    assert _legend(drawn("tickets", made.runs))[:3] == titles
 
 
 def test_a_mask_with_equal_counts_is_drawn_once():

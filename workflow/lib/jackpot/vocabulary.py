@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#767676"
-BROWN, OLIVE = "#6B3E13", "#8A8A00"
-TEAL, STEEL, KHAKI = "#44AA99", "#6699CC", "#999933"
+BROWN, TEAL, STEEL, KHAKI = "#6B3E13", "#44AA99", "#6699CC", "#999933"
 
 
 @dataclass(frozen=True)
@@ -72,14 +71,14 @@ VERDICTS = {
 OUTCOMES = {"held": "✓", "did_not_hold": "✗", "undecided": "?", "not_tested": "–"}
 
 # For names that are in none of these. The two lists go round at their own lengths, so that thirty
-# names differ.
+# names differ. The colours are apart from all above.
 _SPARE_MARKERS = ("<", ">", "p", (4, 1, 0), (6, 1, 0), "h")
 _SPARE_LINES = (
-    (OLIVE, _LONG),
-    ("#882255", _DASHES),
+    ("#9933FF", _LONG),
+    ("#AA1155", _DASHES),
     ("#332288", _DOTS),
-    ("#117733", _DASHDOT),
-    ("#AA4499", _DASHDOTDOT),
+    ("#FF00FF", _DASHDOT),
+    ("#004444", _DASHDOTDOT),
 )
 
 # The tables of the papers, and who is in each.
@@ -152,8 +151,8 @@ def own_first(tickets: Iterable[str]) -> list[str]:
 
 
 def styles(names: Iterable[str], known: Mapping[str, Style]) -> dict[str, Style]:
-    """A style for every name, in order: the fixed one where there is one, else a spare one."""
-    ordered = in_order(names, known)
+    """A style for every name, in the order given: the fixed one, or else a spare one."""
+    ordered = list(dict.fromkeys(names))
     spare = {
         name: Style(
             words(name),

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, zip_longest
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
@@ -14,10 +15,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from jackpot.analysis.frames import percent, sort_cells, spoils
-from jackpot.checks import EDITS
+from jackpot.analysis.frames import percent, sort_cells
 from jackpot.report.panels import add_legend
-from jackpot.report.style import handle, line
+from jackpot.report.style import ON_WHITE, by_ingredient, handle, ingredient, line
 from jackpot.vocabulary import VERDICTS, in_order, own_first, styles, words
 
 # Inches: a row, the axis, the space around columns, the axis' own numbers and label.
@@ -27,24 +27,30 @@ _SPARSITY, _N, _LETTER = 0.52, 0.18, 0.064
 _TEXT, _MUTED, _BAND = 7.5, "#555555", "#e2e2e2"
 # As many lines as stand in one column before a second one is begun.
 _ONE_COLUMN = 36
+# Letters on one line: longer names go on below, or the axis would be the smaller part of a column.
+_HEADING_LETTERS, _CHECK_LETTERS, _INGREDIENT_LETTERS = 60, 22, 12
 
 
 @dataclass(frozen=True)
 class _Line:
-    """A line of the picture: a heading, or a cell with the words that its row shows."""
+    """A line of the picture: a heading, or a cell with the words that its row shows.
+
+    A long name has lines of its own where its cells are fewer than its lines.
+    """
 
     heading: str = ""
     cell: dict | None = None
     ingredient: str = ""
     check: str = ""
+    rule: bool = False
 
 
 def forest(verdicts: pd.DataFrame) -> Figure:
     """One row a cell of ``verdicts.csv``: mean paired difference, intervals, margin, verdict."""
     rows = _sorted(verdicts)
     columns = _columns(_groups(rows))
-    check = _SPARSITY + 0.45 + _LETTER * rows["check"].map(lambda name: len(words(name))).max()
-    wide = check + 0.1 + _LETTER * rows["spoiled"].str.len().max()
+    check = _SPARSITY + 0.45 + _LETTER * max(len(text.check) for text in chain(*columns))
+    wide = check + 0.1 + _LETTER * max(len(text.ingredient) for text in chain(*columns))
     column = wide + _AXIS + _EDGE
     width = len(columns) * column + _EDGE
     figure = Figure(figsize=(width, 4))
@@ -74,12 +80,14 @@ def forest(verdicts: pd.DataFrame) -> Figure:
 def _sorted(verdicts: pd.DataFrame) -> pd.DataFrame:
     """Rows by dataset, model, ticket (own first), what is spoiled, check and sparsity."""
     rows = sort_cells(verdicts)
-    rows["rank"] = rows["ticket"].map(own_first(rows["ticket"]).index)
-    rows = rows.sort_values(["dataset", "model", "rank"], kind="stable")
-    rows["spoiled"] = rows["check"].map(lambda check: spoils(check, "other"))
-    rows["group"] = rows.groupby(["dataset", "model", "ticket"], sort=False).ngroup()
-    rows["ingredient"] = rows["spoiled"].map(in_order(rows["spoiled"], EDITS).index)
-    return rows.sort_values(["group", "ingredient"], kind="stable")
+    rows["ingredient"] = rows["check"].map(ingredient)
+    orders = {"ticket": own_first(rows["ticket"]), "check": by_ingredient(rows["check"])}
+
+    def position(column: pd.Series) -> pd.Series:
+        return column.map(orders[column.name].index) if column.name in orders else column
+
+    by = ["dataset", "model", "ticket", "check"]
+    return rows.sort_values(by, key=position, kind="stable")
 
 
 def _groups(rows: pd.DataFrame) -> list[list[_Line]]:
@@ -88,12 +96,18 @@ def _groups(rows: pd.DataFrame) -> list[list[_Line]]:
     groups = []
     for (dataset, model, ticket), part in rows.groupby(["dataset", "model", "ticket"], sort=False):
         title = f"{dataset} · {model} · {words(ticket)}" if several else words(ticket)
-        lines, shown, named = [_Line(title)], None, None
-        for cell in part.to_dict("records"):
-            ingredient = cell["spoiled"] if cell["spoiled"] != shown else ""
-            check = words(cell["check"]) if cell["check"] != named else ""
-            shown, named = cell["spoiled"], cell["check"]
-            lines.append(_Line("", cell, ingredient, check))
+        headings = wrap(title, _HEADING_LETTERS)
+        lines = [_Line(heading, rule=not i) for i, heading in enumerate(headings)]
+        for name, spoiled in part.groupby("ingredient", sort=False):
+            checked = []
+            for check, cells in spoiled.groupby("check", sort=False):
+                names = wrap(words(check), _CHECK_LETTERS, subsequent_indent="  ")
+                checked += zip_longest(names, cells.to_dict("records"))
+            for text, row in zip_longest(
+                wrap(name, _INGREDIENT_LETTERS, subsequent_indent="  "), checked
+            ):
+                check, cell = row or ("", None)
+                lines.append(_Line("", cell, text or "", check or ""))
         groups.append(lines)
     return groups
 
@@ -124,7 +138,7 @@ def _limits(rows: pd.DataFrame) -> tuple[float, float]:
 
 
 def _handles(rows: pd.DataFrame, looks_matter: bool) -> list[Artist]:
-    known = styles(rows["verdict"], VERDICTS)
+    known = styles(in_order(rows["verdict"], VERDICTS), VERDICTS)
     handles: list[Artist] = [handle(style, linestyle="") for style in known.values()]
     handles.append(Line2D([], [], color=_MUTED, lw=2, label="95 % interval"))
     if looks_matter:
@@ -146,16 +160,15 @@ def _set_up(ax: Axes, lines: int, limits: tuple[float, float], margin: float) ->
 
 
 def _write(ax: Axes, y: int, row: _Line, check: float, wide: float) -> None:
-    if row.cell is None:
-        _text(ax, wide, y, row.heading, weight="bold", fontsize=8.5)
-        if y > 1:
-            look = {"color": "#bbbbbb", "lw": 0.6, "transform": ax.get_yaxis_transform()}
-            ax.plot((-wide / _AXIS, 1), (y - 0.02, y - 0.02), clip_on=False, **look)
-        return
+    _text(ax, wide, y, row.heading, weight="bold", fontsize=8.5)
+    if row.rule and y > 1:
+        look = {"color": "#bbbbbb", "lw": 0.6, "transform": ax.get_yaxis_transform()}
+        ax.plot((-wide / _AXIS, 1), (y - 0.02, y - 0.02), clip_on=False, **look)
     _text(ax, wide, y, row.ingredient, color=_MUTED)
     _text(ax, check, y, row.check)
-    _text(ax, _SPARSITY, y, percent(row.cell["sparsity"]), ha="right")
-    _text(ax, _N, y, f"{row.cell['n']:.0f}", ha="right")
+    if row.cell:
+        _text(ax, _SPARSITY, y, percent(row.cell["sparsity"]), ha="right")
+        _text(ax, _N, y, f"{row.cell['n']:.0f}", ha="right")
 
 
 def _text(ax: Axes, left: float, y: int, text: str, **changes) -> None:
@@ -168,7 +181,7 @@ def _draw_cell(ax: Axes, y: int, cell: dict, limits: tuple[float, float]) -> Non
     style = styles([cell["verdict"]], VERDICTS)[cell["verdict"]]
     mean, y = cell["mean_difference"], y + 0.5
     if pd.isna(mean):
-        look = {"ha": "center", "va": "center", "fontsize": 7, "color": _MUTED}
+        look = {"ha": "center", "va": "center", "fontsize": 7, "color": _MUTED, "bbox": ON_WHITE}
         ax.text(0.5, y, "no pair of runs", transform=ax.get_yaxis_transform(), **look)
         return
     for name, look in (("ci_repeated", {"lw": 0.8, "alpha": 0.7}), ("ci95", {"lw": 2.0})):
@@ -185,9 +198,8 @@ def _draw_cell(ax: Axes, y: int, cell: dict, limits: tuple[float, float]) -> Non
         if (mean - limit) * side < 0:
             # The whole cell lies outside: its symbol and its number stand at the edge.
             at = {"ha": "left" if side > 0 else "right", "va": "center_baseline", "fontsize": 7}
-            behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
             number = _signed(mean, "+.1f")
-            ax.text(limit + 2 * inset * side, y, number, zorder=6, bbox=behind, **at)
+            ax.text(limit + 2 * inset * side, y, number, zorder=6, bbox=ON_WHITE, **at)
             mean = limit + inset * side
     ax.plot(mean, y, zorder=5, **line(style, linestyle="", markersize=6))
 

@@ -1,6 +1,6 @@
 """How figures are drawn: fonts, lines, and files that never change by date."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -8,8 +8,10 @@ from matplotlib import rc_context, rcdefaults, rcParams
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from jackpot.analysis.frames import spoils
+from jackpot.checks import EDITS
 from jackpot.files.atomic import write_atomically
-from jackpot.vocabulary import FIGURE_KINDS, Style
+from jackpot.vocabulary import CHECKS, FIGURE_KINDS, Style, in_order
 
 RC = {
     "font.family": "DejaVu Sans",
@@ -48,6 +50,23 @@ _METADATA = {
 # Markers of one nominal size differ in area; these look alike.
 _SIZES = {"*": 9.0, "P": 7.0, "X": 7.0, "D": 5.2, "^": 6.5, "v": 6.5, "<": 6.5, ">": 6.5}
 _STAR = 8.0
+# Behind words that stand inside an axis, so that no line strikes them through.
+ON_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+
+
+def ingredient(check: str) -> str:
+    """What a check spoils, in the words of the figures."""
+    return "nothing" if check == "none" else spoils(check, "other")
+
+
+def by_ingredient(checks: Iterable[str]) -> list[str]:
+    """The distinct checks in the order of what they spoil, combinations last.
+
+    Among those of one ingredient the built-in ones come first.
+    """
+    ordered = in_order(checks, CHECKS)
+    kinds = in_order(map(ingredient, ordered), ("nothing", *EDITS, "other"))
+    return sorted(ordered, key=lambda check: kinds.index(ingredient(check)))
 
 
 def line(style: Style, **changes) -> dict:
