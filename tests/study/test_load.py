@@ -151,6 +151,14 @@ def test_bad_studies_name_the_key_and_what_is_allowed(tmp_path, changes, expecte
             r"experiments\[0\].checks: give a list, \[rearranged\], or all$",
         ),
         ({"seeds": [-1]}, r"experiments\[0\].seeds\[0\]"),
+        ({"seeds": [0, 1, 1]}, r"experiments\[0\].seeds: seed 1 is given twice$"),
+        ({"tickets": ["snip", "snip"]}, r"experiments\[0\].tickets: ticket snip is given twice$"),
+        ({"sparsities": [0.9, 0.90]}, r"\[0\].sparsities: sparsity 0.9 is given twice$"),
+        ({"checks": ["rearranged", "rearranged"]}, r"\[0\].checks: check rearranged is given tw"),
+        (
+            {"checks": ["random_labels+rearranged", ["rearranged", "random_labels"]]},
+            r"checks: check rearranged\+random_labels is given twice$",
+        ),
         ({"seeds": []}, r"experiments\[0\].seeds"),
     ],
 )
