@@ -139,7 +139,10 @@ def test_bad_studies_name_the_key_and_what_is_allowed(tmp_path, changes, expecte
     ("experiment", "expected"),
     [
         ({"sparsities": [1.2]}, r"experiments\[0\].sparsities\[0\]: .*less than 1 \(got 1.2\)"),
-        ({"sparsities": [98]}, r"less than 1"),
+        ({"sparsities": [80]}, r"less than 1 \(got 80\); give a fraction: 0.8 for 80 %$"),
+        ({"sparsities": 0.8}, r"experiments\[0\].sparsities: .*list \(got 0.8\); write \[0.8\]$"),
+        ({"seeds": 5}, r"experiments\[0\].seeds: .*valid list \(got 5\); write \[5\]$"),
+        ({"tickets": "snip"}, r"experiments\[0\].tickets: .*; write \[snip\]$"),
         ({"sparsities": []}, r"ticket 'snip' needs at least one sparsity"),
         ({"sparsities": [0.12345678]}, r"more than six digits"),
         ({"tickets": ["snap"]}, r"experiments\[0\].tickets: ticket 'snap' does not exist. Allowed"),
@@ -208,6 +211,13 @@ def test_a_dataset_can_come_from_elsewhere_on_this_machine(tmp_path):
     path = written(tmp_path, datasets={"c": folder}, experiments=SMALL["experiments"])
     same = load_study(path, {"c": {"kind": "image_folder", "path": "b"}}).datasets["c"]
     assert (same.path, same.size) == ("b", 8)
+
+
+@pytest.mark.parametrize("given", ["foo", 3, ["foo"], False])
+def test_a_dataset_that_is_no_mapping_is_refused_whatever_this_machine_says_of_it(tmp_path, given):
+    path = written(tmp_path, datasets={"digits": given})
+    with pytest.raises(JackpotError, match=r"datasets\.digits: .*a mapping of keys to values"):
+        load_study(path, {"digits": {"path": "x"}})
 
 
 def test_where_an_archive_with_a_known_digest_lies_decides_nothing(tmp_path):

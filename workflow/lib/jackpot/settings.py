@@ -4,7 +4,7 @@ Each field's description is what ``--help``, the JSON schema and docs/study.md s
 """
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
@@ -39,10 +39,22 @@ def complaints(error: ValidationError, key_of: Callable = dotted) -> list[str]:
         reason = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "missing":
             reason = "this key is missing"
-        elif problem["type"] != "value_error" and not isinstance(given, dict | list):
-            reason += f" (got {given!r})"
+        elif problem["type"] in ("model_type", "dict_type"):
+            reason = "Input should be a mapping of keys to values"
+        if problem["type"] not in ("missing", "value_error") and not isinstance(given, dict | list):
+            reason += f" (got {given!r}){_hint(problem)}"
         lines.append(f"{key}: {reason}" if key else reason)
     return list(dict.fromkeys(lines))
+
+
+def _hint(problem: Mapping[str, Any]) -> str:
+    """What was meant, where that can be told from what was given."""
+    given = problem["input"]
+    if problem["type"] in ("list_type", "tuple_type") and given is not None:
+        return f"; write [{given}]"
+    if problem["type"] == "less_than" and problem["ctx"]["lt"] == 1:
+        return "; give a fraction: 0.8 for 80 %"
+    return ""
 
 
 class Settings(BaseModel):

@@ -56,7 +56,10 @@ def load_study(path: str | Path, datasets: dict[str, dict] | None = None) -> Stu
     values = _read_yaml(path, "study")
     for name, changes in (datasets or {}).items():
         if isinstance(values.get("datasets"), dict) and name in values["datasets"]:
-            before = values["datasets"][name] or {}
+            before = values["datasets"][name]
+            before = {} if before is None else before
+            if not isinstance(before, dict):
+                continue  # which is refused below
             # Another kind is another source: nothing of the old definition fits it.
             other = changes.get("kind", before.get("kind")) != before.get("kind")
             values["datasets"][name] = changes if other else {**before, **changes}
