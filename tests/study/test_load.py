@@ -95,12 +95,12 @@ def test_checks_apply_where_there_is_something_to_spoil():
         ({"training": {"learning_rate": "fast"}}, r"training.learning_rate: .*valid number"),
         (
             {"datasets": {"x": {"kind": "imagenet"}}},
-            r"datasets.x.kind: .*'imagenet' does not exist. Allowed: .*digits",
+            r"datasets.x.kind: .*'imagenet' does not exist. Did you mean 'tiny_imagenet'\?",
         ),
         ({"datasets": {"x": {"kind": "image_folder"}}}, r"needs a path or a url"),
         (
             {"models": {"vgg18": {}}},
-            r"models: vgg18: architecture 'vgg18' does not exist. Allowed: .*vgg19",
+            r"models: vgg18: architecture 'vgg18' does not exist. Did you .* Allowed: .*vgg19",
         ),
         ({"name": "a/b"}, r"name: "),
         ({"experiments": []}, r"experiments: .*at least 1"),
@@ -114,9 +114,12 @@ def test_checks_apply_where_there_is_something_to_spoil():
         ),
         (
             {"tickets": {"mine": {"pruner": "snap"}}},
-            r"pruner 'snap' does not exist. Allowed: .*snip",
+            r"pruner 'snap' does not exist. Did you mean 'snip'\? Allowed: .*snip",
         ),
-        ({"pruners": {"mine": {"score": "snap"}}}, r"score 'snap' does not exist. Allowed: .*snip"),
+        (
+            {"pruners": {"mine": {"score": "snap"}}},
+            r"score 'snap' does not exist. Did you mean 'snip'\? Allowed: .*snip",
+        ),
         ({"pruners": {"mine": {"score": "no.py:f"}}}, r"there is no file no.py"),
         (
             {"check_options": {"random_pixels": {"scope": "cols"}}},
@@ -145,10 +148,11 @@ def test_bad_studies_name_the_key_and_what_is_allowed(tmp_path, changes, expecte
         ({"tickets": "snip"}, r"experiments\[0\].tickets: .*; write \[snip\]$"),
         ({"sparsities": []}, r"ticket 'snip' needs at least one sparsity"),
         ({"sparsities": [0.12345678]}, r"more than six digits"),
-        ({"tickets": ["snap"]}, r"experiments\[0\].tickets: ticket 'snap' does not exist. Allowed"),
-        ({"models": ["vgg19"]}, r"model 'vgg19' does not exist. Allowed: vgg5"),
+        ({"tickets": ["snap"]}, r"\[0\].tickets: ticket 'snap' does not .* mean 'snip'\? Allowed"),
+        ({"tickets": ["x"]}, r"experiments\[0\].tickets: ticket 'x' does not exist. Allowed"),
+        ({"models": ["vgg19"]}, r"model 'vgg19' does .* mean 'vgg5'\? Allowed: vgg5"),
         ({"checks": ["half_dataset"]}, r"'half_dataset' does not apply to ticket 'snip'.*Allowed"),
-        ({"checks": ["rearrange"]}, r"check 'rearrange' does not exist. Allowed: .*rearranged"),
+        ({"checks": ["rearrange"]}, r"check 'rearrange' does .* mean 'rearranged'\? Allowed"),
         (
             {"checks": "rearranged"},
             r"experiments\[0\].checks: give a list, \[rearranged\], or all$",
@@ -320,7 +324,7 @@ def test_a_model_can_stand_in_for_another_in_some_cells(tmp_path):
     }
     assert changed == {"dense", "snip"}
     text = message(tmp_path, overrides=[{"network": "vgg6"}])
-    assert "overrides[0].network: model 'vgg6' does not exist. Allowed: vgg5" in text
+    assert "overrides[0].network: model 'vgg6' does not exist. Did you mean 'vgg5'?" in text
     text = message(tmp_path, overrides=[{"when": {"pruner": "snip"}, "network": "vgg5"}])
     assert "use `when: {ticket: ...}`" in text
 

@@ -3,7 +3,6 @@
 Each field's description is what ``--help``, the JSON schema and docs/study.md say of it.
 """
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
@@ -16,6 +15,8 @@ from pydantic import (
     create_model,
     model_validator,
 )
+
+from jackpot.errors import did_you_mean
 
 PathName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 Positive = Annotated[int, Field(ge=1)]
@@ -72,8 +73,7 @@ class Settings(BaseModel):
         allowed = list(cls.model_fields)
         for key in values:
             if key not in allowed:
-                close = difflib.get_close_matches(str(key), allowed, 1)
-                hint = f" Did you mean {close[0]!r}?" if close else ""
+                hint = did_you_mean(key, allowed)
                 raise ValueError(f"unknown key {key!r}.{hint} Allowed keys: {', '.join(allowed)}")
         return values
 
