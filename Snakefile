@@ -40,6 +40,9 @@ try:
     PLAN = Plan(STUDY, SETTINGS)
     for target in snakemake_internals.targets():
         PLAN.check_target(target)
+        # Another workflow that has ours as a module may keep files of its own beside ours.
+        if not snakemake_internals.is_module(workflow):
+            PLAN.refuse_other_study(target)
 except JackpotError as error:
     raise WorkflowError(str(error)) from None
 
