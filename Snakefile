@@ -40,6 +40,9 @@ try:
     PLAN = Plan(STUDY, SETTINGS)
     for target in snakemake_internals.targets():
         PLAN.check_target(target)
+        # Another workflow that has ours as a module may keep files of its own beside ours.
+        if not snakemake_internals.is_module(workflow):
+            PLAN.refuse_other_study(target)
 except JackpotError as error:
     raise WorkflowError(str(error)) from None
 
@@ -65,6 +68,10 @@ if workflow.is_main_process:
         PLAN.refuse_changed_folders()
     except JackpotError as error:
         raise WorkflowError(str(error)) from None
+    # A real call refuses, once it knows which datasets are to be read.
+    if snakemake_internals.is_dry_run():
+        for missing in PLAN.missing_sources():
+            print(f"warning: {missing} Nothing that needs it can be made.", file=sys.stderr)
 
 
 include: "workflow/rules/common.smk"
@@ -139,4 +146,5 @@ onsuccess:
 
 
 onerror:
-    print(summary(snakemake_internals.failed_jobs(workflow)), file=sys.stderr)
+    failed = snakemake_internals.failed_jobs(workflow)
+    print(summary(failed, snakemake_internals.was_stopped(workflow)), file=sys.stderr)

@@ -231,8 +231,9 @@ def test_told_to_stop_orphaned_or_asked_again(tmp_path, whole):
     (job,) = amid("retrain")
     os.killpg(process.pid, signal.SIGINT)
     let_go([job])
-    process.communicate(timeout=60)
+    text, _ = process.communicate(timeout=60)
     assert process.returncode == 1 and not (clone.root / target).exists()
+    assert "Nothing is lost: the same command goes on from here." in text
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
     clone.make(target)

@@ -56,7 +56,13 @@ def own(tmp_path, monkeypatch):
         ("own.py:short", [], r"takes 2 arguments by position, and is called as short\(model, data"),
         ("own.py:short_lambda", [], "takes 1 arguments by position, and is called as short_l"),
         ("own.py:VALUE", [], "VALUE in .*own.py is no function"),
-        ("own.py:gone", [], "own.py defines no function 'gone'"),
+        (
+            "own.py:gone",
+            [],
+            "own.py defines no function 'gone'; it defines: plain, open_, short, many, annotated, "
+            "Net, short_lambda$",
+        ),
+        ("own.py:plian", [], r"no function 'plian' \(did you mean plain\?\); it defines: plain, "),
         ("other.py:plain", [], "there is no file other.py"),
         ("no.such:f", [], "no module 'no.such'"),
         ("nothing", [], "does not exist. Allowed: .*snip.*file.py:function"),

@@ -7,8 +7,12 @@ import statistics
 import pytest
 from scipy import stats
 
-from jackpot.report.findings import published, write_findings
+from jackpot.errors import JackpotError
+from jackpot.files.atomic import write_sealed
+from jackpot.report.findings import published, published_plan, write_findings
+from jackpot.study import load_study
 from tests.support import ROOT
+from tests.support.studies import written
 
 PUBLISHED = ROOT / "results" / "published"
 PAGE = ROOT / "docs" / "findings.md"
@@ -18,6 +22,19 @@ def test_every_number_is_that_of_the_published_files(tmp_path):
     write_findings(PUBLISHED, tmp_path / "findings.md")
     hint = "run: python -m jackpot.report.findings results/published docs/findings.md"
     assert PAGE.read_text() == (tmp_path / "findings.md").read_text(), hint
+
+
+def test_a_published_study_whose_own_file_is_gone_says_which(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def score(model, data, generator): ...\n")
+    study = load_study(written(tmp_path, pruners={"mine": {"score": "mine.py:score"}}))
+    write_sealed(tmp_path / "about.json", {"study": study.model_dump(mode="json")})
+    assert published_plan(tmp_path).study == study
+    (tmp_path / "mine.py").unlink()
+    with pytest.raises(
+        JackpotError, match=r"about.json: pruners: mine: .*there is no file mine.py"
+    ):
+        published_plan(tmp_path)
 
 
 def section(name):

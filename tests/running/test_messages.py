@@ -81,3 +81,6 @@ def test_the_summary_has_a_line_and_a_log_for_each(tmp_path):
         "- collect",
     ]
     assert "start the same command again" in text and summary([]) == ""
+    # Of what failed before a call was stopped there is more to say.
+    assert summary([("collect", "", "")], stopped=True) == summary([("collect", "", "")])
+    assert "Nothing is lost: the same command goes on" in summary([], stopped=True)

@@ -46,6 +46,17 @@ def test_the_installed_version_is_one_that_was_tried():
 
 
 @pytest.mark.parametrize(
+    ("words", "dry"),
+    [(["-n"], True), (["all", "--dry-run"], True), (["--cores", "2"], False), (["--x"], False)],
+)
+def test_a_dry_run_is_told_from_its_command_line(monkeypatch, tmp_path, words, dry):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Snakefile").touch()
+    monkeypatch.setattr("sys.argv", ["snakemake", *words])
+    assert snakemake_internals.is_dry_run() is dry
+
+
+@pytest.mark.parametrize(
     ("words", "targets"),
     [
         (["figures"], ["figures"]),

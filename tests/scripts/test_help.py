@@ -4,6 +4,7 @@ import pytest
 
 from tests.support import SCRIPTS
 from tests.support.scripts import run, succeed
+from tests.support.studies import written
 
 
 @pytest.mark.parametrize("script", sorted(path.stem for path in SCRIPTS.glob("*.py")))
@@ -15,6 +16,7 @@ def test_every_script_says_how_it_is_used(script, warm):
 
 PRETRAIN = ["--clean", "c", "--data", "c", "--weights", "w", "--out", "o"]
 RETRAIN = ["--clean", "c", "--weights", "w", "--mask", "m", "--out", "o"]
+PRUNE = ["--data", "d", "--weights", "w", "--out", "o", "--sparsities", "0.5", "--score", "snip"]
 CORRUPT = ["--clean", "c", "--out", "o"]
 
 
@@ -25,6 +27,11 @@ CORRUPT = ["--clean", "c", "--out", "o"]
         ("retrain", [*RETRAIN, "--first-epoch", "-1"], "'-1' is no whole number of 0 or more"),
         ("retrain", [*RETRAIN, "--check", "nope"], "argument --check: check 'nope' does not exist"),
         ("pretrain", [*PRETRAIN, "--epochs", "1", "--snapshots", "5"], "there are only 1 epochs"),
+        ("prune", [*PRUNE, "--check", "rearranged"], "rearranged does not spoil scores"),
+        ("prune", [*PRUNE, "--check", "nope"], "argument --check: check 'nope' does not exist"),
+        ("verify", ["--sample", "0"], "--sample: '0' is no whole number of 1 or more"),
+        ("verify", ["--sample", "-1"], "--sample: '-1' is no whole number of 1 or more"),
+        ("verify", ["--cores", "0"], "--cores: '0' is no whole number of 1 or more"),
         ("corrupt", [*CORRUPT, "--check", "rearranged"], "rearranged does not spoil data"),
         ("corrupt", [*CORRUPT, "--check", "nope"], "argument --check: check 'nope' does not exist"),
     ],
@@ -32,3 +39,17 @@ CORRUPT = ["--clean", "c", "--out", "o"]
 def test_a_script_by_hand_refuses_what_makes_no_sense(script, words, said, warm):
     status, text = run(script, *words, environment=warm)
     assert status == 2 and said in text and "Traceback" not in text, text
+
+
+def test_files_that_are_not_there_are_counted(tmp_path):
+    (tmp_path / "config.yaml").write_text("{}")
+    study = ["--config", tmp_path / "config.yaml", "--study", written(tmp_path)]
+    status, text = run("stale", *study, "--results-dir", tmp_path / "nowhere")
+    assert status == 0
+    assert ": 0 files are not today's, of 7 in the study; 7 are not there yet" in text
+
+
+def test_where_nothing_is_published_nothing_is_redrawn(tmp_path):
+    for folder in (tmp_path, tmp_path / "nope"):
+        status, text = run("redraw", "--published", folder, "--out", tmp_path / "out")
+        assert status == 1 and f"error: {folder}: nothing is published there." in text

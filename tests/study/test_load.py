@@ -95,12 +95,12 @@ def test_checks_apply_where_there_is_something_to_spoil():
         ({"training": {"learning_rate": "fast"}}, r"training.learning_rate: .*valid number"),
         (
             {"datasets": {"x": {"kind": "imagenet"}}},
-            r"datasets.x.kind: .*'imagenet' does not exist. Allowed: .*digits",
+            r"datasets.x.kind: .*'imagenet' does not exist. Did you mean 'tiny_imagenet'\?",
         ),
         ({"datasets": {"x": {"kind": "image_folder"}}}, r"needs a path or a url"),
         (
             {"models": {"vgg18": {}}},
-            r"models: vgg18: architecture 'vgg18' does not exist. Allowed: .*vgg19",
+            r"models: vgg18: architecture 'vgg18' does not exist. Did you .* Allowed: .*vgg19",
         ),
         ({"name": "a/b"}, r"name: "),
         ({"experiments": []}, r"experiments: .*at least 1"),
@@ -114,9 +114,12 @@ def test_checks_apply_where_there_is_something_to_spoil():
         ),
         (
             {"tickets": {"mine": {"pruner": "snap"}}},
-            r"pruner 'snap' does not exist. Allowed: .*snip",
+            r"pruner 'snap' does not exist. Did you mean 'snip'\? Allowed: .*snip",
         ),
-        ({"pruners": {"mine": {"score": "snap"}}}, r"score 'snap' does not exist. Allowed: .*snip"),
+        (
+            {"pruners": {"mine": {"score": "snap"}}},
+            r"score 'snap' does not exist. Did you mean 'snip'\? Allowed: .*snip",
+        ),
         ({"pruners": {"mine": {"score": "no.py:f"}}}, r"there is no file no.py"),
         (
             {"check_options": {"random_pixels": {"scope": "cols"}}},
@@ -139,18 +142,30 @@ def test_bad_studies_name_the_key_and_what_is_allowed(tmp_path, changes, expecte
     ("experiment", "expected"),
     [
         ({"sparsities": [1.2]}, r"experiments\[0\].sparsities\[0\]: .*less than 1 \(got 1.2\)"),
-        ({"sparsities": [98]}, r"less than 1"),
+        ({"sparsities": [80]}, r"less than 1 \(got 80\); give a fraction: 0.8 for 80 %$"),
+        ({"sparsities": 0.8}, r"experiments\[0\].sparsities: .*list \(got 0.8\); write \[0.8\]$"),
+        ({"seeds": 5}, r"experiments\[0\].seeds: .*valid list \(got 5\); write \[5\]$"),
+        ({"tickets": "snip"}, r"experiments\[0\].tickets: .*; write \[snip\]$"),
         ({"sparsities": []}, r"ticket 'snip' needs at least one sparsity"),
         ({"sparsities": [0.12345678]}, r"more than six digits"),
-        ({"tickets": ["snap"]}, r"experiments\[0\].tickets: ticket 'snap' does not exist. Allowed"),
-        ({"models": ["vgg19"]}, r"model 'vgg19' does not exist. Allowed: vgg5"),
+        ({"tickets": ["snap"]}, r"\[0\].tickets: ticket 'snap' does not .* mean 'snip'\? Allowed"),
+        ({"tickets": ["x"]}, r"experiments\[0\].tickets: ticket 'x' does not exist. Allowed"),
+        ({"models": ["vgg19"]}, r"model 'vgg19' does .* mean 'vgg5'\? Allowed: vgg5"),
         ({"checks": ["half_dataset"]}, r"'half_dataset' does not apply to ticket 'snip'.*Allowed"),
-        ({"checks": ["rearrange"]}, r"check 'rearrange' does not exist. Allowed: .*rearranged"),
+        ({"checks": ["rearrange"]}, r"check 'rearrange' does .* mean 'rearranged'\? Allowed"),
         (
             {"checks": "rearranged"},
             r"experiments\[0\].checks: give a list, \[rearranged\], or all$",
         ),
         ({"seeds": [-1]}, r"experiments\[0\].seeds\[0\]"),
+        ({"seeds": [0, 1, 1]}, r"experiments\[0\].seeds: seed 1 is given twice$"),
+        ({"tickets": ["snip", "snip"]}, r"experiments\[0\].tickets: ticket snip is given twice$"),
+        ({"sparsities": [0.9, 0.90]}, r"\[0\].sparsities: sparsity 0.9 is given twice$"),
+        ({"checks": ["rearranged", "rearranged"]}, r"\[0\].checks: check rearranged is given tw"),
+        (
+            {"checks": ["random_labels+rearranged", ["rearranged", "random_labels"]]},
+            r"checks: check rearranged\+random_labels is given twice$",
+        ),
         ({"seeds": []}, r"experiments\[0\].seeds"),
     ],
 )
@@ -200,6 +215,13 @@ def test_a_dataset_can_come_from_elsewhere_on_this_machine(tmp_path):
     path = written(tmp_path, datasets={"c": folder}, experiments=SMALL["experiments"])
     same = load_study(path, {"c": {"kind": "image_folder", "path": "b"}}).datasets["c"]
     assert (same.path, same.size) == ("b", 8)
+
+
+@pytest.mark.parametrize("given", ["foo", 3, ["foo"], False])
+def test_a_dataset_that_is_no_mapping_is_refused_whatever_this_machine_says_of_it(tmp_path, given):
+    path = written(tmp_path, datasets={"digits": given})
+    with pytest.raises(JackpotError, match=r"datasets\.digits: .*a mapping of keys to values"):
+        load_study(path, {"digits": {"path": "x"}})
 
 
 def test_where_an_archive_with_a_known_digest_lies_decides_nothing(tmp_path):
@@ -302,7 +324,7 @@ def test_a_model_can_stand_in_for_another_in_some_cells(tmp_path):
     }
     assert changed == {"dense", "snip"}
     text = message(tmp_path, overrides=[{"network": "vgg6"}])
-    assert "overrides[0].network: model 'vgg6' does not exist. Allowed: vgg5" in text
+    assert "overrides[0].network: model 'vgg6' does not exist. Did you mean 'vgg5'?" in text
     text = message(tmp_path, overrides=[{"when": {"pruner": "snip"}, "network": "vgg5"}])
     assert "use `when: {ticket: ...}`" in text
 
@@ -396,3 +418,63 @@ def test_a_target_whose_check_has_nothing_to_spoil_is_refused(tmp_path):
     plan.check_target(cell("random", "rearranged"))
     with pytest.raises(JackpotError, match="'corrupted_data' does not apply to ticket 'random'"):
         plan.check_target(cell("random", "corrupted_data"))
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("data/foo/clean.safetensors", r"dataset foo is not in the study .*; it has digits\. Add"),
+        (
+            "data/digits/foo.safetensors",
+            "data foo is not in the study .*; it has clean, corrupted_",
+        ),
+        ("data/digits/random_pixels-x.safetensors", "data random_pixels-x is not in the study"),
+        ("weights/digits/vgg6/seed0/init.safetensors", "model vgg6 is not in .*; it has vgg5"),
+        ("weights/digits/vgg5/seed7/init.safetensors", "seed 7 is not in .*; it has 0"),
+        ("weights/digits/vgg5/seed0/foo/trained.safetensors", "data foo is not in the study"),
+        ("masks/digits/vgg5/x/clean/seed0/sparsity0.9.safetensors", "pruner x is not .* snip"),
+        ("masks/digits/vgg5/snip/x/seed0/sparsity0.9.safetensors", "data x is not in the study"),
+        (
+            "masks/digits/vgg5/snip/clean+x/seed0/sparsity0.9.safetensors",
+            "check of scores x is not in .*; it has inverted",
+        ),
+        (
+            "masks/digits/vgg5/snip/clean/seed0/sparsity0.5.safetensors",
+            r"sparsity 0\.5 is not in .*; it has 0\.9",
+        ),
+    ],
+)
+def test_a_target_that_names_what_the_study_has_not_is_refused(tmp_path, path, said):
+    plan = Plan(load_study(written(tmp_path)), load_config({}))
+    with pytest.raises(JackpotError, match=f"^{plan.root}/{re.escape(path)}: {said}"):
+        plan.check_target(f"{plan.root}/{path}")
+
+
+def test_every_file_that_a_study_can_make_is_welcome_as_a_target(tmp_path):
+    """Of every ticket under every check, and with data that are spoiled in two ways."""
+    experiment = {"tickets": [*TICKETS], "checks": "all", "sparsities": [0.9], "seeds": [0]}
+    override = {"when": {"pruner": "grasp"}, "check_options": {"random_pixels": {"scope": "rows"}}}
+    study = load_study(written(tmp_path, experiments=[experiment], overrides=[override]))
+    plan = Plan(study, load_config({}))
+    files = plan.files()
+    assert len(files) > 300 and f"{plan.root}/data/digits/random_pixels-rows.safetensors" in files
+    for path in files:
+        plan.check_target(path)
+        plan.refuse_other_study(path)
+
+
+def test_a_target_of_another_study_names_the_option_that_chooses_it(tmp_path):
+    study = written(tmp_path)
+    (tmp_path / "other.yaml").write_text("name: other")
+    config = {"study": str(study), "results_dir": "out", "data_dir": "out/data"}
+    plan = Plan(load_study(study), load_config(config))
+    for path in ("all", "out/small/runs.csv", "out/data/digits/source-1.json", "out/x/y", "out"):
+        plan.refuse_other_study(path)
+    with pytest.raises(JackpotError) as error:
+        plan.refuse_other_study("out/other/runs.csv")
+    assert str(error.value) == (
+        f"out/other/runs.csv: this path is of the study other, and this call is of small ({study})."
+        f" Add --config study={tmp_path}/other.yaml."
+    )
+    with pytest.raises(JackpotError, match="Add --config study=<the YAML file of gone>"):
+        plan.refuse_other_study("out/gone/runs/digits/metrics.json")

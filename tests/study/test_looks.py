@@ -52,7 +52,7 @@ def test_the_order_of_seeds_is_the_studys(tmp_path):
         ({"statistics": {"looks": [2, 3], "shares": [1.0, 0.0]}}, "above 0"),
         ({"statistics": {}}, r"experiments\[0\].seeds: this key is missing"),
         ({"experiments": experiments(seeds=[0, 1, 2])}, "3 seeds, where the last look"),
-        ({"experiments": experiments(seeds=[0, 1, 2, 3, 3])}, "4 seeds, where the last look"),
+        ({"experiments": experiments(seeds=[0, 1, 2, 3, 3])}, "seeds: seed 3 is given twice"),
         (
             {
                 "experiments": [

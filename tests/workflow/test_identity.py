@@ -142,7 +142,10 @@ def test_other_images_are_taken_in_by_the_next_call(tmp_path):
     status, said = clone.snakemake(result)
     # Before the first job.
     assert status != 0 and "] Job " not in said, said
-    assert f"dataset mine: {tmp_path / 'none'} does not exist. Fix its `path`" in said
+    missing = f"dataset mine: {tmp_path / 'none'} does not exist. Fix its `path`"
+    assert missing in said
+    status, said = clone.snakemake(result, options=["-n"])
+    assert status == 0 and f"warning: {missing}" in said
     weights = []
     for path in (one, two):
         values = yaml.safe_load((clone.folder / "study.yaml").read_text())
@@ -151,6 +154,14 @@ def test_other_images_are_taken_in_by_the_next_call(tmp_path):
         assert "Nothing to be done" in clone.make(result)
         weights.append(json.loads((clone.root / result).read_text())["weights_sha256"])
     assert weights[0] != weights[1]
+    # A finished study needs its images no more.
+    shutil.rmtree(tmp_path / "two")
+    status, said = clone.snakemake(result, options=["-n"])
+    assert status == 0 and "does not exist" not in said, said
+    # Nor does one that was brought here without what came before its results.
+    shutil.rmtree(clone.root / "data")
+    status, said = clone.snakemake(result, options=["-n"])
+    assert status == 0 and "does not exist" not in said, said
 
 
 def test_a_folder_that_changed_is_taken_in_after_a_question(tmp_path):

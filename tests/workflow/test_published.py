@@ -62,7 +62,17 @@ def test_tables_of_other_results_are_not_published(small_study, tmp_path):
     }
     assert not (tmp_path / "out" / "small" / "runs.csv").exists()
     status, said = clone.script("redraw", "--published", tmp_path / "out", "--out", tmp_path)
-    assert status == 0, said
+    assert status == 0 and "small: was published without tables" in said, said
+
+
+def test_the_studys_own_folder_is_not_published_to(small_study, tmp_path):
+    """What an earlier publication left in a folder is removed from it, and those are its tables."""
+    (tmp_path / "link").symlink_to(small_study.root)
+    before = small_study.digests()
+    for folder in (small_study.root, tmp_path / "link"):
+        status, said = small_study.script("publish", "--to", folder)
+        assert status == 1 and f"{folder}: the study's own results are there" in said, said
+    assert small_study.digests() == before
 
 
 def test_a_copied_folder_collects_again_what_is_not_of_its_results(small_study, tmp_path):

@@ -5,6 +5,7 @@ from jackpot.cli import (
     add_check,
     add_machine,
     add_settings,
+    check_of,
     main,
     options_of_check,
     parser_of,
@@ -27,6 +28,9 @@ def run() -> None:
     add_settings(parser, PruningBatch)
     add_machine(parser)
     args = parser.parse_args()
+    edits = check_of(parser, args).edits
+    if edits and "scores" not in edits:
+        parser.error(f"argument --check: {args.check} does not spoil scores")
     pruner = settings_from(args, Pruner, without=("weights", "iterations"))
     batch = settings_from(args, PruningBatch)
 

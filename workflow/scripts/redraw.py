@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from jackpot.cli import main, parser_of
+from jackpot.errors import JackpotError
 from jackpot.study.options import PUBLISHED
 
 
@@ -17,10 +18,20 @@ def run() -> None:
     args = parser.parse_args()
 
     from jackpot.report.findings import published
-    from jackpot.running.published import redraw
+    from jackpot.running.published import RESULTS, redraw
 
+    folders = published(args.published)
+    alone = [path.parent for path in sorted(Path(args.published).glob(f"*/{RESULTS}"))]
+    if not folders and not alone:
+        raise JackpotError(
+            f"{args.published}: nothing is published there. Give the folder that holds a folder "
+            "for each published study (publish.py writes one)."
+        )
+    for folder in alone:
+        if folder not in folders:
+            print(f"{folder}: was published without tables, so there are none to make anew")
     status = 0
-    for folder in published(args.published):
+    for folder in folders:
         out = Path(args.out, folder.name)
         different = redraw(folder, out)
         told = f"not as published: {', '.join(different)}" if different else "as published"

@@ -1,9 +1,12 @@
 """List what other code or other settings than today's made, with the reason for each file.
 
-Ends with status 1 if there is any, so that a script can ask.
+Ends with status 1 if there is any, so that a script can ask. Files that are not there are counted,
+and leave the status as it is: a study may not have been run yet, and results can be brought back
+without the weights and masks behind them.
 """
 
 import sys
+from pathlib import Path
 
 from jackpot.cli import main, parser_of
 from jackpot.study.options import add_place, plan_there
@@ -29,7 +32,10 @@ def run() -> None:
         found |= {finding.path: finding.why for finding in damage(plan)}
     for path, why in found.items():
         print(f"{path}: {why}")
-    print(f"{plan.root}: {len(found)} files are not today's, of {len(plan.files())} in the study")
+    known = plan.files()
+    missing = sum(not Path(path).exists() for path in known)
+    told = f"{plan.root}: {len(found)} files are not today's, of {len(known)} in the study"
+    print(f"{told}; {missing} are not there yet" if missing else told)
     sys.exit(1 if found else 0)
 
 

@@ -10,16 +10,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from jackpot.cli import main, parser_of
+from jackpot.cli import main, parser_of, whole
 from jackpot.study.options import add_place, plan_there
 
 
 def run() -> None:
     parser = parser_of(__doc__)
     add_place(parser)
-    parser.add_argument("--sample", type=int, default=3, help="how many cells (default: 3)")
+    parser.add_argument("--sample", type=whole(1), default=3, help="how many cells (default: 3)")
     parser.add_argument("--sample-seed", type=int, help="choose the same cells as before")
-    parser.add_argument("--cores", type=int, default=1, help="(default: 1)")
+    parser.add_argument("--cores", type=whole(1), default=1, help="(default: 1)")
     args = parser.parse_args()
     plan, seed = plan_there(args), args.sample_seed
 

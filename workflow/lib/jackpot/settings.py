@@ -3,8 +3,7 @@
 Each field's description is what ``--help``, the JSON schema and docs/study.md say of it.
 """
 
-import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
@@ -16,6 +15,8 @@ from pydantic import (
     create_model,
     model_validator,
 )
+
+from jackpot.errors import did_you_mean
 
 PathName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 Positive = Annotated[int, Field(ge=1)]
@@ -39,10 +40,22 @@ def complaints(error: ValidationError, key_of: Callable = dotted) -> list[str]:
         reason = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "missing":
             reason = "this key is missing"
-        elif problem["type"] != "value_error" and not isinstance(given, dict | list):
-            reason += f" (got {given!r})"
+        elif problem["type"] in ("model_type", "dict_type"):
+            reason = "Input should be a mapping of keys to values"
+        if problem["type"] not in ("missing", "value_error") and not isinstance(given, dict | list):
+            reason += f" (got {given!r}){_hint(problem)}"
         lines.append(f"{key}: {reason}" if key else reason)
     return list(dict.fromkeys(lines))
+
+
+def _hint(problem: Mapping[str, Any]) -> str:
+    """What was meant, where that can be told from what was given."""
+    given = problem["input"]
+    if problem["type"] in ("list_type", "tuple_type") and given is not None:
+        return f"; write [{given}]"
+    if problem["type"] == "less_than" and problem["ctx"]["lt"] == 1:
+        return "; give a fraction: 0.8 for 80 %"
+    return ""
 
 
 class Settings(BaseModel):
@@ -60,8 +73,7 @@ class Settings(BaseModel):
         allowed = list(cls.model_fields)
         for key in values:
             if key not in allowed:
-                close = difflib.get_close_matches(str(key), allowed, 1)
-                hint = f" Did you mean {close[0]!r}?" if close else ""
+                hint = did_you_mean(key, allowed)
                 raise ValueError(f"unknown key {key!r}.{hint} Allowed keys: {', '.join(allowed)}")
         return values
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from jackpot.errors import JackpotError
+from jackpot.errors import JackpotError, did_you_mean
 from jackpot.fingerprints import code_of, code_of_file
 from jackpot.registry.own import import_file, import_module, own_traceback
 from jackpot.registry.source import (
@@ -25,6 +25,7 @@ from jackpot.registry.source import (
     definition,
     first_line,
     first_paragraph,
+    functions,
     is_literal,
     literal,
     mismatch,
@@ -77,7 +78,10 @@ class Registry(Mapping[str, Any]):
             raise JackpotError(str(error)) from None
         found = getattr(self._module(name), function, None)
         if not callable(found):
-            raise JackpotError(f"{self._what(name)}: {path} has no function {function!r}")
+            raise JackpotError(
+                f"{self._what(name)}: {path} has no function {function!r}"
+                f"{self._instead(name, function)}"
+            )
         return found
 
     def __contains__(self, name: object) -> bool:
@@ -116,7 +120,10 @@ class Registry(Mapping[str, Any]):
         path, function = self.source(name)
         node = definition(self._parsed(name), function)
         if node is None:
-            raise ValueError(f"{self._what(name)}: {path} defines no function {function!r}")
+            raise ValueError(
+                f"{self._what(name)}: {path} defines no function {function!r}"
+                f"{self._instead(name, function)}"
+            )
         if isinstance(node, ast.FunctionDef):
             return Signature.of(node)
         if isinstance(node, ast.Assign):
@@ -230,9 +237,14 @@ class Registry(Mapping[str, Any]):
     def _allowed(self, name: str) -> str:
         allowed = [*self._without_file, *self.names()]
         return (
-            f"Allowed: {', '.join(allowed)}, "
+            f"{did_you_mean(name, allowed)} Allowed: {', '.join(allowed)}, "
             f'or your own function as "path/to/file.py:function" ({self._page})'
-        )
+        ).lstrip()
+
+    def _instead(self, name: str, function: str) -> str:
+        """The functions that a method's file has in place of the one that is named."""
+        known = functions(self._parsed(name))
+        return f"{_meant(function, known)}; it defines: {', '.join(known) or 'none'}"
 
     def _file(self, name: str, where: str) -> Path:
         if where.endswith(".py"):

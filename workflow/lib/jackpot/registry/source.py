@@ -152,6 +152,19 @@ def definition(tree: ast.Module | ast.ClassDef, name: str) -> ast.AST | None:
     return next((node for node in reversed(tree.body) if name in _bound(node)), None)
 
 
+def functions(tree: ast.Module) -> list[str]:
+    """Names of the functions and classes at the top of a parsed file, save those with a _."""
+    found = [
+        name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        or (isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda))
+        for name in _bound(node)
+        if not name.startswith("_")
+    ]
+    return list(dict.fromkeys(found))
+
+
 def _bound(node: ast.stmt) -> list[str]:
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return [node.name]

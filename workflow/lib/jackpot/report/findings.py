@@ -23,6 +23,7 @@ from jackpot.files.tables import read_table
 from jackpot.report.claims import guesses_in, numbers_of
 from jackpot.report.doubts import Network, doubts, guessing
 from jackpot.study import Config, Plan, Study
+from jackpot.study.load import validated
 from jackpot.vocabulary import CHECKS, TICKETS, VERDICTS, in_order, words
 
 NOT_TESTED = "–"
@@ -30,8 +31,13 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def published_plan(folder: str | Path) -> Plan:
-    """The study of a published folder, as it was when it was published."""
-    study = Study.model_validate(read_sealed(Path(folder) / "about.json")["study"])
+    """The study of a published folder, as it was when it was published.
+
+    Raises:
+        JackpotError: a file of the user's own that it names is gone, or is another by now.
+    """
+    about = Path(folder) / "about.json"
+    study = validated(Study, read_sealed(about)["study"], about)
     return Plan(study, Config(study=f"studies/{study.name}.yaml"))
 
 

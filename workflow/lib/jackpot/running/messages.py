@@ -17,6 +17,8 @@ from jackpot.fingerprints import differences
 _COMMAND = re.compile("Command '.*'(?= (returned non-zero exit status|died with))", re.DOTALL)
 _PARAMETERS = re.compile("Params have changed.*? before: (.*) now: (.*)", re.DOTALL)
 _FINGERPRINT = re.compile("[0-9a-f]{12}(-[0-9a-f]{12}){2}")
+# Snakemake then says that a job did not complete, as if one had failed.
+STOPPED = "Stopped before the end. Nothing is lost: the same command goes on from here."
 
 
 def shorten_messages() -> None:
@@ -93,11 +95,12 @@ def _parameters(text: str) -> _Parameters:
     return _Parameters(options, next(filter(_FINGERPRINT.fullmatch, items), ""))
 
 
-def summary(failed: Iterable[tuple[str, str, str]]) -> str:
+def summary(failed: Iterable[tuple[str, str, str]], stopped: bool = False) -> str:
     """What failed, why, and what to do, at the end of a call.
 
     Args:
         failed: what each job was to do, its log, and what a cluster says of it.
+        stopped: whether the call was told to end before it had made everything.
     """
     lines = []
     for what, log, why in failed:
@@ -109,7 +112,7 @@ def summary(failed: Iterable[tuple[str, str, str]]) -> str:
         if log:
             lines.append(f"    log: {log}")
     if not lines:
-        return ""
+        return STOPPED if stopped else ""
     return "\n".join(
         [
             "What failed:",

@@ -52,9 +52,15 @@ def publish(plan: Plan, folder: str | Path) -> int:
         How many results the archive holds, which are all those that are today's.
 
     Raises:
-        JackpotError: there is none, or the tables that are there are of other results.
+        JackpotError: there is none, the tables that are there are of other results, or the folder
+            is the study's own.
     """
     root, folder = Path(plan.root), Path(folder)
+    if folder.resolve() == root.resolve():
+        raise JackpotError(
+            f"{folder}: the study's own results are there, and publishing replaces what is in its "
+            "folder. Give another one with --to."
+        )
     runs = [run for run in plan.study.runs() if plan.job_of(run).is_current()]
     if not runs:
         raise JackpotError(

@@ -27,13 +27,27 @@ def targets() -> list[str]:
     Without it ``snakemake figures`` would collect and train before it draws, and a cell that is
     not in the study would end in a traceback.
     """
+    arguments = _arguments()
+    return sorted(arguments.targets) if arguments else []
+
+
+def is_dry_run() -> bool:
+    """Whether this call only tells what it would do, which Snakemake knows once rules are laid out.
+
+    Without it a dry run would say nothing of images that are not there, as no job is started.
+    """
+    arguments = _arguments()
+    return bool(arguments and arguments.dryrun)
+
+
+def _arguments():
+    """This call's command line; None if it is another program's."""
     try:
         # It tells which profile it has read; it has told that already.
         with contextlib.redirect_stderr(io.StringIO()):
-            _, arguments = parse_args(sys.argv[1:])
-    except SystemExit:  # another program's command line
-        return []
-    return sorted(arguments.targets)
+            return parse_args(sys.argv[1:])[1]
+    except SystemExit:
+        return None
 
 
 def is_module(workflow) -> bool:
@@ -170,6 +184,14 @@ def asked_for(workflow) -> list[str]:
         made = set(job.output) - set(job.temp_output)
         files |= set(map(str, made if job.output else job.input))
     return sorted(files)
+
+
+def was_stopped(workflow) -> bool:
+    """Whether a call that did not end well was told to end (Ctrl-C, SIGTERM): nothing failed.
+
+    Without it one that was would end with "At least one job did not complete successfully" alone.
+    """
+    return not (workflow.scheduler.failed or workflow.scheduler._executor_error)
 
 
 def failed_jobs(workflow) -> Iterator[tuple[str, str, str]]:

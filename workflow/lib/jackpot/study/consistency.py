@@ -139,9 +139,9 @@ def _check_seeds(study: "Study", where: str, seeds: list[int] | None) -> None:
         return
     if seeds is None:
         return
-    if len(seeds) != looks[-1] or len(set(seeds)) != len(seeds):
+    if len(seeds) != looks[-1]:
         raise ValueError(
-            f"{where}: {len(set(seeds))} seeds, where the last look of statistics.looks has "
+            f"{where}: {len(seeds)} seeds, where the last look of statistics.looks has "
             f"{looks[-1]}. Leave the key out for 0 to {looks[-1] - 1}"
         )
     if seeds != study.seed_order:

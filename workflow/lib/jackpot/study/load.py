@@ -56,16 +56,19 @@ def load_study(path: str | Path, datasets: dict[str, dict] | None = None) -> Stu
     values = _read_yaml(path, "study")
     for name, changes in (datasets or {}).items():
         if isinstance(values.get("datasets"), dict) and name in values["datasets"]:
-            before = values["datasets"][name] or {}
+            before = values["datasets"][name]
+            before = {} if before is None else before
+            if not isinstance(before, dict):
+                continue  # which is refused below
             # Another kind is another source: nothing of the old definition fits it.
             other = changes.get("kind", before.get("kind")) != before.get("kind")
             values["datasets"][name] = changes if other else {**before, **changes}
-    return _validate(Study, values, path)
+    return validated(Study, values, path)
 
 
 def load_config(values: dict[str, Any], where: str = "config.yaml") -> Config:
     """Check the merged values of config.yaml and ``--config``."""
-    return _validate(Config, values, where)
+    return validated(Config, values, where)
 
 
 def read_config(config: str | Path, **changes: Any) -> Config:
@@ -91,7 +94,12 @@ def _read_yaml(path: str | Path, what: str) -> dict[str, Any]:
     return values
 
 
-def _validate(model: type[Settings], values: Any, where: str | Path):
+def validated(model: type[Settings], values: Any, where: str | Path):
+    """Settings of these values.
+
+    Raises:
+        JackpotError: naming the file, the key and the allowed values.
+    """
     try:
         return model.model_validate(values)
     except ValidationError as error:

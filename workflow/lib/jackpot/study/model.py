@@ -30,7 +30,7 @@ from jackpot.study.parts import (
     Override,
     Seed,
 )
-from jackpot.study.scopes import data_of, options_of_data
+from jackpot.study.scopes import data_of, one_of, options_of_data
 from jackpot.study.tickets import (
     PRUNERS,
     TICKETS,
@@ -178,6 +178,8 @@ class Study(Settings):
         """
         key = name if isinstance(name, str) else JOIN.join(name)
         if key not in self._found_checks:
+            for each in key.split(JOIN):
+                one_of("check", each, self.all_checks)
             self._found_checks[key] = find_check(key, self.checks)
         return self._found_checks[key]
 

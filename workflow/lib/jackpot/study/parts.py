@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from jackpot.architectures import MODELS, initial_by_default
+from jackpot.checks import JOIN
 from jackpot.data.kinds import KINDS, is_published, needs_source
 from jackpot.settings import PruningBatchChanges, Settings, TrainingChanges
 
@@ -149,6 +150,21 @@ class Experiment(Settings):
         if isinstance(checks, str) and checks != "all":
             raise ValueError(f"give a list, [{checks}], or all")
         return checks
+
+    @field_validator("datasets", "models", "tickets", "checks", "sparsities", "seeds")
+    @classmethod
+    def _refuse_repeats(cls, values, info: ValidationInfo):
+        # A run is made once: a list with repeats promises more seeds or cells than there will be.
+        seen = set()
+        for value in values if isinstance(values, list) else ():
+            told = JOIN.join(value) if isinstance(value, list) else str(value)
+            # A combination is one check in whatever order its parts are named.
+            one = tuple(sorted(told.split(JOIN)))
+            if one in seen:
+                what = "sparsity" if info.field_name == "sparsities" else info.field_name[:-1]
+                raise ValueError(f"{what} {told} is given twice")
+            seen.add(one)
+        return values
 
 
 class When(Settings):

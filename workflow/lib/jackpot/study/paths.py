@@ -1,14 +1,26 @@
 """Where the files of a study are: a path tells which rule made the file."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
+from jackpot.checks import JOIN
 from jackpot.errors import JackpotError
 from jackpot.fingerprints import digest
 from jackpot.study.config import Config
 from jackpot.study.consistency import check_applies
 from jackpot.study.model import RUN_FOLDER, Run, Study
+
+# Below a study's results, what its jobs make; tables and the page are beside these.
+FOLDERS = ("data", "weights", "masks", "runs")
+# What the parts of a path below them name, in order.
+_NAMED = {
+    "data": ("dataset", "data"),
+    "weights": ("dataset", "model", "seed", "data"),
+    "masks": ("dataset", "model", "pruner", "data", "seed", "sparsity"),
+}
 
 
 class Paths:
@@ -44,15 +56,75 @@ class Paths:
         return f"{self.root}/{RUN_FOLDER.format(**names, sparsity=sparsity, seed=seed)}"
 
     def check_target(self, path: str) -> None:
-        """Refuse a file of a run that is not in the study; a check that it leaves out is welcome,
-        if it applies to the ticket.
+        """Refuse a file below the study's results that names what the study has not.
 
         Raises:
-            JackpotError: naming the first part of its path that no run has, and what there is.
+            JackpotError: naming the first part of its path that the study lacks, and what there is.
         """
+        folder, *asked = os.path.relpath(path, self.root).split("/")
+        if folder == "runs":
+            self._check_run(path, asked)
+        elif folder in _NAMED:
+            for what, name, known in self._named(folder, asked):
+                if name not in known:
+                    raise JackpotError(
+                        f"{path}: {what} {name} is not in the study {self.config.study}; it has "
+                        f"{', '.join(known)}. Add it there, or ask for another file."
+                    )
+
+    def refuse_other_study(self, path: str) -> None:
+        """Refuse a file of another study, which no rule of this one's makes.
+
+        Raises:
+            JackpotError: naming both studies, and the option that chooses the other.
+        """
+        other, *rest = os.path.relpath(path, self.config.results_dir).split("/")
+        # Downloads, which are every study's, may be kept beside results.
+        shared = not os.path.relpath(path, self.config.data_dir).startswith("..")
+        if not rest or shared or other in ("..", self.study.name):
+            return
+        file = Path(self.config.study).with_name(f"{other}.yaml")
+        if file.exists() or rest[0] in FOLDERS:
+            option = f"study={file if file.exists() else f'<the YAML file of {other}>'}"
+            raise JackpotError(
+                f"{path}: this path is of the study {other}, and this call is of "
+                f"{self.study.name} ({self.config.study}). Add --config {option}."
+            )
+
+    def _named(self, folder: str, asked: list[str]) -> Iterator[tuple[str, str, list[str]]]:
+        """What each part of a path names, the name, and what the study has of this."""
+        runs, checks = self.study.runs(), self.study.all_checks
+        versions = [check for name in self.study.data_versions for check in self._versions(name)]
+        known = {
+            "dataset": list(self.study.datasets),
+            "model": list(self.study.models),
+            "pruner": list(self.study.all_pruners),
+            "seed": [str(seed) for seed in sorted({run.seed for run in runs})],
+            "sparsity": [f"{sparsity:g}" for sparsity in self.study.sparsities],
+        }
+        *above, last = asked or [""]
+        # A file of weights has a name of its own, any other is named by what it is of.
+        parts = above if folder == "weights" else [*above, last.removesuffix(".safetensors")]
+        for what, part in zip(_NAMED[folder], parts, strict=False):
+            if what == "data":
+                # A check of the scores follows the data that they are of.
+                data, _, check = part.partition(JOIN)
+                yield what, data, ["clean", *versions]
+                if check:
+                    of_scores = [name for name, c in checks.items() if "scores" in c.edits]
+                    yield "check of scores", check, of_scores
+            else:
+                prefix = what if what in ("seed", "sparsity") else ""
+                yield what, part.removeprefix(prefix), known[what]
+
+    def _versions(self, check: str) -> list[str]:
+        """Every version of a dataset that a check of data can make."""
+        return [check, *(f"{check}-{scope}" for scope in self.study.all_checks[check].scopes)]
+
+    def _check_run(self, path: str, asked: list[str]) -> None:
+        """A check that the study leaves out is welcome, if it applies to the ticket."""
         names = [field.name for field in fields(Run)]
-        asked = os.path.relpath(path, f"{self.root}/runs").split("/")
-        if len(asked) != len(names) + 1 or asked[0] == "..":
+        if len(asked) != len(names) + 1:
             return
         left = [run.path.split("/")[1:] for run in self.study.runs()]
         for level, (name, part) in enumerate(zip(names, asked, strict=False)):

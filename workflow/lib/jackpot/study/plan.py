@@ -10,6 +10,7 @@ from typing import Any
 
 from jackpot.cli import command_options
 from jackpot.data.folders import local_source, refuse_changed_folder
+from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed
 from jackpot.fingerprints import code_of, digest
 from jackpot.study.jobs import File, Job
@@ -43,6 +44,24 @@ class Plan(Rules):
         for name, dataset in self.study.datasets.items():
             if dataset.path and self.source(name) in wanted:
                 local_source(name, dataset.path)
+
+    def missing_sources(self) -> list[str]:
+        """What ``require_sources`` would say of the datasets that results are still to be made of.
+
+        One whose results are all there need not be read again, wherever its archive has gone.
+        """
+        found = []
+        for name, dataset in self.study.datasets.items():
+            try:
+                if dataset.path:
+                    local_source(name, dataset.path)
+            except JackpotError as error:
+                runs = [run for run in self.progress.runs if run.dataset == name]
+                if not self.prepare(name).is_current() and not all(
+                    self.job_of(run).is_current() for run in runs
+                ):
+                    found.append(str(error))
+        return found
 
     @cached_property
     def progress(self) -> Progress:

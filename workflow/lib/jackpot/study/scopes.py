@@ -4,11 +4,11 @@ A study may give some pruners another scope than the rest: mlrc2020's SNIP and G
 pixels in two ways. Each version of the data is then kept, and its name carries the scope.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from jackpot.checks import Check, check_options, version_of_data
-from jackpot.errors import JackpotError
+from jackpot.errors import JackpotError, did_you_mean
 
 Options = Mapping[str, Mapping[str, Any]]
 
@@ -68,7 +68,7 @@ def check_scopes(options: Options, checks: Mapping[str, Check], where: str) -> N
             raise ValueError(f"{where}{error}") from None
 
 
-def one_of(what: str, value: Any, allowed: Iterable) -> None:
+def one_of(what: str, value: Any, allowed: Collection) -> None:
     """Refuse a value that is not allowed.
 
     Raises:
@@ -76,5 +76,6 @@ def one_of(what: str, value: Any, allowed: Iterable) -> None:
     """
     if value not in allowed:
         raise ValueError(
-            f"{what} {value!r} does not exist. Allowed: {', '.join(map(str, allowed))}"
+            f"{what} {value!r} does not exist.{did_you_mean(value, allowed)} "
+            f"Allowed: {', '.join(map(str, allowed))}"
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed
 from jackpot.fingerprints import code_of, differences, recorded
+from jackpot.study.paths import FOLDERS
 from jackpot.study.plan import Plan
 
 REASONS = {
@@ -18,7 +19,6 @@ REASONS = {
     "settings": "other settings",
     "inputs": "made from files of other code or settings",
 }
-FOLDERS = ("data", "weights", "masks", "runs")
 
 
 @dataclass(frozen=True)
