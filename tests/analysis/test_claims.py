@@ -309,7 +309,7 @@ def test_pairs_of_tickets_over_looks():
     planned = runs[CELL].drop_duplicates()
     design = Design(0.5, 0.05, looks, planned=planned)
     early = runs[(runs.seed < 4) | (runs.ticket != "grasp")]
-    rows = ticket_table(early, "random", ["snip", "grasp"], design)
+    rows = ticket_table(early, ["random"], ["snip", "grasp"], design)
     assert rows[["reference", "look", "n"]].to_numpy().tolist() == [
         *[["grasp", 1, 4]] * 2,
         *[["snip", 2, 8]] * 2,

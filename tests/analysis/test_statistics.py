@@ -236,7 +236,7 @@ def test_compare_is_the_paired_test_between_tickets(rng):
     runs = pd.concat([make_runs({"none": a}, ticket) for ticket, a in accuracy.items()])
     spoiled = make_runs({"rearranged": rng.normal(50, 1, 6)}, "random")
     runs = pd.concat([runs, spoiled])
-    table = ticket_table(runs, "random", ["snip", "grasp"], Design(margin=0.4))
+    table = ticket_table(runs, ["random"], ["snip", "grasp"], Design(margin=0.4))
     public = compare(runs, "random", ["snip", "grasp"], margin=0.4)
     pd.testing.assert_frame_equal(public, table[public.columns])
     assert table.reference.tolist() == ["grasp", "snip"]

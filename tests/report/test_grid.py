@@ -91,9 +91,9 @@ def test_a_combination_applies_where_all_of_its_parts_do():
     }
     (grid,) = grids(verdicts, applicable)
     assert sorted(grid["notes"]) == [
-        "Does not apply: half dataset + shuffled weights and random labels + rearranged to random, "
-        "made without data.",
         "Does not apply: half dataset + shuffled weights to SNIP, made without pretraining.",
+        "Does not apply: random labels + rearranged and half dataset + shuffled weights to random, "
+        "made without data.",
     ]
     found = needs(verdicts, applicable)
     assert found["columns"] == ["the mask's positions", "data and mask", "data and weights"]

@@ -89,7 +89,7 @@ class TicketPairs:
         return self.references
 
     def __call__(self, runs: pd.DataFrame, design: Design) -> pd.DataFrame:
-        return ticket_table(runs, self.ticket, self.references, design)
+        return ticket_table(runs, [self.ticket], self.references, design)
 
 
 def against_reported(runs: pd.DataFrame, design: Design) -> pd.DataFrame:

@@ -104,21 +104,25 @@ def compare(
     if ticket in references:
         raise JackpotError(f"{ticket} cannot be compared with itself.")
     design = Design(margin, alpha, looks, shares, **declared)
-    return ticket_table(runs, ticket, references, design)[COLUMNS_OF_TICKETS]
+    return ticket_table(runs, [ticket], references, design)[COLUMNS_OF_TICKETS]
 
 
 def ticket_table(
-    runs: pd.DataFrame, ticket: str, references: Sequence[str], design: Design
+    runs: pd.DataFrame, tickets: Sequence[str], references: Sequence[str], design: Design
 ) -> pd.DataFrame:
-    """``compare`` with all that ``judge`` and ``measure`` add."""
+    """``compare`` of several tickets, all one family, with all that ``judge`` and ``measure`` add.
+
+    No ticket is compared with itself.
+    """
     runs, planned = prepare_runs(runs), design.cells()
     if planned is not None:
         plain = planned[planned["check"] == "none"].drop(columns="check")
         second = plain[plain["ticket"].isin(references)].rename(columns={"ticket": "reference"})
-        first = plain[plain["ticket"] == ticket]
+        first = plain[plain["ticket"].isin(tickets)]
         same = ["dataset", "model", "sparsity"]
         planned = first.merge(second, on=same, suffixes=("", "_reference"))
-    pairs = pair_tickets(runs, ticket, references)
+        planned = planned[planned["ticket"] != planned["reference"]]
+    pairs = pair_tickets(runs, tickets, references)
     return judge(measure(pairs, BY_TICKET, design.resolved(runs), planned), design)
 
 
@@ -179,15 +183,15 @@ def pair_with_none(runs: pd.DataFrame) -> pd.DataFrame:
     return _pair(spoiled, plain, CELL)
 
 
-def pair_tickets(runs: pd.DataFrame, ticket: str, references: Sequence[str]) -> pd.DataFrame:
-    """Each run of ``ticket`` beside the run of its seed of each reference; see ``measure``."""
+def pair_tickets(
+    runs: pd.DataFrame, tickets: Sequence[str], references: Sequence[str]
+) -> pd.DataFrame:
+    """Each run of a ticket beside the run of its seed of each reference; see ``measure``."""
     plain = runs[runs["check"] == "none"].drop(columns="check")
-    second = plain[plain["ticket"].isin(references)].rename(columns={"ticket": "reference"})
-    second = second.assign(ticket=ticket)
-    first = plain[plain["ticket"] == ticket].merge(
-        pd.DataFrame({"reference": pd.Series(list(references), dtype=object)}), how="cross"
-    )
-    return _pair(first, second, BY_TICKET)
+    pairs = [(one, other) for one in tickets for other in references if one != other]
+    pairs = pd.DataFrame(pairs, columns=["ticket", "reference"], dtype=object)
+    second = plain.rename(columns={"ticket": "reference"}).merge(pairs, on="reference")
+    return _pair(plain.merge(pairs, on="ticket"), second, BY_TICKET)
 
 
 def _to_come(planned: pd.DataFrame, order: Sequence[int]) -> np.ndarray:

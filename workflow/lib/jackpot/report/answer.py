@@ -76,7 +76,7 @@ def _what_came_out(verdicts: pd.DataFrame, going_on: bool) -> str:
         "the method fails the check",
         "degraded": "the method does use it, it passes",
         "improved": "the method is better off without it, it fails",
-        "undecided": "neither is shown yet" if going_on else "neither is shown with these seeds",
+        "undecided": "nothing is shown yet" if going_on else "nothing is shown with these seeds",
     }
     parts = []
     for verdict in in_order(counts, VERDICTS):

@@ -8,6 +8,7 @@ import pandas as pd
 from jackpot.analysis.frames import percent, sort_cells, spoils
 from jackpot.checks import CHECKS as BUILT_IN
 from jackpot.checks import JOIN
+from jackpot.report.style import by_ingredient
 from jackpot.report.words import join, word_for
 from jackpot.vocabulary import CHECKS, VERDICTS, in_order, own_first, words
 
@@ -100,7 +101,7 @@ def grids(
     """
     found = []
     for (dataset, model), part in sort_cells(verdicts).groupby(["dataset", "model"], sort=False):
-        checks = in_order(part["check"], CHECKS)
+        checks = by_ingredient(part["check"])
         tickets = own_first(part["ticket"])
         heads = [(words(check), spoils(check, OTHER)) for check in checks]
         found.append(

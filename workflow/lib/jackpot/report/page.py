@@ -124,6 +124,7 @@ def _page(runs, verdicts, claims, layers, about, reported, design) -> dict:
         "claims": [entry for entry in entries if entry["verdict"] != "not_tested"],
         "untested": [entry for entry in entries if entry["verdict"] == "not_tested"],
         "needs": None if verdicts is None else needs(verdicts, applicable),
+        "against_random": evidence.against_random(runs, design),
         "grids": [] if verdicts is None else grids(verdicts, applicable),
         "questions": [] if verdicts is None else questions(verdicts, about.get("questions")),
         "verdict_words": {}

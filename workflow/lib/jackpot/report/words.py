@@ -32,7 +32,8 @@ MEANINGS = {
     "check.",
     "improved": "Accuracy rose beyond doubt. The method is better off without the ingredient: it "
     "fails the check.",
-    "undecided": "Neither is shown with these seeds, among all comparisons of the study.",
+    "undecided": "Neither a difference, nor that it is within the margin, is shown with these "
+    "seeds, among all comparisons of the study.",
     "too_few_seeds": "Too few pairs of runs have finished to form a p-value.",
 }
 # One cell of a claim has no verdict of its own there: it speaks for the claim, against it, or not.
@@ -71,7 +72,7 @@ def explain(row: Mapping[str, Any]) -> str:
             rate = f"{100 * hidden_rate(n):.0f} %"
             reason += f"; collapses in fewer than {rate} of runs could still be hidden"
     elif verdict == "undecided":
-        reason = f"neither is shown{forecast(row)}"
+        reason = f"neither a difference nor its absence is shown{forecast(row)}"
     else:
         reason = f"different from zero, p = {row['p_difference_holm']:.2g} after Holm"
     return f"{word}: {numbers}; {reason}."
@@ -83,7 +84,7 @@ def forecast(row: Mapping[str, Any]) -> str:
     if looks < 2:
         return ""
     if look >= looks:
-        return ", and this was the last look"
+        return ", and this was the last look (a new study, with other seeds, could tell)"
     if "likely_look" not in row:
         return f" at look {look} of {looks}"
     likely = row["likely_look"]
