@@ -65,7 +65,7 @@ AT_WORK = results_folder.at_work(ROOT) if workflow.is_main_process else None
 
 if workflow.is_main_process:
     try:
-        PLAN.refuse_changed_folders()
+        PLAN.refuse_changed_sources()
     except JackpotError as error:
         raise WorkflowError(str(error)) from None
     # A real call refuses, once it knows which datasets are to be read.

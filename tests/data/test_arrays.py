@@ -1,12 +1,15 @@
 """A dataset that is a user's function, and folders that change."""
 
+import os
+import time
+
 import numpy as np
 import pytest
 import torch
 
 from jackpot.data.arrays import image_data
 from jackpot.data.files import load_data
-from jackpot.data.folders import refuse_changed_folder
+from jackpot.data.folders import refuse_changed
 from jackpot.data.sources import fetch, prepare
 from jackpot.errors import JackpotError
 
@@ -61,6 +64,9 @@ def test_what_is_wrong_is_told_in_one_line(returned, message):
 
 
 LOAD = """
+import os
+import time
+
 import numpy as np
 
 def load(path, *, repeat=1):
@@ -87,6 +93,20 @@ def test_a_function_reads_a_folder_with_its_options(own):
     assert data.train_images.flatten().tolist() == [*range(64)] * 3
 
 
+def test_an_archive_that_changed_is_asked_about(own):
+    archive = own / "mine.bin"
+    archive.write_bytes(bytes(range(64)))
+    fetch("d", {"kind": "data.py:load", "path": "mine.bin"}, "d/source.json")
+    refuse_changed("d/source.json")
+    archive.write_bytes(bytes(range(1, 65)))
+    later = time.time() + 5
+    os.utime(archive, (later, later))
+    with pytest.raises(JackpotError, match=r"mine\.bin has changed since"):
+        refuse_changed("d/source.json")
+    archive.unlink()
+    refuse_changed("d/source.json")
+
+
 def test_a_function_without_a_path_is_given_none(own):
     elsewhere = 'open("mine/pixels", "rb").read() if path is None else b""'
     (own / "data.py").write_text(LOAD.replace('(path / "pixels").read_bytes()', elsewhere))
@@ -97,15 +117,25 @@ def test_a_function_without_a_path_is_given_none(own):
 
 
 def test_a_folder_that_changed_is_asked_about(own):
-    refuse_changed_folder("d/source.json")
+    refuse_changed("d/source.json")
     fetch("d", {"kind": "data.py:load", "path": "mine"}, "d/source.json")
-    refuse_changed_folder("d/source.json")
+    refuse_changed("d/source.json")
     (own / "mine" / "more").write_text("x")
     with pytest.raises(JackpotError, match=r"mine has changed since .*Then set `version: 2`"):
-        refuse_changed_folder("d/source.json")
+        refuse_changed("d/source.json")
     (own / "mine" / "more").unlink()
-    refuse_changed_folder("d/source.json")
-    (own / "mine" / "pixels").write_bytes(bytes(reversed(range(64))))
+    refuse_changed("d/source.json")
+    # Copied anew, and read to see that it is the same: once.
+    pixels, record = own / "mine" / "pixels", own / "d" / "source.json"
+    later = time.time() + 5
+    os.utime(record, (later - 10, later - 10))
+    refuse_changed(record)
+    assert record.stat().st_mtime > later - 6
+    # As many bytes as before.
+    pixels.write_bytes(bytes(reversed(range(64))))
+    os.utime(pixels, (later, later))
+    with pytest.raises(JackpotError, match=r"mine has changed since .*Then set `version: 2`"):
+        refuse_changed(record)
     with pytest.raises(JackpotError, match=r"datasets\.d .*made again"):
         prepare("d/source.json", "clean.safetensors")
 

@@ -1,13 +1,15 @@
-"""Folders that a dataset is read from where they lie, and whether they have changed since.
+"""What a dataset is read from where it lies, and whether it has changed since.
 
 Imports nothing heavy: a study is asked about before any job.
 """
 
+import contextlib
 import hashlib
 import json
+import os
 from pathlib import Path
 
-from jackpot.data import archives
+from jackpot.data import archives, digests
 from jackpot.errors import JackpotError
 
 
@@ -42,19 +44,33 @@ def changed(dataset: str, source: Path) -> str:
     )
 
 
-def refuse_changed_folder(source_json: str | Path) -> None:
-    """Ask whether a changed folder is meant, before any job; contents are compared when read.
+def refuse_changed(source_json: str | Path) -> None:
+    """Ask whether a changed folder or archive is meant, before any job.
+
+    Names and sizes are compared at each call, contents where a file is newer than the record.
 
     Args:
         source_json: what ``sources.fetch`` wrote; nothing is asked where it is not there.
 
     Raises:
-        JackpotError: files of the folder were added, removed, or have another size.
+        JackpotError: files were added, removed, or have other contents.
     """
+    record_file = Path(source_json)
     try:
-        record = json.loads(Path(source_json).read_text(encoding="utf-8"))
-        source, before = Path(source_json).parent / record["path"], record["files"]
+        record = json.loads(record_file.read_text(encoding="utf-8"))
+        source, before, digest = (record[key] for key in ("path", "files", "digest"))
+        source = record_file.parent / source
+        known_at = record_file.stat().st_mtime_ns
     except (OSError, ValueError, KeyError, TypeError):
-        return  # no folder, or a damaged record, which is told of when it is needed
-    if before and source.is_dir() and listing(source) != before:
+        return  # no source, or a damaged record, which is told of when it is needed
+    if not source.exists():
+        return
+    files = [file for _, file in archives.files(source)] if source.is_dir() else [source]
+    newer = any(file.stat().st_mtime_ns > known_at for file in files)
+    algorithm = digest.partition(":")[0]
+    if listing(source) != before or (newer and digests.of_path(source, algorithm)[0] != digest):
         raise JackpotError(changed(record["dataset"], source))
+    if newer:
+        # They were compared; not at every call again.
+        with contextlib.suppress(OSError):
+            os.utime(record_file)

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from jackpot.cli import command_options
-from jackpot.data.folders import local_source, refuse_changed_folder
+from jackpot.data.folders import local_source, refuse_changed
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed
 from jackpot.fingerprints import code_of, digest
@@ -22,15 +22,15 @@ from jackpot.study.rules import Rules
 class Plan(Rules):
     """The jobs of one study on one machine, and how far it has come."""
 
-    def refuse_changed_folders(self) -> None:
-        """Ask whether folders that datasets were read from, and that have changed, are meant.
+    def refuse_changed_sources(self) -> None:
+        """Ask whether what datasets were read from, and that has changed, is meant.
 
         Raises:
             JackpotError: naming the dataset and the key that answers.
         """
         for dataset in sorted({run.dataset for run in self.study.runs()}):
             if not self.study.datasets[dataset].has_digest:
-                refuse_changed_folder(self.source(dataset))
+                refuse_changed(self.source(dataset))
 
     def require_sources(self, wanted: Container[str]) -> None:
         """Refuse a ``path`` where nothing lies, of those datasets that are to be read.
