@@ -102,6 +102,27 @@ def test_a_combination_applies_where_all_of_its_parts_do():
     assert words["SNIP"] == ["not run", "undecided", "not run"]
 
 
+def test_what_cannot_be_told_from_guessing_is_marked_and_answers_nothing():
+    verdicts = verdict_rows(
+        ("snip", "rearranged", 0.9, "degraded"),
+        ("snip", "rearranged", 0.99, "unaffected"),
+        ("mine", "rearranged", 0.99, "unaffected"),
+    )
+    guessing = {("d", "m", "snip", 0.99), ("d", "m", "mine", 0.99), ("e", "m", "snip", 0.9)}
+    (grid,) = grids(verdicts, guessing=guessing)
+    shown = {ticket: [sparsity for sparsity, _ in lines] for ticket, lines in grid["rows"]}
+    assert shown == {"mine": ["99 % †"], "SNIP": ["90 %", "99 % †"]}
+    assert grid["notes"] == ["† Cannot be told from guessing: words compare chance with chance."]
+    found = needs(verdicts, guessing=guessing)
+    answers = {ticket: (a["kind"], a["word"], a["counts"]) for ticket, (a,) in found["rows"]}
+    assert answers == {
+        "mine": ("none", "cannot be told from guessing", ""),
+        "SNIP": ("yes", "yes", "1 degraded"),
+    }
+    (grid,) = grids(verdicts)
+    assert not grid["notes"] and "†" not in str(grid)
+
+
 def test_every_part_of_every_check_has_its_question_once():
     verdicts = verdict_rows(
         ("snip", "mine", 0.9, "unaffected"),

@@ -1,13 +1,14 @@
 """The verdicts by ticket: a grid of all of them, and what each ticket needs."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 import pandas as pd
 
 from jackpot.analysis.frames import percent, sort_cells, spoils
 from jackpot.checks import CHECKS as BUILT_IN
 from jackpot.checks import JOIN
+from jackpot.report.doubts import NETWORK, Network
 from jackpot.report.style import by_ingredient
 from jackpot.report.words import join, word_for
 from jackpot.vocabulary import CHECKS, VERDICTS, in_order, own_first, words
@@ -19,16 +20,22 @@ ASKED = {
     "weights": "its weights",
 }
 OTHER = "another part"
+MARK = "†"
 # With more checks than this, words would push the last of them off a laptop's screen.
 _WORDY = 6
 
 
-def needs(verdicts: pd.DataFrame, applicable: Mapping[str, Sequence[str]] | None = None) -> dict:
+def needs(
+    verdicts: pd.DataFrame,
+    applicable: Mapping[str, Sequence[str]] | None = None,
+    guessing: Container[Network] = (),
+) -> dict:
     """Does each ticket need its data, the mask's positions, its weights? Over all its cells.
 
     Args:
         verdicts: rows of ``verdicts.csv``.
         applicable: the checks that apply to each ticket, where that is known.
+        guessing: the networks that cannot be told from guessing; their cells say nothing.
 
     Returns:
         ``columns``: the ingredients that were checked; ``rows``: ``(ticket, answers)`` with an
@@ -39,14 +46,18 @@ def needs(verdicts: pd.DataFrame, applicable: Mapping[str, Sequence[str]] | None
     # A combination of checks can spoil several ingredients at once.
     several = sorted(set(kind) - {*ASKED, OTHER})
     columns = [name for name in [*ASKED, *several, OTHER] if (kind == name).any()]
+    networks = verdicts[NETWORK].itertuples(index=False, name=None)
+    learned = pd.Series([network not in guessing for network in networks], verdicts.index, bool)
     rows = []
     for ticket in own_first(verdicts["ticket"]):
         mine = verdicts["ticket"] == ticket
-        answers = [
-            _answer(verdicts.loc[mine & (kind == name), "verdict"])
-            or {"kind": "none", "word": _absent(ticket, name, applicable), "counts": ""}
-            for name in columns
-        ]
+        answers = []
+        for name in columns:
+            cells = mine & (kind == name)
+            word = "cannot be told from guessing" if cells.any() else None
+            word = word or _absent(ticket, name, applicable)
+            empty = {"kind": "none", "word": word, "counts": ""}
+            answers.append(_answer(verdicts.loc[cells & learned, "verdict"]) or empty)
         rows.append((words(ticket), answers))
     return {"columns": [ASKED.get(name, name) for name in columns], "rows": rows}
 
@@ -86,13 +97,16 @@ def _spoiled_by(checks: Iterable[str]) -> set[str]:
 
 
 def grids(
-    verdicts: pd.DataFrame, applicable: Mapping[str, Sequence[str]] | None = None
+    verdicts: pd.DataFrame,
+    applicable: Mapping[str, Sequence[str]] | None = None,
+    guessing: Container[Network] = (),
 ) -> list[dict]:
     """A grid of verdicts for every dataset and model: a row per ticket and sparsity.
 
     Args:
         verdicts: rows of ``verdicts.csv``.
         applicable: the checks that apply to each ticket, where that is known.
+        guessing: the networks that cannot be told from guessing, which are marked.
 
     Returns:
         Dictionaries with ``title``, ``checks`` (column heads), ``wordy`` (whether there is room for
@@ -104,13 +118,17 @@ def grids(
         checks = by_ingredient(part["check"])
         tickets = own_first(part["ticket"])
         heads = [(words(check), spoils(check, OTHER)) for check in checks]
+        rows = [(words(t), _lines(part, t, checks, applicable, guessing)) for t in tickets]
+        notes = _notes(tickets, checks, applicable or {})
+        if any(MARK in sparsity for _, lines in rows for sparsity, _ in lines):
+            notes.append(f"{MARK} Cannot be told from guessing: words compare chance with chance.")
         found.append(
             {
                 "title": f"{dataset} · {model}",
                 "checks": heads,
                 "wordy": len(checks) <= _WORDY,
-                "rows": [(words(t), _lines(part, t, checks, applicable)) for t in tickets],
-                "notes": _notes(tickets, checks, applicable or {}),
+                "rows": rows,
+                "notes": notes,
             }
         )
     return found
@@ -130,7 +148,7 @@ def questions(
     return [(words(name), known.get(name, "")) for name in in_order(names, CHECKS)]
 
 
-def _lines(part, ticket, checks, applicable) -> list[tuple[str, list]]:
+def _lines(part, ticket, checks, applicable, guessing) -> list[tuple[str, list]]:
     mine = part[part["ticket"] == ticket]
     applies = None if applicable is None else applicable.get(ticket)
     lines = []
@@ -143,7 +161,8 @@ def _lines(part, ticket, checks, applicable) -> list[tuple[str, list]]:
             else:
                 there = applies is None or check in applies
                 cells.append("not run" if there else "does not apply")
-        lines.append((percent(sparsity), cells))
+        network = tuple(rows[NETWORK].iloc[0])
+        lines.append((percent(sparsity) + f" {MARK}" * (network in guessing), cells))
     return lines
 
 

@@ -103,8 +103,8 @@ def _page(runs, verdicts, claims, layers, about, reported, design) -> dict:
     applicable = about.get("applicable_checks")
     command = about.get("command") or "snakemake --cores all"
     verdicts = _with_details(verdicts, runs, design)
-    classes = provenance.get("classes") or {}
-    entries = claim_entries(claims, verdicts, guessing(runs, classes))
+    guesses = guessing(runs, provenance.get("classes") or {})
+    entries = claim_entries(claims, verdicts, guesses)
     for entry in entries:
         entry["table"] = evidence.claim_rows(entry)
     missing = evidence.missing_runs(runs, about.get("expected_runs"))
@@ -123,9 +123,9 @@ def _page(runs, verdicts, claims, layers, about, reported, design) -> dict:
         "looks": looks,
         "claims": [entry for entry in entries if entry["verdict"] != "not_tested"],
         "untested": [entry for entry in entries if entry["verdict"] == "not_tested"],
-        "needs": None if verdicts is None else needs(verdicts, applicable),
+        "needs": None if verdicts is None else needs(verdicts, applicable, guesses),
         "against_random": evidence.against_random(runs, design),
-        "grids": [] if verdicts is None else grids(verdicts, applicable),
+        "grids": [] if verdicts is None else grids(verdicts, applicable, guesses),
         "questions": [] if verdicts is None else questions(verdicts, about.get("questions")),
         "verdict_words": {}
         if verdicts is None
