@@ -111,8 +111,10 @@ def check_applies(study: "Study", name: str, check: Check) -> None:
     ticket, pruner = study.all_tickets[name], study.pruner_of(name)
     if pruner is not None and not applies(check, ticket, pruner):
         allowed = applicable_checks(ticket, pruner, study.all_checks)
+        blind = "data" in check.edits and not uses_data(pruner.score)
+        why = f" (its score {pruner.score} says USES_DATA = False)" if blind else ""
         raise ValueError(
-            f"{check.name!r} does not apply to ticket {name!r}, which has no such ingredient. "
+            f"{check.name!r} does not apply to ticket {name!r}, which has no such ingredient{why}. "
             f"Allowed for it: {', '.join(allowed)}"
         )
 
