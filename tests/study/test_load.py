@@ -416,7 +416,7 @@ def test_a_target_whose_check_has_nothing_to_spoil_is_refused(tmp_path):
 
     plan.check_target(cell("snip", "corrupted_data"))
     plan.check_target(cell("random", "rearranged"))
-    why = r"'corrupted_data' does not apply to ticket 'random'.* score random says USES_DATA = False"
+    why = "'corrupted_data' does not apply to ticket 'random'.* random says USES_DATA = False"
     with pytest.raises(JackpotError, match=why):
         plan.check_target(cell("random", "corrupted_data"))
 
