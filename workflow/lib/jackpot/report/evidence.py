@@ -2,70 +2,34 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from jackpot.analysis.design import Design
 from jackpot.analysis.forecast import hidden_rate, smallest_p
-from jackpot.analysis.frames import CELL, RUN, mask_densities, percent, sort_cells
+from jackpot.analysis.frames import CELL, RUN, mask_densities, sort_cells
 from jackpot.analysis.statistics import ticket_table
 from jackpot.analysis.tables import DASH, ROW, p_text, table_cells, wide_table
+from jackpot.report.page_table import (
+    Column,
+    Table,
+    TableCell,
+    interval_cell,
+    name_cell,
+    number_cell,
+    p_cells,
+    sparsity_cell,
+)
 from jackpot.report.words import explain, word_for, word_of_cell
-from jackpot.vocabulary import families, family_of, own_first, words
-
-
-@dataclass(frozen=True)
-class TableCell:
-    """What a cell shows, and what it is sorted by and saved as where that differs."""
-
-    text: str
-    value: Any = None
-    kind: str = ""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column's head; ``kind`` is ``text`` or ``number``."""
-
-    label: str
-    kind: str = "text"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of the page; ``headers`` counts the leading columns that name a row."""
-
-    id: str
-    caption: str
-    columns: Sequence[Column]
-    rows: Sequence[Sequence[TableCell]]
-    headers: int = 1
-    note: str = ""
-
-
-def _number(value: Any, form: str = "{:.2f}") -> TableCell:
-    if pd.isna(value):
-        return TableCell(DASH, "")
-    value = float(value)
-    return TableCell(form.format(value), int(value) if value.is_integer() else value)
-
-
-def _sparsity(value: float) -> TableCell:
-    return TableCell(percent(value), float(value))
-
-
-def _name(value: Any) -> TableCell:
-    return TableCell(words(value), value)
-
+from jackpot.vocabulary import families, family_of, own_first
 
 # Ticket and check first: on a narrow screen they are what is in view.
 _KEY_COLUMNS = [Column(name) for name in ("ticket", "check", "dataset", "model")]
 
 
 def _key(row: Mapping) -> list[TableCell]:
-    names = [_name(row["ticket"]), _name(row["check"])]
+    names = [name_cell(row["ticket"]), name_cell(row["check"])]
     return [*names, TableCell(str(row["dataset"])), TableCell(str(row["model"]))]
 
 
@@ -112,15 +76,15 @@ def verdict_numbers(verdicts: pd.DataFrame, design: Design) -> Table:
         rows.append(
             [
                 *_key(row),
-                _sparsity(row["sparsity"]),
-                *([_number(row["look"], "{:.0f}")] if several else []),
-                _number(row["n"], "{:.0f}"),
+                sparsity_cell(row["sparsity"]),
+                *([number_cell(row["look"], "{:.0f}")] if several else []),
+                number_cell(row["n"], "{:.0f}"),
                 TableCell(
                     f"{word.symbol} {word.word}", row["verdict"], f"verdict {row['verdict']}"
                 ),
-                _number(row["mean_difference"], "{:+.2f}"),
-                *(_interval(row, name) for name in intervals.values()),
-                *_p_values(row),
+                number_cell(row["mean_difference"], "{:+.2f}"),
+                *(interval_cell(row, name) for name in intervals.values()),
+                *p_cells(row),
                 TableCell(explain(row)),
             ]
         )
@@ -166,14 +130,14 @@ def against_random(runs: pd.DataFrame, design: Design) -> Table | None:
     table = table.assign(rank=rank).sort_values(["dataset", "model", "rank", "sparsity"])
     rows = [
         [
-            _name(row["ticket"]),
+            name_cell(row["ticket"]),
             *(TableCell(str(row[name])) for name in ("dataset", "model")),
-            _sparsity(row["sparsity"]),
-            _number(row["n"], "{:.0f}"),
+            sparsity_cell(row["sparsity"]),
+            number_cell(row["n"], "{:.0f}"),
             TableCell(_AGAINST[row["verdict"]], row["verdict"], f"verdict {row['verdict']}"),
-            _number(row["mean_difference"], "{:+.2f}"),
-            _interval(row, "ci95"),
-            *_p_values(row),
+            number_cell(row["mean_difference"], "{:+.2f}"),
+            interval_cell(row, "ci95"),
+            *p_cells(row),
         ]
         for row in table.to_dict("records")
     ]
@@ -191,22 +155,6 @@ def against_random(runs: pd.DataFrame, design: Design) -> Table | None:
         headers=3,
         note="A family of its own for Holm’s method, beside the checks and the claims. No seeds "
         "are run for its sake: it has what the checks ask for.",
-    )
-
-
-def _p_values(row: Mapping) -> list[TableCell]:
-    return [
-        TableCell(p_text(row[name]), "" if pd.isna(row[name]) else float(row[name]))
-        for name in ("p_difference_holm", "p_equivalence_holm")
-    ]
-
-
-def _interval(row: Mapping, name: str) -> TableCell:
-    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-    return (
-        TableCell(DASH, "")
-        if pd.isna(low) or pd.isna(high)
-        else TableCell(f"{low:+.2f} to {high:+.2f}")
     )
 
 
@@ -250,13 +198,13 @@ def claim_rows(claim: Mapping) -> Table | None:
         word = word_of_cell(row["outcome"])
         rows.append(
             [
-                _name(row["ticket"]),
-                _name(row.get(second, "")),
+                name_cell(row["ticket"]),
+                name_cell(row.get(second, "")),
                 *(TableCell(str(row[name])) for name in ("dataset", "model")),
-                _sparsity(row["sparsity"]),
-                _number(row.get("n"), "{:.0f}"),
-                _number(row.get("mean_difference"), "{:+.2f}"),
-                _interval(row, "ci95"),
+                sparsity_cell(row["sparsity"]),
+                number_cell(row.get("n"), "{:.0f}"),
+                number_cell(row.get("mean_difference"), "{:+.2f}"),
+                interval_cell(row, "ci95"),
                 TableCell(f"{word.symbol} {word.word}"),
                 *([_word(row["by_itself"])] if in_grid else []),
             ]
@@ -290,16 +238,16 @@ def run_table(runs: pd.DataFrame, table_id: str, caption: str) -> Table:
     rows = [
         [
             *_key(row),
-            _sparsity(row["sparsity"]),
-            _number(100 * (1 - row["effective_density"])),
-            _number(row["seed"], "{:.0f}"),
-            TableCell("diverged", "") if row["diverged"] else _number(row["test_accuracy"]),
-            _number(row["best_test_accuracy"]),
-            _number(row["test_loss"], "{:.3f}"),
+            sparsity_cell(row["sparsity"]),
+            number_cell(100 * (1 - row["effective_density"])),
+            number_cell(row["seed"], "{:.0f}"),
+            TableCell("diverged", "") if row["diverged"] else number_cell(row["test_accuracy"]),
+            number_cell(row["best_test_accuracy"]),
+            number_cell(row["test_loss"], "{:.3f}"),
             TableCell("yes" if row["collapsed"] else "no"),
-            _number(row["epochs"], "{:.0f}"),
-            _number(row["seconds"], "{:.0f}"),
-            _number(row["images_per_second"], "{:.0f}"),
+            number_cell(row["epochs"], "{:.0f}"),
+            number_cell(row["seconds"], "{:.0f}"),
+            number_cell(row["images_per_second"], "{:.0f}"),
             TableCell(" ".join(filter(None, (str(row["device"]), str(row["precision"]))))),
         ]
         for row in runs.to_dict("records")
@@ -324,7 +272,7 @@ def layer_tables(layers: pd.DataFrame) -> list[Table]:
                 zip(mask["position"], map(_density, mask["mean"], mask["min"]), strict=True)
             )
             values = [cells.get(position, TableCell(DASH, "")) for position in names["position"]]
-            rows.append([_name(ticket), _name(check), _sparsity(sparsity), *values])
+            rows.append([name_cell(ticket), name_cell(check), sparsity_cell(sparsity), *values])
         heads = [Column("ticket"), Column("check"), Column("sparsity", "number")]
         layer_heads = [str(name).removesuffix(".weight") for name in names["layer"]]
         tables.append(
@@ -363,8 +311,8 @@ def coverage_table(missing: Sequence[Mapping], command: str) -> Table:
     rows = [
         [
             *_key(run),
-            _sparsity(float(run["sparsity"])),
-            _number(run["seed"], "{:.0f}"),
+            sparsity_cell(float(run["sparsity"])),
+            number_cell(run["seed"], "{:.0f}"),
             TableCell(f"{command} {shlex.quote(run['path'])}", kind="code"),
         ]
         for run in missing
@@ -382,9 +330,9 @@ def hardware_table(runs: pd.DataFrame) -> Table:
             [
                 TableCell(str(device) or DASH),
                 TableCell(str(precision) or DASH),
-                _number(len(part), "{:.0f}"),
-                _number(part["seconds"].sum() / 3600, "{:.2f}"),
-                _number(part["images_per_second"].median(), "{:.0f}"),
+                number_cell(len(part), "{:.0f}"),
+                number_cell(part["seconds"].sum() / 3600, "{:.2f}"),
+                number_cell(part["images_per_second"].median(), "{:.0f}"),
             ]
         )
     labels = ("runs", "training time (h)", "images/s (median)")

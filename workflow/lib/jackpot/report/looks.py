@@ -7,7 +7,7 @@ from jackpot.analysis.design import Design
 from jackpot.analysis.forecast import fixed_seeds
 from jackpot.analysis.frames import CELL
 from jackpot.analysis.statistics import open_cells
-from jackpot.report.evidence import Column, Table, TableCell
+from jackpot.report.page_table import Column, Table, TableCell
 from jackpot.report.words import join
 from jackpot.vocabulary import counted, words
 
