@@ -39,7 +39,7 @@ import json, sys
 import pandas as pd
 import jackpot
 from jackpot.models import build_model
-from jackpot.report import figures, panels
+from jackpot.report import accuracy, figures
 from jackpot.report.page import write_report
 from jackpot.report.style import draw_and_save
 from jackpot.study import document
@@ -53,8 +53,8 @@ runs = pd.DataFrame(
     ]
 )
 legends = []
-lay_out = figures.lay_out
-figures.lay_out = lambda blocks, handles, *more, **options: (
+lay_out = accuracy.lay_out
+accuracy.lay_out = lambda blocks, handles, *more, **options: (
     legends.extend(h.get_label() for h in handles), lay_out(blocks, handles, *more, **options)
 )[1]
 drawn = draw_and_save(figures.sanity_checks, runs, sys.argv[1] + "/a")

@@ -1,20 +1,20 @@
 """Figures: the files, the same bytes from the same numbers, and what is drawn where."""
 
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import rc_context
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_rgb
 
 from jackpot import vocabulary
 from jackpot.analysis.frames import mask_densities, own_ingredients, prepare_runs
 from jackpot.errors import JackpotError
 from jackpot.report import figures
-from jackpot.report.forest import forest
-from jackpot.report.panels import Block, lay_out, scale_for
-from jackpot.report.style import RC, by_ingredient, draw_and_save, handle
+from jackpot.report.panels import scale_for
+from jackpot.report.style import RC, by_ingredient, draw_and_save
+from tests.support.pictures import legend_of, texts_of
 from tests.support.synthetic import make_study
 
 SMALL = {"tickets": ("snip", "lottery", "random", "mine"), "epochs": 6, "layers": 5}
@@ -42,10 +42,6 @@ def _panels(figure):
     return {ax.get_title("left"): ax for ax in figure.axes}
 
 
-def _legend(figure):
-    return [text.get_text() for text in figure.legends[0].get_texts()]
-
-
 def _with_checks(table, names):
     """``table`` with the rows of the ticket left alone again under every one of ``names``."""
     alone = table[(table.check == "none") & (table.ticket != "dense")]
@@ -55,14 +51,6 @@ def _with_checks(table, names):
 def _boxes(figure, texts):
     figure.draw_without_rendering()
     return [text.get_window_extent(figure.canvas.get_renderer()) for text in texts]
-
-
-def _shown(figure):
-    """Every text of a figure but the numbers of its axes."""
-    texts = [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
-    for ax in figure.axes:
-        texts += [*ax.texts, ax.xaxis.label, ax.yaxis.label]
-    return [text for text in texts if text.get_text()]
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -93,7 +81,7 @@ def test_odd_studies_are_drawn(shape, name):
     made = make_study(**shape, epochs=3, layers=3)
     figure = drawn(name, _table(made, name))
     figure.draw_without_rendering()
-    sizes = [text.get_fontsize() for text in _shown(figure)]
+    sizes = [text.get_fontsize() for text in texts_of(figure)]
     assert sizes and min(sizes) >= 7
 
 
@@ -203,7 +191,7 @@ def test_a_legend_has_own_checks_beside_those_that_spoil_the_same(name):
     if name == "layer_densities":
         table.loc[table.check.isin(OWN), "kept"] -= 1  # or its lines would be left out
     with own_ingredients(OWN):
-        legend = _legend(drawn(name, table))
+        legend = legend_of(drawn(name, table))
     kinds = ("corrupted data", "z data check", "b mask check", "a weights check")
     assert [label for label in legend if label in kinds] == list(kinds)
 
@@ -220,7 +208,7 @@ def test_a_check_looks_the_same_in_every_figure():
     colours = [
         line.get_color()
         for figure in figures
-        for line, label in zip(figure.legends[0].get_lines(), _legend(figure), strict=True)
+        for line, label in zip(figure.legends[0].get_lines(), legend_of(figure), strict=True)
         if label == "a weights check"
     ]
     assert len(colours) == 2 and len(set(colours)) == 1
@@ -349,235 +337,13 @@ def test_layers_that_all_collapsed_are_drawn():
     assert ax.get_yscale() == "log"
 
 
-# -- the forest plot ------------------------------------------------------------------------------
-
-
-def forest_of(judged):
-    with rc_context(RC):
-        return forest(judged)
-
-
-def _marker_of(ax, row):
-    """The symbol and colour on a line of the forest plot, and where it stands."""
-    marks = {style.marker for style in vocabulary.VERDICTS.values()}
-    (found,) = [
-        line
-        for line in ax.lines
-        if line.get_marker() in marks and np.allclose(line.get_ydata(), row + 0.5)
-    ]
-    return found.get_marker(), to_hex(found.get_color()), float(found.get_xdata()[0])
-
-
-def _cells_of(figure):
-    """``(axes, line, words left of the axis)`` of every cell, from top to bottom, by column."""
-    for ax in figure.axes:
-        words = {}
-        for text in ax.texts:
-            if text.get_transform() is not ax.transData:
-                words.setdefault(int(text.get_position()[1]), []).append(text.get_text())
-        yield from ((ax, line, found) for line, found in sorted(words.items()) if "%" in str(found))
-
-
-@pytest.mark.parametrize("tickets", [("snip",), ("lr_rewinding", "hybrid", "synflow"), None])
-def test_every_cell_has_a_row_with_its_mean_and_verdict(tickets):
-    made = make_study(**({"tickets": tickets} if tickets else {}), seeds=range(5), diverged=0.02)
-    judged = made.verdicts
-    figure = forest_of(judged)
-    rows = list(_cells_of(figure))
-    assert len(rows) == len(judged)
-    found = sorted((*_marker_of(ax, line), words[-1]) for ax, line, words in rows)
-    style = vocabulary.VERDICTS
-    low, high = figure.axes[0].get_xlim()
-    expected = sorted(
-        (
-            style[row.verdict].marker,
-            style[row.verdict].colour.lower(),
-            row.mean_difference,
-            f"{row.n}",
-        )
-        for row in judged.itertuples()
-    )
-    for got, wanted in zip(found, expected, strict=True):
-        assert got[:2] == wanted[:2] and got[3] == wanted[3]
-        assert got[2] == pytest.approx(np.clip(wanted[2], low, high), abs=0.05 * (high - low))
-
-
-def test_the_forest_plot_names_verdicts_in_one_order():
-    judged = make_study(tickets=("snip",)).verdicts
-    judged["verdict"] = [list(vocabulary.VERDICTS)[-1 - i % 5] for i in range(len(judged))]
-    labels = [style.label for style in vocabulary.VERDICTS.values()]
-    assert _legend(forest_of(judged))[:5] == labels
-
-
-def test_a_cell_far_out_is_clipped_and_says_so_and_squeezes_nothing():
-    judged = make_study(tickets=("snip",), seeds=range(5)).verdicts
-    judged.loc[3, ["mean_difference", "ci95_low", "ci95_high"]] = [-60.0, -64.0, -56.0]
-    figure = forest_of(judged)
-    (ax,) = figure.axes
-    low, high = ax.get_xlim()
-    assert high - low < 20 * judged.margin[0] and low < -2 * judged.margin[0]
-    arrows = [line for line in ax.lines if line.get_marker() == "<"]
-    assert [float(line.get_xdata()[0]) for line in arrows] == [low]
-    assert "−60.0" in [text.get_text() for text in ax.texts]
-
-
-def test_rows_stand_by_ticket_and_by_what_is_spoiled():
-    judged = make_study(tickets=("hybrid", "lr_rewinding"), seeds=range(3)).verdicts
-    judged = pd.concat([judged, judged[judged.check == "rearranged"].assign(check="own_one")])
-    (ax,) = forest_of(judged).axes
-    left = [text for text in ax.texts if text.get_transform() is not ax.transData]
-    left = sorted(left, key=lambda text: text.get_position()[1])
-    words = [text.get_text() for text in left if text.get_text()]
-    kinds = ("lr rewinding", "hybrid", "data", "mask", "weights", "other", "own one", "rearranged")
-    assert [word for word in words if word in kinds] == [
-        *("lr rewinding", "data", "mask", "rearranged", "weights", "other", "own one"),
-        *("hybrid", "data", "mask", "rearranged", "other", "own one"),
-    ]
-
-
-def test_the_wider_interval_over_looks_is_drawn_where_there_is_one():
-    judged = make_study(tickets=("snip",), seeds=range(5)).verdicts
-    wider = judged.assign(
-        ci_repeated_low=judged.ci95_low - 0.1, ci_repeated_high=judged.ci95_high + 0.1
-    )
-    for table, times in ((judged, 0), (wider, 1)):
-        figure = forest_of(table)
-        legend = [text.get_text() for text in figure.legends[0].get_texts()]
-        assert sum("looks" in text for text in legend) == times
-
-
-LONG = "an_own_check_with_a_name_that_goes_on_and_on_until_nobody_reads_it"
-
-
-@pytest.mark.parametrize("size", [{"tickets": ("snip",)}, {}, {"tickets": (LONG, "snip")}])
-def test_no_words_of_the_forest_plot_meet(size):
-    judged = make_study(**size, seeds=range(4), collapsed=0.2).verdicts
-    judged.loc[0, "check"] = "random_labels+rearranged+shuffled_weights"
-    judged.loc[1, "check"] = LONG
-    figure = forest_of(judged)
-    figure.draw_without_rendering()
-    renderer = figure.canvas.get_renderer()
-    texts = _shown(figure)
-    boxes = [text.get_window_extent(renderer).padded(-0.5) for text in texts]
-    width, height = figure.get_size_inches() * figure.dpi
-    for (one, box), (other, another) in combinations(zip(texts, boxes, strict=True), 2):
-        assert not box.overlaps(another), (one.get_text(), other.get_text())
-    assert all(
-        box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height for box in boxes
-    )
-    assert min(text.get_fontsize() for text in texts) >= 7
-
-
-def test_long_names_leave_most_of_the_forest_plot_to_the_axes():
-    judged = make_study(seeds=range(4)).verdicts
-    judged.loc[judged.check == "half_dataset", "check"] = LONG
-    judged.loc[judged.check == "corrupted_data", "check"] = "random_labels+reinitialized"
-    figure = forest_of(judged)
-    assert len(figure.axes) == 2
-    assert sum(ax.get_position().width for ax in figure.axes) > 0.5
-    words = " ".join(text.get_text().strip() for ax in figure.axes for text in _read_down(ax))
-    assert LONG.replace("_", " ") in words
-
-
-def _read_down(ax):
-    """The names of the checks from top to bottom."""
-    columns: dict[float, list] = {}
-    for text in ax.texts:
-        if text.get_text() and text.get_transform() is not ax.transData:
-            columns.setdefault(round(text.get_position()[0], 6), []).append(text)
-    second = columns[sorted(columns)[1]]
-    return sorted(second, key=lambda text: text.get_position()[1])
-
-
-def test_a_cell_without_a_pair_says_so_on_white():
-    judged = make_study(tickets=("snip",)).verdicts
-    numbers = [name for name in judged if name.startswith(("mean", "ci"))]
-    judged.loc[2, numbers] = np.nan
-    (ax,) = forest_of(judged).axes
-    (text,) = (text for text in ax.texts if text.get_text() == "no pair of runs")
-    assert to_hex(text.get_bbox_patch().get_facecolor()) == "#ffffff"
-    (zero,) = (line for line in ax.lines if list(line.get_xdata()) == [0, 0])
-    assert text.zorder > zero.zorder
-
-
-# -- panels and styles ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("counts", [[1], [2], [6, 6], [5, 2, 7], [9]])
-@pytest.mark.parametrize("shared", [True, False])
-def test_no_label_meets_another(counts, shared):
-    blocks = [
-        Block(f"dataset{b} · model", [((b, i), f"ticket {i}") for i in range(n)], shared)
-        for b, n in enumerate(counts)
-    ]
-    handles = [handle(style) for style in vocabulary.CHECKS.values()]
-    with rc_context(RC):
-        figure, axes = lay_out(blocks, handles, "sparsity (%)", "test accuracy (%)")
-        for ax in axes.values():
-            ax.set(xlim=(-0.6, 1.6), xticks=[0, 1], xticklabels=["90", "99.5"])
-            ax.set_ylim(91.25, 93.75)
-        renderer = figure.canvas.get_renderer()
-        boxes = [ax.get_tightbbox(renderer) for ax in axes.values()]
-        boxes += [text.get_window_extent(renderer) for text in figure.texts]
-        boxes += [figure.legends[0].get_window_extent(renderer)]
-    width, height = figure.get_size_inches() * figure.dpi
-    for i, box in enumerate(boxes):
-        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height
-        assert not any(box.overlaps(other) for other in boxes[i + 1 :])
-
-
-def _lightness(colour):
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
-    return float(np.dot([0.2126, 0.7152, 0.0722], linear))
-
-
-@pytest.mark.parametrize("known", [vocabulary.CHECKS, vocabulary.TICKETS, vocabulary.VERDICTS])
-def test_styles_can_be_told_apart_without_colour(known):
-    names = [*known, *(f"own_{i}" for i in range(6))]
-    chosen = vocabulary.styles(names, known)
-    assert list(chosen) == names
-    assert len({style.marker for style in chosen.values()}) == len(names)
-    assert all(chosen[name].label == name.replace("_", " ") for name in names[len(known) :])
-    # 3:1 on white would lose sky blue and orange; they carry marker and dash as well.
-    assert all(_lightness(style.colour) < 0.45 for style in chosen.values())
-
-
-def _perceived(colour):
-    """OKLab (Ottosson 2020): distances are about as large as they look."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
-    cones = [
-        [0.4122214708, 0.5363325363, 0.0514459929],
-        [0.2119034982, 0.6806995451, 0.1073969566],
-        [0.0883024619, 0.2817188376, 0.6299787005],
-    ]
-    lab = [
-        [0.2104542553, 0.7936177850, -0.0040720468],
-        [1.9779984951, -2.4285922050, 0.4505937099],
-        [0.0259040371, 0.7827717662, -0.8086757660],
-    ]
-    return np.array(lab) @ np.cbrt(np.array(cones) @ linear)
-
-
-def test_the_colours_for_own_names_are_apart_from_all_others():
-    spare = {style.colour for style in vocabulary.styles("abcdefgh", {}).values()}
-    known = {s.colour for m in (vocabulary.CHECKS, vocabulary.TICKETS) for s in m.values()}
-    pairs = [(one, other) for one in spare for other in (spare | known) - {one}]
-    near = [pair for pair in pairs if np.linalg.norm(np.subtract(*map(_perceived, pair))) < 0.14]
-    assert not near
-
-
-def test_thirty_names_of_a_users_own_differ():
-    chosen = vocabulary.styles([f"own_{i}" for i in range(30)], vocabulary.TICKETS).values()
-    assert len({(style.marker, style.colour) for style in chosen}) == 30
-
-
 def test_a_users_own_pruner_comes_first():
     made = make_study(tickets=("snip", "grasp", "mine"))
     rows = [t.get_text() for t in drawn("verdicts", made.verdicts).axes[0].texts]
     assert rows.index("mine") < rows.index("SNIP") < rows.index("GraSP")
     titles = [ax.get_title("left") for ax in drawn("sanity_checks", made.runs).axes]
     assert titles == ["mine", "SNIP", "GraSP"]
-    assert _legend(drawn("tickets", made.runs))[:3] == titles
+    assert legend_of(drawn("tickets", made.runs))[:3] == titles
 
 
 def test_a_mask_with_equal_counts_is_drawn_once():

@@ -13,6 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
+from jackpot.vocabulary import own_first, words
+
+ACCURACY = "test accuracy (%)"
+# Inches of a letter of a small note, at most.
+LETTER = 0.068
 # How wide a panel is in inches, by the number of columns.
 _PANEL_WIDTH = {1: 6.0, 2: 4.4, 3: 3.1, 4: 2.5}
 _PANEL_HEIGHT = 2.0
@@ -134,6 +139,46 @@ def _draw_block(figure, block, columns, sizes, top, axes, labels) -> None:
         if index + columns >= len(block.panels):
             ax.set_xlabel(xlabel)
         axes[key] = ax
+
+
+def ticket_blocks(frame: pd.DataFrame, panel: str | None) -> list[Block]:
+    """A block per dataset and model with a panel per ticket, or one block with them as panels."""
+    pairs = list(dict.fromkeys(zip(frame["dataset"], frame["model"], strict=True)))
+    if panel is None:
+        return [Block("", [(pair, " · ".join(pair)) for pair in pairs], shared=False)]
+    blocks = []
+    for dataset, model in pairs:
+        part = frame[(frame["dataset"] == dataset) & (frame["model"] == model)]
+        names = own_first(part[panel])
+        panels = [((dataset, model, name), words(name)) for name in names]
+        blocks.append(Block(f"{dataset} · {model}", panels))
+    return blocks
+
+
+def panel_rows(frame: pd.DataFrame, key: tuple) -> pd.DataFrame:
+    chosen = (frame["dataset"] == key[0]) & (frame["model"] == key[1])
+    if len(key) > 2:
+        chosen &= frame["ticket"] == key[2]
+    return frame[chosen]
+
+
+def nothing_yet(what: str) -> Figure:
+    """A figure that says what is absent, so that a half-finished study still has its page."""
+    figure = Figure(figsize=(5, 1))
+    figure.text(0.5, 0.5, f"Nothing to draw yet: {what}.", ha="center", va="center")
+    return figure
+
+
+def panel_inches(ax: Axes) -> tuple[float, float]:
+    box = ax.get_position()
+    width, height = ax.figure.get_size_inches()
+    return box.width * width, box.height * height
+
+
+def at_bottom(ax: Axes, colour: str) -> dict:
+    """Keyword arguments for crosses at a height that is a share of the axis."""
+    cross = {"ls": "", "marker": "x", "ms": 4.5, "mec": colour, "mew": 1.1, "zorder": 7}
+    return {**cross, "transform": ax.get_xaxis_transform()}
 
 
 # -- an axis with room where the data are ---------------------------------------------------------

@@ -11,7 +11,15 @@ from matplotlib.lines import Line2D
 from jackpot.analysis.frames import spoils
 from jackpot.checks import EDITS
 from jackpot.files.atomic import write_atomically
-from jackpot.vocabulary import CHECKS, FIGURE_KINDS, Style, in_order
+from jackpot.vocabulary import (
+    CHECKS,
+    FIGURE_KINDS,
+    TICKETS,
+    Style,
+    in_order,
+    own_first,
+    styles,
+)
 
 RC = {
     "font.family": "DejaVu Sans",
@@ -67,6 +75,13 @@ def by_ingredient(checks: Iterable[str]) -> list[str]:
     ordered = in_order(checks, CHECKS)
     kinds = in_order(map(ingredient, ordered), ("nothing", *EDITS, "other"))
     return sorted(ordered, key=lambda check: kinds.index(ingredient(check)))
+
+
+def styles_of(frame: pd.DataFrame, series: str) -> dict[str, Style]:
+    """The styles of the tickets or checks of ``frame``, in the order of every figure."""
+    if series == "ticket":
+        return styles(own_first(frame[series]), TICKETS)
+    return styles(by_ingredient(frame[series]), CHECKS)
 
 
 def line(style: Style, **changes) -> dict:

@@ -1,0 +1,87 @@
+"""Files asked for by path: those that a study can make, and words for all others."""
+
+import re
+
+import pytest
+
+from jackpot.errors import JackpotError
+from jackpot.study import Plan, load_config, load_study
+from jackpot.study.tickets import TICKETS
+from tests.support import ROOT
+from tests.support.studies import written
+
+DIGITS = ROOT / "studies" / "digits.yaml"
+
+
+def test_a_target_whose_check_has_nothing_to_spoil_is_refused(tmp_path):
+    experiments = [{"tickets": ["random", "snip"], "sparsities": [0.8], "seeds": [0]}]
+    plan = Plan(load_study(written(tmp_path, experiments=experiments)), load_config({}))
+
+    def cell(ticket, check):
+        return f"{plan.root}/runs/digits/vgg5/{ticket}/{check}/sparsity0.8/seed0/metrics.json"
+
+    plan.check_target(cell("snip", "corrupted_data"))
+    plan.check_target(cell("random", "rearranged"))
+    why = "'corrupted_data' does not apply to ticket 'random'.* random says USES_DATA = False"
+    with pytest.raises(JackpotError, match=why):
+        plan.check_target(cell("random", "corrupted_data"))
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("data/foo/clean.safetensors", r"dataset foo is not in the study .*; it has digits\. Add"),
+        (
+            "data/digits/foo.safetensors",
+            "data foo is not in the study .*; it has clean, corrupted_",
+        ),
+        ("data/digits/random_pixels-x.safetensors", "data random_pixels-x is not in the study"),
+        ("weights/digits/vgg6/seed0/init.safetensors", "model vgg6 is not in .*; it has vgg5"),
+        ("weights/digits/vgg5/seed7/init.safetensors", "seed 7 is not in .*; it has 0"),
+        ("weights/digits/vgg5/seed0/foo/trained.safetensors", "data foo is not in the study"),
+        ("masks/digits/vgg5/x/clean/seed0/sparsity0.9.safetensors", "pruner x is not .* snip"),
+        ("masks/digits/vgg5/snip/x/seed0/sparsity0.9.safetensors", "data x is not in the study"),
+        (
+            "masks/digits/vgg5/snip/clean+x/seed0/sparsity0.9.safetensors",
+            "check of scores x is not in .*; it has inverted",
+        ),
+        (
+            "masks/digits/vgg5/snip/clean/seed0/sparsity0.5.safetensors",
+            r"sparsity 0\.5 is not in .*; it has 0\.9",
+        ),
+    ],
+)
+def test_a_target_that_names_what_the_study_has_not_is_refused(tmp_path, path, said):
+    plan = Plan(load_study(written(tmp_path)), load_config({}))
+    with pytest.raises(JackpotError, match=f"^{plan.root}/{re.escape(path)}: {said}"):
+        plan.check_target(f"{plan.root}/{path}")
+
+
+def test_every_file_that_a_study_can_make_is_welcome_as_a_target(tmp_path):
+    """Of every ticket under every check, and with data that are spoiled in two ways."""
+    experiment = {"tickets": [*TICKETS], "checks": "all", "sparsities": [0.9], "seeds": [0]}
+    override = {"when": {"pruner": "grasp"}, "check_options": {"random_pixels": {"scope": "rows"}}}
+    study = load_study(written(tmp_path, experiments=[experiment], overrides=[override]))
+    plan = Plan(study, load_config({}))
+    files = plan.files()
+    assert len(files) > 300 and f"{plan.root}/data/digits/random_pixels-rows.safetensors" in files
+    for path in files:
+        plan.check_target(path)
+        plan.refuse_other_study(path)
+
+
+def test_a_target_of_another_study_names_the_option_that_chooses_it(tmp_path):
+    study = written(tmp_path)
+    (tmp_path / "other.yaml").write_text("name: other")
+    config = {"study": str(study), "results_dir": "out", "data_dir": "out/data"}
+    plan = Plan(load_study(study), load_config(config))
+    for path in ("all", "out/small/runs.csv", "out/data/digits/source-1.json", "out/x/y", "out"):
+        plan.refuse_other_study(path)
+    with pytest.raises(JackpotError) as error:
+        plan.refuse_other_study("out/other/runs.csv")
+    assert str(error.value) == (
+        f"out/other/runs.csv: this path is of the study other, and this call is of small ({study})."
+        f" Add --config study={tmp_path}/other.yaml."
+    )
+    with pytest.raises(JackpotError, match="Add --config study=<the YAML file of gone>"):
+        plan.refuse_other_study("out/gone/runs/digits/metrics.json")
