@@ -16,6 +16,9 @@ from jackpot.vocabulary import CHECKS, TICKETS, in_order
 
 CELL = ["dataset", "model", "ticket", "check", "sparsity"]
 RUN = [*CELL, "seed"]
+# One network at one sparsity: what a cell's check is a check of.
+NETWORK = [name for name in CELL if name != "check"]
+Network = tuple[str, str, str, float]
 
 _OPTIONAL = {"collapsed": False, "study": "", "device": "", "precision": ""}
 _NUMBERS = [
@@ -196,7 +199,7 @@ def mask_densities(layers: pd.DataFrame) -> pd.DataFrame:
         the unspoiled mask of its seed, such as ``rearranged``, is left out: its line would be that
         mask's again, but for other seeds where the two have stopped at different looks.
     """
-    same = [name for name in [*CELL, "seed", "position"] if name != "check"]
+    same = [*NETWORK, "seed", "position"]
     original = layers[layers["check"] == "none"].set_index(same)["kept"]
     theirs = original.reindex(pd.MultiIndex.from_frame(layers[same])).to_numpy()
     known = ~np.isnan(theirs)

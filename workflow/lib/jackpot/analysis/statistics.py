@@ -17,7 +17,7 @@ import pandas as pd
 
 from jackpot.analysis.design import Design
 from jackpot.analysis.forecast import seeds_to_decide
-from jackpot.analysis.frames import CELL, prepare_runs
+from jackpot.analysis.frames import CELL, NETWORK, prepare_runs
 from jackpot.analysis.sequential import FINEST, QUESTIONS, holm, sequential_tests, words_of
 from jackpot.errors import JackpotError
 
@@ -28,7 +28,6 @@ COLUMNS = [
     *("margin", "verdict", "look", "looks", "ci_repeated_low", "ci_repeated_high"),
 ]
 COLUMNS_OF_TICKETS = ["reference" if name == "check" else name for name in COLUMNS]
-BY_NONE = [name for name in CELL if name != "check"]
 BY_TICKET = ["dataset", "model", "ticket", "reference", "sparsity"]
 
 
@@ -67,7 +66,7 @@ def check_table(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
     if planned is not None:
         is_none = planned["check"] == "none"
         none = planned[is_none].drop(columns="check")
-        planned = planned[~is_none].merge(none, "left", BY_NONE, suffixes=("", "_reference"))
+        planned = planned[~is_none].merge(none, "left", NETWORK, suffixes=("", "_reference"))
     return judge(measure(pair_with_none(runs), CELL, design.resolved(runs), planned), design)
 
 
@@ -179,7 +178,7 @@ def pair_with_none(runs: pd.DataFrame) -> pd.DataFrame:
     """Each spoiled run beside the run of its seed with nothing spoiled; see ``measure``."""
     spoiled = runs[runs["check"] != "none"]
     plain = runs[runs["check"] == "none"].drop(columns="check")
-    plain = spoiled[CELL].drop_duplicates().merge(plain, on=BY_NONE)
+    plain = spoiled[CELL].drop_duplicates().merge(plain, on=NETWORK)
     return _pair(spoiled, plain, CELL)
 
 

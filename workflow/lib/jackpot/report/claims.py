@@ -7,8 +7,7 @@ from typing import Any
 import pandas as pd
 
 from jackpot.analysis.claims import ClaimResult
-from jackpot.analysis.frames import CELL
-from jackpot.report.doubts import Network
+from jackpot.analysis.frames import CELL, Network
 from jackpot.report.words import join, word_for, word_of_cell
 from jackpot.vocabulary import OUTCOMES, counted, words
 

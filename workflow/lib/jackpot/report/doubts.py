@@ -6,13 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from jackpot.analysis.frames import CELL, percent, spoils
+from jackpot.analysis.frames import CELL, NETWORK, Network, percent, spoils
 from jackpot.analysis.sequential import resolution_of
 from jackpot.report.words import join
 from jackpot.vocabulary import counted, words
-
-NETWORK = ["dataset", "model", "ticket", "sparsity"]
-Network = tuple[str, str, str, float]
 
 
 def doubts(runs: pd.DataFrame, about: Mapping[str, Any]) -> list[str]:
@@ -153,7 +150,7 @@ def mixed_devices(runs: pd.DataFrame) -> list[str]:
 
 def _pairs(runs: pd.DataFrame) -> pd.DataFrame:
     """Every run of a check beside the run that it is compared with, whose columns end in _none."""
-    by = [name for name in (*CELL, "seed") if name != "check"]
+    by = [*NETWORK, "seed"]
     plain = runs[runs["check"] == "none"].drop(columns="check")
     return runs[runs["check"] != "none"].merge(plain, on=by, suffixes=("", "_none"))
 

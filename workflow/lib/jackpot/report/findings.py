@@ -15,13 +15,13 @@ import pandas as pd
 
 from jackpot.analysis.claims import ClaimResult, evaluate_claims
 from jackpot.analysis.design import Design
-from jackpot.analysis.frames import prepare_runs
+from jackpot.analysis.frames import Network, prepare_runs
 from jackpot.analysis.papers import CLAIMS
 from jackpot.analysis.tables import DASH
 from jackpot.files.atomic import read_sealed, write_text
 from jackpot.files.tables import read_table
 from jackpot.report.claims import guesses_in, numbers_of
-from jackpot.report.doubts import Network, doubts, guessing
+from jackpot.report.doubts import doubts, guessing
 from jackpot.study import Config, Plan, Study
 from jackpot.study.load import validated
 from jackpot.vocabulary import CHECKS, TICKETS, VERDICTS, in_order, words

@@ -5,10 +5,9 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from jackpot.analysis.frames import percent, sort_cells, spoils
+from jackpot.analysis.frames import NETWORK, Network, percent, sort_cells, spoils
 from jackpot.checks import CHECKS as BUILT_IN
 from jackpot.checks import JOIN
-from jackpot.report.doubts import NETWORK, Network
 from jackpot.report.style import by_ingredient
 from jackpot.report.words import join, word_for
 from jackpot.vocabulary import CHECKS, VERDICTS, in_order, own_first, words
