@@ -109,10 +109,28 @@ def test_bfloat16_is_told_by_the_processor_and_what_it_may_use(
     prepare_device("cpu", 1, "float32")
 
 
-@pytest.mark.parametrize(("capability", "refused"), [("7.5", True), ("8.0\n9.0", False)])
-def test_gpus_that_nvidia_smi_knows_are_asked(monkeypatch, tmp_path, capability, refused):
+OLD, NEW = "0, GPU-aa11, 7.5", "1, GPU-bb22, 9.0"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "visible", "refused"),
+    [
+        ([OLD], None, True),
+        ([NEW], None, False),
+        ([OLD, NEW], None, True),
+        ([OLD, NEW], "1", False),
+        ([OLD, NEW], "GPU-bb", False),
+        ([OLD, NEW], "0, 1", True),
+        ([OLD, NEW], "MIG-cc33", True),
+    ],
+)
+def test_the_visible_gpus_are_asked(monkeypatch, tmp_path, gpus, visible, refused):
     smi = tmp_path / "nvidia-smi"
-    smi.write_text(f"#!/bin/sh\nprintf '{capability}\n'\n")
+    smi.write_text("#!/bin/sh\ncat << END\n" + "\n".join(gpus) + "\nEND\n")
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     smi.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(machine, "_described", lambda: EMULATES)
@@ -124,3 +142,6 @@ def test_gpus_that_nvidia_smi_knows_are_asked(monkeypatch, tmp_path, capability,
             require_bfloat16(device)
     with pytest.raises(JackpotError, match="Old Xeon"):
         require_bfloat16("cpu")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(JackpotError, match="Old Xeon"):
+        require_bfloat16("auto")

@@ -117,10 +117,23 @@ def refuse_bfloat16(device: str, where: str = "") -> NoReturn:
 
 
 def _compute_capabilities() -> list[float]:
-    """Of the GPUs that nvidia-smi lists."""
-    command = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
+    """Of the GPUs that nvidia-smi lists and CUDA_VISIBLE_DEVICES leaves visible."""
+    command = ["nvidia-smi", "--query-gpu=index,uuid,compute_cap", "--format=csv,noheader"]
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
-        return [float(line) for line in found.stdout.split()]
+        gpus = [line.split(", ") for line in found.stdout.splitlines()]
+        capabilities = {(index, uuid): float(capability) for index, uuid, capability in gpus}
     except (OSError, ValueError, subprocess.SubprocessError):
         return []
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return list(capabilities.values())
+    # Numbers, or the beginnings of UUIDs. Parts of a GPU (MIG) have UUIDs of their own, which
+    # nvidia-smi does not list here: then all are asked.
+    asked = [name for name in visible.replace(" ", "").split(",") if name not in ("", "-1")]
+    chosen = [
+        capability
+        for (index, uuid), capability in capabilities.items()
+        if any(name == index or uuid.startswith(name) for name in asked)
+    ]
+    return chosen if chosen or not asked else list(capabilities.values())

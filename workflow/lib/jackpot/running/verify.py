@@ -22,7 +22,7 @@ from jackpot.study import Plan, Run
 SNAKEFILE = str(Path(__file__).parents[4] / "Snakefile")
 ROUNDED = ("test_accuracy", "test_loss", "best_test_accuracy")
 NUMBERS = (*ROUNDED, "density", "layers", "epochs")
-# What processors of the same kind share; the platform names the kernel, which computes nothing.
+# The platform is system and C library; no bit of ours is known to depend on its version.
 NOT_ARITHMETIC = ("platform",)
 # Of the test that accuracies made elsewhere are the same in the mean.
 ALPHA = 0.01

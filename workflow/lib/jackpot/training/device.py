@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+import re
 
 import torch
 
@@ -28,7 +29,8 @@ def prepare_device(
         precision: of the training to come; bfloat16 is refused where it would be emulated.
 
     Raises:
-        JackpotError: there is no such device, or it has no such precision.
+        JackpotError: there is no such device, it has no such precision, or this PyTorch has no
+            code for it.
     """
     # Read when CUDA starts; without it cuBLAS may choose another algorithm from run to run.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -38,17 +40,39 @@ def prepare_device(
     # Filling fresh memory with NaN finds bugs, and costs a pass over every new tensor.
     torch.utils.deterministic.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark = False
+    # float32 is what it says. By default PyTorch cuts the factors of a convolution to ten bits
+    # (TF32) on the GPUs that can.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
     _keep_freed_memory()
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise JackpotError("device cuda: no GPU is visible here. Set device: cpu in config.yaml.")
+    if device == "cuda":
+        _require_code()
     if precision == "bfloat16":
         if device == "cpu":
             require_bfloat16(device)
         elif not torch.cuda.is_bf16_supported(including_emulation=False):
             refuse_bfloat16(torch.cuda.get_device_name())
     return torch.device(device)
+
+
+def _require_code() -> None:
+    """Refuse GPUs that are older than what this build of PyTorch was compiled for."""
+    built = [
+        int(number) for arch in torch.cuda.get_arch_list() for number in re.findall(r"\d+", arch)
+    ]
+    oldest = min(built, default=0)
+    for index in range(torch.cuda.device_count()):
+        major, minor = torch.cuda.get_device_capability(index)
+        if 10 * major + minor < oldest:
+            raise JackpotError(
+                f"{torch.cuda.get_device_name(index)} has compute capability {major}.{minor}, and "
+                f"torch {torch.__version__} is built for {oldest / 10} and newer. Hide it "
+                "(CUDA_VISIBLE_DEVICES), set device: cpu in config.yaml, or install an older build."
+            )
 
 
 def _keep_freed_memory() -> None:
@@ -91,6 +115,9 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "cuda": torch.version.cuda or "none",
-        "platform": platform.platform(),
+        # Not asked where it is no use: a foreign cuDNN in the library path would be an error.
+        "cudnn": str(torch.backends.cudnn.version()) if torch.cuda.is_available() else "none",
+        # Not the kernel, which computes nothing: a training goes on after it was updated.
+        "platform": " ".join([platform.system(), platform.machine(), *platform.libc_ver()]),
         "arithmetic": arithmetic(),
     }

@@ -32,7 +32,10 @@ def plain_arithmetic(model: nn.Module) -> Iterator[None]:
     with (
         torch.enable_grad(),
         torch.autocast(device, enabled=False),
-        torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False),
+        # It switches cuDNN off where `enabled` is not said.
+        torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        ),
     ):
         yield
 
