@@ -201,6 +201,98 @@ def test_what_is_no_sum_of_paths_is_not_counted(between):
     assert effective_counts(model, every(model), (1, 8, 8)) == [None] * 3
 
 
+@pytest.mark.parametrize(
+    "pool",
+    [
+        lambda y: F.max_pool2d(y, 2),
+        lambda y: F.max_pool2d(y, kernel_size=2, stride=2, ceil_mode=True),
+        lambda y: torch.max_pool2d(y, 2),
+        lambda y: F.adaptive_max_pool2d(y, 1),
+        nn.AdaptiveMaxPool2d(1),
+        lambda y: y.amax((2, 3), keepdim=True),
+        lambda y: torch.amax(y, dim=(2, 3), keepdim=True),
+    ],
+)
+def test_any_pixel_may_be_the_largest_for_a_function_as_for_a_module(pool):
+    """On four pixels each weight of a padded kernel sees some pixel, and no pixel sees all."""
+    module, model = Pooled(nn.MaxPool2d(2)), Pooled(pool)
+    assert effective_counts(module, every(module), (1, 4, 4)) == [36, 144, 12]
+    assert effective_counts(model, every(model), (1, 4, 4)) == [36, 144, 12]
+
+
+class Pooled(Own):
+    """Two convolutions, of which the second pads, and pooling between them and the classifier."""
+
+    def __init__(self, pool):
+        super().__init__(pool)
+        self.other = nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, x):
+        y = self.other(self.one(x))
+        y = self.function(y) if self.function else self.between(y)
+        return self.classifier(y.mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        lambda y: F.relu6(y + 9 * y),
+        lambda y: (y + y).clamp(0, 1),
+        lambda y: (2 * y).clamp_(max=1),
+        nn.Hardtanh(0, 0.5),
+        lambda y: F.dropout(y, 0.99),
+        lambda y: F.dropout2d(y, 0.99),
+    ],
+)
+def test_functions_that_clip_and_drop_cut_no_path(between):
+    model = Own(between)
+    assert all(keep.all() for keep in effective_mask(model, every(model), (1, 8, 8)).values())
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        nn.MaxPool2d(2, 2, dilation=3),
+        lambda y: nn.MaxPool2d(2, return_indices=True)(y)[0],
+        lambda y: F.max_pool2d(y, 3, 1, 1, 2),
+        lambda y: F.max_pool2d_with_indices(y, 3, 1)[0],
+        lambda y: F.adaptive_max_pool2d(y, 3, return_indices=True)[0],
+        lambda y: F.max_pool3d(y, (1, 3, 3), 1),
+        lambda y: y.max(1, keepdim=True).values.expand(-1, 4, -1, -1),
+        lambda y: y / y.max(),
+        lambda y: torch.maximum(y, 2 * y),
+        lambda y: torch.clamp(y, max=2 * y),
+        lambda y: y.topk(4, dim=1).values,
+        lambda y: y * (y > 0.5),
+        lambda y: y * torch.full_like(y, 0.5).bernoulli(),
+        lambda y: F.scaled_dot_product_attention(y, y, y),
+        lambda y: F.softmax(y, 1) * y,
+        lambda y: y.float(),
+    ],
+)
+def test_a_choice_or_a_failure_is_not_counted(between):
+    """What runs and trains has its counts as unknown, neither wrong nor lost."""
+    model = Own(between)
+    model(torch.ones(1, 1, 12, 12)).sum().backward()
+    assert effective_counts(model, every(model), (1, 12, 12)) == [None] * 3
+
+
+def test_a_network_that_cannot_be_copied_or_run_backwards_is_not_counted():
+    class Once(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(context, slope):
+            raise ValueError("once")
+
+    fixed = Own(nn.Identity())
+    fixed.kept = torch.ones(1, requires_grad=True) * 2  # no leaf: deepcopy refuses it
+    for model in (Own(Once.apply), fixed):
+        assert effective_mask(model, every(model), (1, 8, 8)) is None
+
+
 def test_another_models_mask_is_refused():
     with pytest.raises(JackpotError, match="different layers"):
         effective_mask(dense(2, 2), {}, (1, 1, 2))

@@ -11,6 +11,8 @@ import copy
 
 import torch
 from torch import nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from jackpot.files.tensors import Mask
 from jackpot.models import prunable
@@ -33,6 +35,20 @@ _IDENTITIES = (
     nn.Sigmoid,
     nn.Softmax,
 )
+_IDENTITY_FUNCTIONS = {
+    *("clamp", "clamp_min", "clamp_max", "clip", "hardtanh", "relu6"),
+    *("alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d"),
+    *("feature_alpha_dropout", "feature_dropout"),
+}
+# What takes one value and leaves others, or has a slope that tells nothing about paths.
+_CHOICES = {
+    *("amin", "aminmax", "argmax", "argmin", "argsort", "bernoulli", "cummax", "cummin", "fmax"),
+    *("fmin", "kthvalue", "max", "maximum", "median", "min", "minimum", "mode", "msort"),
+    *("nanmedian", "nanquantile", "quantile", "sort", "topk"),
+    *("eq", "ge", "greater", "greater_equal", "gt", "le", "less", "less_equal", "lt", "ne"),
+    *("not_equal", "hardshrink", "softshrink", "threshold"),
+    *("softmax", "scaled_dot_product_attention", "multi_head_attention_forward"),
+}
 
 
 def effective_mask(model: nn.Module, mask: Mask, image: tuple[int, int, int]) -> Mask | None:
@@ -48,23 +64,25 @@ def effective_mask(model: nn.Module, mask: Mask, image: tuple[int, int, int]) ->
 
     Returns:
         name -> bool, a part of ``mask``; None if the network does something through which paths
-        cannot be counted, such as a difference of layers, or a normalisation that is no module.
+        cannot be counted, such as a difference of layers, a choice by value, or a normalisation
+        that is no module, or if it does not run in float64.
 
     Raises:
         JackpotError: the mask is not this model's.
     """
     validate(mask, prunable(model))
-    network = _of_paths(model)
+    # A user's network may raise anything here, and must not lose its finished training by it.
     try:
+        network = _of_paths(model)
         with torch.no_grad():
-            if network(torch.zeros((1, *image), dtype=torch.float64)).any():
+            if _output(network, torch.zeros((1, *image), dtype=torch.float64)).any():
                 return None
         dense = _reached(network, {n: torch.ones_like(keep) for n, keep in mask.items()}, image)
         # Where the dense network has a layer without paths, they were lost, not cut.
         if not all(keep.any() for keep in dense.values()):
             return None
         return _reached(network, mask, image)
-    except _NoPathsError:
+    except Exception:
         return None
 
 
@@ -95,15 +113,14 @@ def _of_paths(model: nn.Module) -> nn.Module:
 def _replaced(module: nn.Module) -> nn.Module:
     if isinstance(module, _IDENTITIES):
         return nn.Identity()
-    if isinstance(module, nn.MaxPool2d):
-        # The largest of a window may be any of them.
-        sizes = (module.kernel_size, module.stride, module.padding)
-        return nn.AvgPool2d(*sizes, ceil_mode=module.ceil_mode)
-    if isinstance(module, nn.AdaptiveMaxPool2d):
-        return nn.AdaptiveAvgPool2d(module.output_size)
     for name, child in module.named_children():
         setattr(module, name, _replaced(child))
     return module
+
+
+def _output(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    with torch.autocast("cpu", enabled=False), _WithoutChoices():
+        return network(images)
 
 
 def _reached(network: nn.Module, mask: Mask, image: tuple[int, int, int]) -> Mask:
@@ -111,8 +128,8 @@ def _reached(network: nn.Module, mask: Mask, image: tuple[int, int, int]) -> Mas
     for name, weight in weights.items():
         weight.data.copy_(mask[name])
     ones = torch.ones((1, *image), dtype=torch.float64)
-    with torch.enable_grad(), torch.autocast("cpu", enabled=False):
-        output = network(ones)
+    with torch.enable_grad():
+        output = _output(network, ones)
         slopes = torch.autograd.grad(output.sum(), list(weights.values()), allow_unused=True)
     return {
         name: mask[name].cpu() & (slope > 0 if slope is not None else torch.tensor(False))
@@ -124,8 +141,54 @@ class _NoPathsError(Exception):
     """The network is not made of sums of paths."""
 
 
+class _WithoutChoices(TorchFunctionMode):
+    """Means for maxima, since the largest may be any of them; nothing is clipped or dropped.
+
+    Modules call functions, so that both are met here.
+    """
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        name = func.__name__.strip("_")  # clamp_, __gt__
+        if name in _IDENTITY_FUNCTIONS:
+            return _identity(*args, **kwargs)
+        if name in _MEANS:
+            return _MEANS[name](*args, **kwargs)
+        if name in _CHOICES or "max_pool" in name:
+            raise _NoPathsError
+        return func(*args, **kwargs)
+
+
+def _identity(input, *options, **named):
+    if any(map(torch.is_tensor, (*options, *named.values()))):
+        raise _NoPathsError  # a bound is a path of its own
+    return input
+
+
+def _mean_pool(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    if dilation not in (1, (1, 1), [1, 1]) or return_indices:
+        raise _NoPathsError
+    return F.avg_pool2d(input, kernel_size, stride, padding, ceil_mode)
+
+
+def _adaptive_mean_pool(input, output_size, return_indices=False):
+    if return_indices:
+        raise _NoPathsError
+    return F.adaptive_avg_pool2d(input, output_size)
+
+
+_MEANS = {
+    "amax": torch.mean,
+    "max_pool2d": _mean_pool,
+    "adaptive_max_pool2d": _adaptive_mean_pool,
+}
+
+
 def _refuse_negative(values: torch.Tensor) -> None:
-    if not bool((values >= 0).all()):  # NaN, too
+    # In NumPy, where a comparison is not taken for the network's.
+    if not (values.numpy(force=True) >= 0).all():  # NaN, too
         raise _NoPathsError
 
 
@@ -135,9 +198,9 @@ class _Saturated(torch.autograd.Function):
     @staticmethod
     def forward(context, x):
         _refuse_negative(x)
-        return (x > 0).to(x)
+        return x.sign()
 
     @staticmethod
     def backward(context, slope):
         _refuse_negative(slope)
-        return (slope > 0).to(slope)
+        return slope.sign()
