@@ -277,15 +277,27 @@ def test_classes_must_agree_and_be_two(tmp_path):
 
 
 def test_layouts_that_cannot_be_meant(tmp_path):
-    files, arrays = folder_files()
+    files, _ = folder_files()
     for split, said in (("train", "no test images"), ("test", "no training images")):
         part = {name: data for name, data in files.items() if name.startswith(split)}
         with pytest.raises(JackpotError, match=rf"{said}.*train/<class>/<image>"):
             read_folder(tmp_path, part)
     with pytest.raises(JackpotError, match="more than one top folder: , b"):
         read_folder(tmp_path, files | {"b/train/cat/9.png": encoded(pixels())})
-    spare = {f"val/{name}/7.png": encoded(pixels()) for name in ("cat", "dog")}
-    check_folder(read_folder(tmp_path, files | spare), arrays)
+
+
+@pytest.mark.parametrize(
+    "spare",
+    [encoded(pixels()), encoded(pixels(channels=1)), encoded(pixels(side=9)), b"no image"],
+    ids=["colour", "grey", "size", "broken"],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_val_folder_beside_test_is_not_read(tmp_path, spare, channels):
+    """Neither its classes nor its colours, sizes or damage matter."""
+    files, arrays = folder_files(channels=channels)
+    data = read_folder(tmp_path, files | {"val/bird/7.png": spare})
+    check_folder(data, arrays)
+    assert data.train_images.shape[1] == channels
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")

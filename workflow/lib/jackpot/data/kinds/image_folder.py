@@ -37,22 +37,14 @@ def read(source: Path, *, size: int | None = None, channels: int | None = None) 
             one split has, or what the layout lacks.
     """
     images = Images(source, size, channels)
-    tops = set()
     with archives.unpacked(source) as root:
-        for name, file in archives.files(root):
-            if place := _place(name):
-                tops.add(place.top)
+        found = [
+            (place, name, file) for name, file in archives.files(root) if (place := _place(name))
+        ]
+        test = _test_split(source, [place for place, _, _ in found])
+        for place, name, file in found:
+            if place.split in ("train", test):
                 images.add(place.split, place.class_name, name, file)
-    if len(tops) > 1:
-        raise JackpotError(f"{source}: more than one top folder: {', '.join(sorted(tops))}.")
-    test = next((split for split in _TEST if images.classes(split)), None)
-    if test is None or not images.classes("train"):
-        lacking = "training" if not images.classes("train") else "test"
-        expected = "train" if lacking == "training" else "test"
-        raise JackpotError(
-            f"{source}: no {lacking} images found: expected {expected}/<class>/*. "
-            f"The layout is {_LAYOUT}."
-        )
     classes = _agreed_classes(source, images.classes("train"), images.classes(test))
     return clean_data(images.stack("train", classes), images.stack(test, classes), tuple(classes))
 
@@ -66,6 +58,22 @@ def _place(name: str) -> _Place | None:
         if len(parts) >= depth + 3 and parts[depth] in ("train", *_TEST):
             return _Place("/".join(parts[:depth]), parts[depth], parts[depth + 1])
     return None
+
+
+def _test_split(source: Path, places: list[_Place]) -> str:
+    """Which split is the test split, of a layout that can be meant."""
+    tops = {place.top for place in places}
+    if len(tops) > 1:
+        raise JackpotError(f"{source}: more than one top folder: {', '.join(sorted(tops))}.")
+    splits = {place.split for place in places}
+    test = next((split for split in _TEST if split in splits), None)
+    if test is None or "train" not in splits:
+        lacking, expected = ("test", "test") if "train" in splits else ("training", "train")
+        raise JackpotError(
+            f"{source}: no {lacking} images found: expected {expected}/<class>/*. "
+            f"The layout is {_LAYOUT}."
+        )
+    return test
 
 
 def _agreed_classes(source: Path, train: list[str], test: list[str]) -> list[str]:
