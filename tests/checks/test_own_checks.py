@@ -112,8 +112,10 @@ def test_what_edits_nothing_is_refused(files):
         ValueError, match="edits nothing: it needs a function data, scores, mask or weights"
     ):
         find_check("x", {"x": "mine.py:nothing"})
-    with pytest.raises(ValueError, match="defines no function 'gone'"):
-        find_check("x", {"x": "mine.py:gone"})
+    with pytest.raises(
+        ValueError, match=r"defines no function 'flippd' .did you mean flipped[?].; it"
+    ):
+        find_check("x", {"x": "mine.py:flippd"})
     with pytest.raises(ValueError, match="leave `self` out"):
         find_check("x", {"x": "mine.py:methods"})
     with pytest.raises(ValueError, match=r"mine.py:computed.*SCOPES is read without running"):
@@ -142,7 +144,7 @@ def test_an_option_without_a_default_is_asked_for_before_anything_runs(files):
 @pytest.mark.parametrize(
     ("returned", "message"),
     [
-        ("None", "and returned None"),
+        ("None", r"check bad \(mine.py:bad\): .* and returned None"),
         ("[1]", "and returned a list"),
         ("{'a': weights['a']}", "the names that it was given"),
         ("{**weights, 'a': weights['a'][:2]}", "a is another"),

@@ -193,6 +193,8 @@ class Combination(Check):
         return " ".join(check.code for check in self.members)
 
     def _edited(self, part: str, unchanged, arguments: tuple, options: Mapping, **given):
+        if unknown := set(options).difference(*(check.options for check in self.members)):
+            raise JackpotError(f"check {self.name} has no option {', '.join(sorted(unknown))}")
         check = self.editor(part)
         if check is None:
             return unchanged
@@ -348,7 +350,10 @@ class _Checks(Registry):
         for node in tree.body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
                 return node
-        raise ValueError(f"{self._what(source)}: {path} defines no function {name!r}")
+        raise ValueError(
+            f"{self._what(source)}: {path} defines no function {name!r}"
+            f"{self._instead(source, name)}"
+        )
 
     def _edits(self, source: str) -> dict[str, ast.FunctionDef]:
         place = self._place(source)
@@ -376,7 +381,8 @@ def _require_alike(check: Check, part: str, before: Any, after: Any) -> None:
     """Refuse what a user's edit returned, if it is not of the form of what it was given."""
     import torch
 
-    what, told = f"check {check.name}: its edit of the {part} must return", type(after).__name__
+    what = f"check {check.name} ({check.source}): its edit of the {part} must return"
+    told = type(after).__name__
     told = "None" if after is None else f"a {told}"
     if part == "data":
         if not isinstance(after, tuple | list) or len(after) != 2:
@@ -397,3 +403,5 @@ def _require_alike(check: Check, part: str, before: Any, after: Any) -> None:
             (value.shape, value.dtype) != (before[name].shape, before[name].dtype)
         ):
             raise JackpotError(f"{what} tensors as it was given; {name} is another")
+        if part == "scores" and value.isnan().any():
+            raise JackpotError(f"{what} no NaN, which has no rank; {name} has some")

@@ -11,6 +11,6 @@ QUESTION = "Do the starting magnitudes matter? They are drawn anew; the signs st
 
 
 def weights(weights, mask, generator, *, fresh=None):
-    """A copy of the state with the masked layers redrawn; a weight of 0 counts as positive."""
+    """A copy of the state with the masked layers redrawn; 0 counts as positive, -0 does not."""
     drawn = reinitialized.weights(weights, mask, generator, fresh=fresh)
     return {**weights, **{n: torch.copysign(drawn[n], weights[n]) for n in mask}}
