@@ -15,6 +15,8 @@ from jackpot.pruning.allocation import ALLOCATIONS, smart_counts
 from jackpot.pruning.masks import keep_number, keep_top, layer_counts
 from jackpot.pruning.scores import SCORES
 from jackpot.randomness import generator
+from jackpot.settings import Pruner
+from jackpot.study.tickets import check_pruner
 from tests.support.pruning import SPARSITIES, batch, flat, masks_of, negative, network, same
 
 
@@ -202,6 +204,66 @@ def test_a_scores_name_is_an_allocation_of_its_counts(rounds):
         masks_of(model, "random", "snip", allocation_options={"variant": "su2020"})
 
 
+@pytest.mark.parametrize("allocation", ["magnitude", "global", "erk"])
+def test_no_iteration_revives_a_weight(allocation):
+    """A caller that trains between the cuts changes every weight, and so a score's counts."""
+    model, alive = network(), None
+    for number in (1, 2, 3):
+        draws = generator(number, "iteration")
+        for weight in prunable(model).values():
+            weight.data = torch.randn(weight.shape, generator=draws) * weight.shape[0] ** number
+        options = {"progress": number / 3, "alive": alive, "generator": draws}
+        mask = masks_of(model, "random", allocation, [0.8], **options)[0.8]
+        if alive:
+            assert all((alive[name] | ~keep).all() for name, keep in mask.items())
+        alive = mask
+    assert int(flat(alive).sum()) == round(0.2 * len(flat(alive)))
+
+
+def test_a_score_is_told_what_the_iterations_left(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "def mine(model, data, generator, *, alive=None):\n"
+        "    return {n: keep.double() for n, keep in alive.items()}\n"
+    )
+    model = network()
+    alive = masks_of(model, "random", sparsities=[0.5])[0.5]
+    name = f"{tmp_path}/mine.py:mine"
+    assert same(masks_of(model, name, sparsities=[0.5], alive=alive)[0.5], alive)
+
+
+CARELESS = """
+def slopes(model, data, generator):
+    images, labels = data
+    (model.train()(images).logsumexp(1).sum()).backward()
+    weights = {n: p for n, p in model.named_parameters() if p.dim() > 1}
+    scores = {n: (p * p.grad).detach().abs() for n, p in weights.items()}
+    CARE
+    return scores
+"""
+
+
+def test_a_careless_score_is_given_a_network_of_its_own_in_every_round(tmp_path):
+    (tmp_path / "careless.py").write_text(
+        CARELESS.replace("CARE", "weights['conv.weight'].data *= 2")
+    )
+    (tmp_path / "careful.py").write_text(
+        CARELESS.replace("CARE", "model.zero_grad()").replace(
+            "(model.train", "import copy; model = copy.deepcopy(model); (model.train"
+        )
+    )
+    model = network()
+    careless, careful = (f"{tmp_path}/{name}.py:slopes" for name in ("careless", "careful"))
+    expected = masks_of(model, careful, sparsities=[0.8], rounds=5)[0.8]
+    assert same(masks_of(model, careless, sparsities=[0.8], rounds=5)[0.8], expected)
+    assert same(masks_of(model, careless, sparsities=[0.5, 0.8], rounds=5)[0.8], expected)
+
+
+def test_a_score_that_revives_needs_to_be_told_what_was_pruned(tmp_path):
+    (tmp_path / "mine.py").write_text("REVIVES = True\ndef mine(model, data, g):\n    return {}\n")
+    with pytest.raises(ValueError, match="says REVIVES and has no parameter `alive`"):
+        check_pruner(Pruner(score=f"{tmp_path}/mine.py:mine"))
+
+
 SEEN, LAYOUTS = [], set()
 
 
@@ -233,15 +295,14 @@ class _Watched(dict):
     def offered(self, name, **values):
         return {}
 
-    def says(self, name, key, default):
-        return default
-
 
 @pytest.mark.parametrize("allocation", ["global", "smart", "erk"])
 @pytest.mark.parametrize("structured", [False, True])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_no_round_revives_a_weight_or_moves_one(allocation, structured, layout, monkeypatch):
     monkeypatch.setattr("jackpot.pruning.make_masks.SCORES", _Watched(watch=_watch))
+    for fact in ("uses_data", "revives"):
+        monkeypatch.setattr(f"jackpot.pruning.make_masks.{fact}", lambda score: False)
     SEEN.clear()
     LAYOUTS.clear()
     model = network(in_channels=3).to(memory_format=layout)
@@ -327,6 +388,38 @@ def test_scores_of_the_wrong_form_are_refused(tmp_path):
     (tmp_path / "bad.py").write_text("def bad(model, data, generator):\n    return {}\n")
     with pytest.raises(JackpotError, match=r"conv.weight \(4, 1, 3, 3\)"):
         masks_of(network(), f"{tmp_path}/bad.py:bad")
+
+
+def test_nan_is_told_with_the_score_that_made_it(tmp_path):
+    (tmp_path / "bad.py").write_text(
+        "def bad(model, data, generator):\n"
+        "    return {n: p * float('nan') for n, p in model.named_parameters() if p.dim() > 1}\n"
+    )
+    with pytest.raises(JackpotError, match=r"score .*bad\.py:bad: conv\.weight has NaN"):
+        masks_of(network(), f"{tmp_path}/bad.py:bad")
+
+
+LOOKS_AT_DATA = """
+def peeks(model, data, generator):
+    images, labels = data
+    assert images.dtype.is_floating_point and len(images) == len(labels) > 1
+    total = float(images.abs().sum()) + int(labels.sum())
+    return {n: p.detach() * (1 + total) for n, p in model.named_parameters() if p.dim() > 1}
+"""
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+@pytest.mark.parametrize(("says", "seen"), [("", True), ("USES_DATA = False", False)])
+def test_a_score_that_says_it_uses_no_data_sees_none(tmp_path, monkeypatch, rounds, says, seen):
+    (tmp_path / "mine.py").write_text(says + LOOKS_AT_DATA)
+    name, given = f"{tmp_path}/mine.py:peeks", []
+    monkeypatch.setattr(
+        "jackpot.pruning.make_masks.checked_scores",
+        lambda name, scores, weights: given.append(scores) or scores,
+    )
+    model = network()
+    masks_of(model, name, sparsities=[0.5], rounds=rounds)
+    assert same(given[0], dict(prunable(model))) != seen
 
 
 def test_unknown_names_options_and_values_are_refused():

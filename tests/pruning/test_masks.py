@@ -209,7 +209,7 @@ def test_masks_of_another_model_are_refused():
 
 def test_filters_stay_whole_and_the_best_ones_stay():
     scores = {
-        "a": torch.tensor([[1.0, -5.0], [0.5, 0.5], [4.0, 0.0]]),  # sums 6, 1, 4
+        "a": torch.tensor([[1.0, 5.0], [0.5, 0.5], [4.0, 0.0]]),  # sums 6, 1, 4
         "b": torch.tensor([[1.0, 1.0, 1.0], [1.0, 1.0, 0.5]]),  # sums 3, 2.5
     }
     kept = {n: m.all(1).tolist() for n, m in keep_filters(scores, 7).items()}
@@ -220,6 +220,24 @@ def test_filters_stay_whole_and_the_best_ones_stay():
     assert int(flat(keep_filters(scores, 0)).sum()) == 0
     for mask in keep_filters(scores, 6).values():
         assert torch.equal(mask.any(1), mask.all(1))
+
+
+def test_a_filter_of_low_scores_goes_first():
+    scores = {"a": torch.tensor([[5.0, 5.0], [-9.0, -9.0], [1.0, 1.0]])}
+    assert keep_filters(scores, 2)["a"].all(1).tolist() == [True, False, False]
+    assert keep_filters(scores, 4)["a"].all(1).tolist() == [True, False, True]
+
+
+def test_a_filter_with_a_weight_of_lowest_score_is_the_last_and_not_gone():
+    scores = {"a": torch.tensor([[9.0, -torch.inf], [1.0, 1.0]])}
+    assert keep_filters(scores, 2)["a"].all(1).tolist() == [False, True]
+    assert keep_filters(scores, 4)["a"].all(1).tolist() == [True, True]
+
+
+def test_nan_of_an_edited_filter_is_refused():
+    scores = {"a": torch.ones(3, 2)}
+    with pytest.raises(JackpotError, match="score of a has NaN"):
+        keep_filters(scores, 2, edit=lambda filters: {"a": filters["a"] * torch.nan})
 
 
 def test_a_pruned_filter_stays_pruned():

@@ -13,8 +13,8 @@ def keep_filters(
 ) -> Mask:
     """Keep the best output filters, as near to ``count`` weights as whole filters allow.
 
-    A filter's score is the sum of |score| over its weights (Li et al. 2017, "Pruning filters for
-    efficient ConvNets", uses that sum of magnitudes). Filters are taken from the best downwards,
+    A filter's score is the sum of its weights' (of magnitudes, that is Li et al. 2017, "Pruning
+    filters for efficient ConvNets"). Filters are taken from the best downwards,
     over all the layers given; of two equally near numbers the smaller is taken, but never no
     filter where ``count`` is positive. Ties go to the lower index. A filter whose scores are all
     minus infinity is pruned already and stays so.
@@ -24,10 +24,11 @@ def keep_filters(
         count: weights to keep in all.
         edit: what a check makes of the filters' scores, name -> (out,) float64.
     """
-    refuse_nan(scores)
     by_layer = {name: _filter_scores(layer) for name, layer in scores.items()}
-    gone = torch.cat([layer.isneginf() for layer in by_layer.values()])
-    filters = torch.cat(list((edit(by_layer) if edit else by_layer).values()))
+    gone = torch.cat([layer.flatten(1).isneginf().all(1) for layer in scores.values()])
+    ranked = edit(by_layer) if edit else by_layer
+    refuse_nan(ranked)
+    filters = torch.cat(list(ranked.values()))
     sizes = torch.cat(
         [torch.full((len(s),), s.shape[1:].numel(), device=filters.device) for s in scores.values()]
     )
@@ -47,6 +48,4 @@ def keep_filters(
 
 
 def _filter_scores(layer: torch.Tensor) -> torch.Tensor:
-    flat = layer.detach().double().flatten(1)
-    gone = torch.isneginf(flat).all(dim=1)
-    return flat.abs().sum(dim=1).masked_fill(gone, -torch.inf)
+    return layer.detach().double().flatten(1).sum(dim=1)

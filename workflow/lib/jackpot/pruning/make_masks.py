@@ -15,7 +15,8 @@ from jackpot.pruning.allocation import GLOBAL, allocate
 from jackpot.pruning.counts import density_of, kept_count
 from jackpot.pruning.filters import keep_filters
 from jackpot.pruning.masks import keep_number, layer_counts
-from jackpot.pruning.scores import SCORES, checked_scores
+from jackpot.pruning.scores import SCORES, checked_scores, revives, uses_data
+from jackpot.registry import is_own
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 Edit = Callable[[Tensors], Tensors]
@@ -78,6 +79,8 @@ def make_masks(
     if structured and score == "random":
         score_options["per_filter"] = True
     keep_classifier = keep_classifier or structured
+    if alive:
+        alive = {name: alive[name].to(weight.device) for name, weight in prunable(model).items()}
     if allocation in SCORES:
         counted = make_masks(
             model,
@@ -89,16 +92,18 @@ def make_masks(
             score_options=allocation_options,
             rounds=rounds,
             keep_classifier=keep_classifier,
+            progress=progress,
+            alive=alive,
         )
+        progress = 1.0
         pools = {s: _layers(mask) for s, mask in counted.items()}
     else:
         options = allocation_options or {}
         pools = {s: _pools(model, s, allocation, options, keep_classifier) for s in sparsities}
-    # A user's score may be careless with the model it is given, so it gets a copy.
     network = copy.deepcopy(model)
     compute = _Scorer(score, network, data, generator, score_options)
     if rounds == 1:
-        scores = _only(alive, compute()) if alive else compute()
+        scores = _only(alive, compute(alive)) if alive else compute()
         masks = {s: _cut(scores, pools[s], progress, structured) for s in sparsities}
         if edit:
             masks = {s: _cut(scores, _layers(masks[s]), 1, structured, edit) for s in sparsities}
@@ -252,10 +257,7 @@ def _iterate(
 
 def _only(alive: Mask, scores: Tensors) -> Tensors:
     # A kept weight may score as low as a pruned one; below everything, none comes back.
-    return {
-        name: value.masked_fill(~alive[name].to(value.device), -torch.inf)
-        for name, value in scores.items()
-    }
+    return {name: value.masked_fill(~alive[name], -torch.inf) for name, value in scores.items()}
 
 
 class _Scorer:
@@ -276,16 +278,23 @@ class _Scorer:
         options: Mapping[str, object],
     ):
         SCORES.require(name, options)
+        if data is not None and not uses_data(name):
+            # Whoever says that no value depends on the data is held to it; shapes it may read.
+            data = tuple(torch.zeros_like(part) for part in data)
         # The network is a copy already, so the score need not make one in every round.
         offered = SCORES.offered(name, inplace=True, alive=None)
         self.takes_alive = offered.pop("alive", True) is None
-        self.revives = bool(SCORES.says(name, "REVIVES", False))
+        self.revives = revives(name)
+        # A user's may be careless with what it is given: gradients, statistics, weights.
+        self._copies = is_own(name) and not offered
         self._name, self._network, self._seed = name, network, generator.initial_seed()
-        self._score = partial(SCORES[name], network, data, generator, **options, **offered)
+        self._given = (data, generator)
+        self._score = partial(SCORES[name], **options, **offered)
 
     def __call__(self, alive: Mask | None = None) -> Tensors:
         told = {"alive": alive} if self.takes_alive else {}
         # Dropout, and a score that ignores its generator, draw from the global one.
         with seeded(self._seed):
-            scores = self._score(**told)
+            network = copy.deepcopy(self._network) if self._copies else self._network
+            scores = self._score(network, *self._given, **told)
         return checked_scores(self._name, scores, prunable(self._network))

@@ -63,8 +63,7 @@ def refuse_nan(scores: Tensors) -> None:
     for name, layer in scores.items():
         if torch.isnan(layer).any():
             raise JackpotError(
-                f"the score of {name} has NaN in it, so its weights cannot be ranked. "
-                "Look at the score's inputs: diverged weights and log(0) are the usual causes."
+                f"the score of {name} has NaN in it, so its weights cannot be ranked"
             )
 
 

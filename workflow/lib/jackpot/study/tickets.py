@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from jackpot.checks import Check
 from jackpot.pruning.allocation import check_allocation
-from jackpot.pruning.scores import SCORES, uses_data
+from jackpot.pruning.scores import SCORES, revives, uses_data
 from jackpot.settings import Pruner, TicketRecipe
 
 PRUNERS: dict[str, Pruner] = {
@@ -95,4 +95,5 @@ def check_pruner(pruner: Pruner) -> None:
     """
     SCORES.check(pruner.score, pruner.score_options)
     uses_data(pruner.score)
+    revives(pruner.score)
     check_allocation(pruner.allocation, pruner.allocation_options)

@@ -3,7 +3,8 @@
 Every score is ``score(model, data, generator, **options) -> dict[str, Tensor]``: one value per
 prunable weight, higher = keep, in ``named_parameters()`` order. ``data`` is an ``(images, labels)``
 pair, already chosen and normalised. The caller's model is untouched. Each file says in a literal
-``USES_DATA`` whether its values depend on the data; a file that says nothing is taken to use it.
+``USES_DATA`` whether its values depend on the data; a file that says nothing is taken to use it,
+and one that says that they do not gets black images, all of class 0, in the shapes of the batch.
 
 In rounds a score is asked again for the network with the pruned weights at 0. One that has an
 argument ``alive`` gets the dense network and the mask of what earlier rounds left (None at first).
@@ -37,13 +38,28 @@ def uses_data(score: str) -> bool:
     return bool(SCORES.says(score, "USES_DATA", True))
 
 
+def revives(score: str) -> bool:
+    """Whether weights that a round pruned may come back in a later one.
+
+    Raises:
+        ValueError: the score's file says so, and the score could not tell which were pruned.
+    """
+    said = bool(SCORES.says(score, "REVIVES", False))
+    if said and not SCORES.offered(score, alive=None):
+        raise ValueError(
+            f"score {score!r} says REVIVES and has no parameter `alive`, so that a pruned weight "
+            "is 0 in what it is given"
+        )
+    return said
+
+
 def checked_scores(
     name: str, returned: Any, weights: Mapping[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """What a score returned, in the order of ``weights``, if there is one value for each.
+    """What a score returned, in the order and on the device of ``weights``, if it fits them.
 
     Raises:
-        JackpotError: it is no mapping from their names to tensors of their shapes.
+        JackpotError: it is no mapping from their names to tensors of their shapes, or has NaN.
     """
     import torch
 
@@ -60,10 +76,15 @@ def checked_scores(
             raise JackpotError(f"{form}; for {key} {expected} there is {_told(value)}")
         if tuple(value.shape) != expected:
             raise JackpotError(f"{form}; for {key} {expected} there is one of {tuple(value.shape)}")
+        if value.isnan().any():
+            raise JackpotError(
+                f"score {name}: {key} has NaN in it, so its weights cannot be ranked. "
+                "Look at the score's inputs: diverged weights and log(0) are the usual causes."
+            )
+    values = {key: returned[key].detach().to(weight.device) for key, weight in weights.items()}
     # Whole-number scores cannot hold the minus infinity that marks a pruned weight.
     return {
-        key: value.detach() if value.is_floating_point() else value.detach().double()
-        for key, value in ((key, returned[key]) for key in weights)
+        n: value if value.is_floating_point() else value.double() for n, value in values.items()
     }
 
 
