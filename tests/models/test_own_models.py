@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from jackpot.errors import JackpotError
+from jackpot.files.tensors import load_tensors, save_tensors
 from jackpot.models import build_model, model_with_state, prunable
 from jackpot.models.initial import initial_state, initial_weights
 from jackpot.models.trial import lay_out, try_out
@@ -92,6 +93,21 @@ def test_a_saved_state_comes_back_whole(net):
     assert torch.equal(model.fixed, build_model(**net).fixed)
     assert all(torch.equal(t, state[name]) for name, t in model.state_dict().items())
     assert list(prunable(model)) == ["embed.weight", "depthwise.weight", "head.weight"]
+
+
+def test_a_layer_of_two_names_has_one_in_its_state(net, tmp_path):
+    """A check edits it under that name; under another, loading would undo the edit."""
+    state = initial_weights(net, generator(1, "initialise"))
+    assert "head.weight" in state and "tied.weight" not in state
+    save_tensors(tmp_path / "w", state)
+    assert state.keys() == load_tensors(tmp_path / "w")[0].keys()
+    ones = {name: torch.ones_like(tensor) for name, tensor in state.items()}
+    model = copy.deepcopy(build_model(**net))
+    model.load_state_dict(ones)
+    assert bool((model.head.weight == 1).all()) and model.tied is model.head
+    assert model.state_dict().keys() == state.keys()
+    with pytest.raises(RuntimeError, match="Missing key"):
+        model.load_state_dict({name: t for name, t in state.items() if name != "head.weight"})
 
 
 @pytest.mark.parametrize(

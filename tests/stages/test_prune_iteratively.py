@@ -11,7 +11,7 @@ from jackpot.models import build_model, load_model, model_with_state, prunable
 from jackpot.pruning.make_masks import make_masks
 from jackpot.settings import Pruner, PruningBatch, Training
 from jackpot.stages.pretrain import pretrain
-from jackpot.stages.prune import prune
+from jackpot.stages.prune import cut, prune
 from jackpot.stages.prune_iteratively import prune_iteratively
 from jackpot.study import load_study
 from jackpot.training.engine import train
@@ -156,15 +156,31 @@ def test_an_interrupted_pruning_goes_on_to_the_same_mask(paths, tmp_path, monkey
     assert not list(resume.parent.iterdir())
 
 
-def test_cuts_of_other_settings_are_not_gone_on_from(paths, tmp_path, monkeypatch):
+@pytest.fixture
+def stopped(paths, tmp_path, monkeypatch):
+    """The resume file of a pruning that stopped after its first cut."""
     resume = tmp_path / "resume" / "file.safetensors"
-    monkeypatch.setattr("jackpot.stages.prune_iteratively.train", lambda *a, **k: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        iterate(paths, tmp_path / "a", resume=ResumeFile(resume, ""))
-    monkeypatch.setattr("jackpot.stages.prune_iteratively.train", train)
-    other = iterate(paths, tmp_path / "b", sparsity=0.5, resume=ResumeFile(resume, ""))
+    with monkeypatch.context() as patched:
+        patched.setattr("jackpot.stages.prune_iteratively.train", lambda *a, **k: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            iterate(paths, tmp_path / "a", resume=ResumeFile(resume, ""))
+    return ResumeFile(resume, "")
+
+
+def test_cuts_of_other_settings_are_not_gone_on_from(paths, tmp_path, stopped):
+    other = iterate(paths, tmp_path / "b", sparsity=0.5, resume=stopped)
     plain = iterate(paths, tmp_path / "c", sparsity=0.5)
     assert all(torch.equal(other[name], plain[name]) for name in plain)
+
+
+def test_cuts_of_another_pytorch_are_not_gone_on_from(stopped, paths, tmp_path, monkeypatch):
+    stage, first_cuts = "jackpot.stages.prune_iteratively", []
+    monkeypatch.setattr(f"{stage}.versions", lambda: {"torch": "9.9"})
+    monkeypatch.setattr(
+        f"{stage}.cut", lambda *a, **k: first_cuts.append(k["alive"] is None) or cut(*a, **k)
+    )
+    iterate(paths, tmp_path / "b", resume=stopped)
+    assert first_cuts == [True, False, False]
 
 
 def test_layers_follow_an_allocation_to_their_own_counts(paths, tmp_path):

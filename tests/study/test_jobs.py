@@ -243,7 +243,7 @@ TRAININGS = {"stages.pretrain", "stages.retrain", "stages.prune_iteratively"}
         ("pruning/scores/snip.py", ".abs()", ".square()", {"pruning.scores.snip"}),
         ("pruning/batch.py", "labels", "marks", {"stages.prune", "stages.prune_iteratively"}),
         ("checks/rearranged.py", "keep.numel()", "len(keep)", {"checks.rearranged"}),
-        ("stages/retrain.py", "fresh=partial", "drawn=partial", {"stages.retrain"}),
+        ("stages/retrain.py", "fresh = partial", "drawn = partial", {"stages.retrain"}),
     ],
 )
 def test_rewording_redoes_nothing_and_other_arithmetic_its_own_stage(

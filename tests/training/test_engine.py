@@ -21,7 +21,8 @@ from jackpot.stages.pretrain import pretrain
 from jackpot.stages.retrain import retrain
 from jackpot.training.batches import DeviceImages, to_device, training_batches
 from jackpot.training.engine import train
-from jackpot.training.results import RunName
+from jackpot.training.results import Record, RunName
+from jackpot.training.resume import ResumeFile
 from jackpot.training.schedule import learning_rate
 from jackpot.training.sgd import SGD
 from tests.support.small import CPU, FAST, RUN, make_data, make_ticket, without_seconds
@@ -59,6 +60,56 @@ def test_pruned_weights_stay_zero_against_momentum_and_decay():
         weight.grad = torch.randn(weight.shape, generator=draws)
         optimizer.step(0.1)
     assert torch.equal(weight != 0, keep)
+
+
+def test_a_resume_file_is_bound_to_code_and_to_what_the_stage_decides(tmp_path):
+    found = set()
+    for code, others in [("a", {"snapshots": (1,)}), ("a", {"snapshots": (1, 2)}), ("b", {})]:
+        file = ResumeFile(tmp_path / "resume", "")
+        Record(RUN, FAST, CPU, {}, "", code, file).bind_resume_file(**others)
+        found.add(file.fingerprint)
+    assert len(found) == 3
+
+
+def test_a_snapshot_of_an_epoch_that_is_not_trained_is_refused(tmp_path):
+    paths = make_ticket(tmp_path)
+    with pytest.raises(JackpotError, match=r"snapshots \[9\]: the training has epochs 0 to"):
+        pretrain(
+            tmp_path / "out",
+            run=RUN,
+            clean=paths["clean"],
+            data=paths["clean"],
+            initial=paths["init"],
+            settings=FAST,
+            snapshots=(1, 9),
+            device=CPU,
+        )
+
+
+@pytest.mark.parametrize("missed", [None, "multiply"])
+def test_a_milestone_is_not_late_by_a_rounding(missed):
+    for epochs in (50, 100, 160, 200):
+        for percent in range(2, 100):
+            exact = percent * epochs / 100
+            settings = Training(
+                epochs=epochs, milestones=(percent / 100,), missed_milestones=missed
+            )
+            rates = [learning_rate(settings, epoch) for epoch in range(epochs)]
+            first = math.ceil(exact) if missed is None else int(exact)
+            assert rates.count(0.1) == min(first, epochs)
+
+
+def test_a_last_batch_of_one_image_is_refused_where_it_would_fail():
+    model = build_model("vgg11", 10, 1, 16, width=2)
+    images = torch.zeros(9, 16, 16, 1, dtype=torch.uint8)
+    data = DeviceImages(images, torch.zeros(9, dtype=torch.int64), torch.zeros(1), torch.ones(1))
+    for size in (1, 4, 8):
+        with pytest.raises(JackpotError, match=f"9 training images in batches of {size} leave"):
+            train(model, data, data, Training(batch_size=size), seed=0, epochs=1)
+    train(model, data, data, Training(batch_size=5), seed=0, epochs=1)
+    train(
+        build_model("resnet8", 10, 1, width=2), data, data, Training(batch_size=8), seed=0, epochs=1
+    )
 
 
 def test_step_decay_acts_at_its_milestones():

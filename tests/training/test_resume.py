@@ -133,6 +133,10 @@ def test_save_intervals_by_epochs_and_by_minutes(tmp_path):
     file = ResumeFile(tmp_path / "r", "x", minutes=None, epochs=2)
     assert [file.due(epoch, True) for epoch in (0, 1, 2)] == [False, False, True]
     assert not file.due(5, False)
+    # Another training of the same job, as between the cuts of an iterative pruning.
+    file.save({"loss": torch.ones(())}, {}, 150)
+    file.remove()
+    assert [file.due(epoch, True) for epoch in (0, 1, 2)] == [False, False, True]
     assert ResumeFile(tmp_path / "r", "x", minutes=1e-9).due(0, False)
 
 

@@ -6,6 +6,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,35 @@ def construct_own(
         raise JackpotError(
             f"model {name} has nothing to prune: weights of Conv2d and Linear layers are pruned"
         )
-    return protect(model)
+    return _named_once(protect(model))
+
+
+def _named_once(model: nn.Module) -> nn.Module:
+    """Leave each tensor one name in the model's ``state_dict``, the first of those it has.
+
+    A module that is registered twice, or a weight of two layers, would be there under both names:
+    a check would edit one, and loading would write the other over it.
+    """
+    first: dict[int, str] = {}
+    tensors = chain(
+        model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False)
+    )
+    others = {name: first.setdefault(id(tensor), name) for name, tensor in tensors}
+    others = {name: known for name, known in others.items() if name != known}
+
+    def drop(module: nn.Module, state: Tensors, prefix: str, _: Any) -> None:
+        for name in others:
+            state.pop(prefix + name, None)
+
+    def fill(module: nn.Module, state: Tensors, prefix: str, *_: Any) -> None:
+        for name, known in others.items():
+            if prefix + known in state:
+                state.setdefault(prefix + name, state[prefix + known])
+
+    if others:
+        model.register_state_dict_post_hook(drop)
+        model.register_load_state_dict_pre_hook(fill)
+    return model
 
 
 @contextlib.contextmanager
@@ -98,6 +127,11 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
+
+
+def is_users(model: nn.Module) -> bool:
+    """Whether a network that ``build_model`` made is a user's."""
+    return hasattr(model, "image_shape")
 
 
 def prunable(model: nn.Module) -> dict[str, nn.Parameter]:

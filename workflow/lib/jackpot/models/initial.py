@@ -10,7 +10,7 @@ from torch import nn
 from jackpot.architectures import initial_by_default
 from jackpot.errors import JackpotError
 from jackpot.files.tensors import Tensors
-from jackpot.models import build_model, construct_own, seeded
+from jackpot.models import build_model, construct_own, is_users, seeded
 from jackpot.registry import is_own
 
 INITIAL = ("fan_out", "fan_in")
@@ -55,13 +55,16 @@ def redrawn(model: nn.Module, draws: torch.Generator) -> Tensors:
     A built-in network's are those of ``initial_state``. Of a user's, every layer that has
     ``reset_parameters`` draws anew, and what is in no such layer stays. ``model`` is changed.
     """
-    state = model.state_dict()
-    if not hasattr(model, "image_shape"):
-        return {n: t.to(state[n].device) for n, t in initial_state(state, draws).items()}
+    device = next(model.parameters()).device
+    if not is_users(model):
+        return {n: t.to(device) for n, t in initial_state(model.state_dict(), draws).items()}
+    # On the CPU, whose generator draws the same everywhere.
+    model.cpu()
     with seeded(int(torch.randint(2**62, (), generator=draws))):
         for layer in model.modules():
             if hasattr(layer, "reset_parameters"):
                 layer.reset_parameters()
+    model.to(device)
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 

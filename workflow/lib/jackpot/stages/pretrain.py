@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from jackpot.errors import JackpotError
 from jackpot.files.tensors import save_tensors
 from jackpot.fingerprints import code_of
 from jackpot.models import load_weights, model_with_state, prunable
@@ -47,13 +48,18 @@ def pretrain(
 
     Returns:
         A line that says what came out.
+
+    Raises:
+        JackpotError: a snapshot is of an epoch that is not trained.
     """
+    if late := [epoch for epoch in snapshots if not 0 <= epoch <= settings.epochs]:
+        raise JackpotError(f"snapshots {late}: the training has epochs 0 to {settings.epochs}")
     state, metadata = load_weights(initial)
     inputs = digests(clean=clean, data=data, weights=initial)
     record = Record(run, settings, device, inputs, fingerprint, CODE, resume)
     model = placed(model_with_state(metadata["model"], state), settings, device)
     train_data, test_data = load_splits(clean, data, device)
-    record.bind_resume_file(epochs=settings.epochs, first_epoch=0)
+    record.bind_resume_file(snapshots=snapshots)
     outcome = train(
         model,
         train_data,
@@ -68,8 +74,9 @@ def pretrain(
     header = {"model": metadata["model"], "fingerprint": fingerprint}
     for epoch in snapshots:
         # A diverged training may end before a snapshot; its tickets start from where it ended.
-        weights = outcome.snapshots.get(epoch) or final
-        about = {**header, "epoch": epoch, "diverged": outcome.diverged and epoch >= trained}
+        lost = outcome.diverged and epoch >= trained
+        weights = final if lost else outcome.snapshots[epoch]
+        about = {**header, "epoch": epoch, "diverged": lost}
         save_tensors(out / f"epoch{epoch}.safetensors", weights, about)
     about = {**header, "epoch": trained, "diverged": outcome.diverged}
     save_tensors(out / "trained.safetensors", final, about)

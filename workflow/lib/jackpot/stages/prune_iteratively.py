@@ -16,6 +16,7 @@ from jackpot.files.tensors import Mask, load_mask, save_mask, sha256_of_tensors
 from jackpot.models import load_weights, model_with_state
 from jackpot.settings import Pruner, PruningBatch, Training
 from jackpot.stages.prune import cut, no_masks, write_masks
+from jackpot.training.device import versions
 from jackpot.training.engine import train
 from jackpot.training.results import load_splits, placed
 from jackpot.training.resume import ResumeFile
@@ -63,6 +64,7 @@ def prune_iteratively(
         "training": training.model_dump(mode="json"),
         "inputs": inputs,
         "cell": [sparsity, seed, fingerprint, torch.get_num_threads()],
+        "versions": versions(),
     }
     kept = _Cuts(resume, seal_of(values))
     done, mask = kept.load()

@@ -71,13 +71,9 @@ def retrain(
         validate(kept, prunable(model))
     except JackpotError as error:
         raise JackpotError(f"{mask} does not fit {weights}: {error}") from None
-    ticket = spoiled(
-        find_check(run.check, own_checks),
-        Ticket(kept, start),
-        run.seed,
-        fresh=partial(initial_weights, metadata["model"]),
-        **(check_options or {}),
-    )
+    check, options = find_check(run.check, own_checks), dict(check_options or {})
+    fresh = partial(initial_weights, metadata["model"])
+    ticket = spoiled(check, Ticket(kept, start), run.seed, fresh=fresh, **options)
     model.load_state_dict(ticket.weights)
     train_data = None
     model = placed(model, settings, device)
@@ -86,7 +82,7 @@ def retrain(
         outcome = Outcome(diverged=True)
     else:
         train_data, test_data = load_splits(clean, clean, device)
-        record.bind_resume_file(epochs=epochs, first_epoch=first_epoch)
+        record.bind_resume_file(epochs=epochs, first_epoch=first_epoch, check=[check.code, options])
         outcome = train(
             model,
             train_data,

@@ -4,6 +4,7 @@ The same call gives the same bits whether it ran through or was killed and resum
 and augmentation depend on (seed, epoch) alone and everything else is in the resume file.
 """
 
+import copy
 import math
 import signal
 import sys
@@ -18,7 +19,9 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from jackpot.errors import JackpotError
 from jackpot.files.tensors import Mask, Tensors
+from jackpot.models import is_users, seeded
 from jackpot.randomness import generator
 from jackpot.settings import Training
 from jackpot.training.batches import DeviceImages, training_batches
@@ -75,7 +78,11 @@ def train(
         mask: by parameter name, True = kept; pruned weights are exactly zero after every step.
         snapshots: epochs (number of epochs trained) whose state is wanted.
         resume: where to save, and to go on from.
+
+    Raises:
+        JackpotError: the network cannot be trained on a batch of one image, and there is one.
     """
+    _refuse_a_batch_of_one(model, data, settings)
     run = TrainingLoop(model, settings, mask, resume, first_epoch)
     run.start(snapshots)
     shown = {"total": epochs, "initial": run.epoch, "desc": "epochs", "unit": "epoch"}
@@ -97,6 +104,22 @@ def train(
             if stop.asked and run.epoch < epochs:
                 raise SystemExit(SAVED_AND_STOPPED)
     return run.outcome
+
+
+def _refuse_a_batch_of_one(model: nn.Module, data: DeviceImages, settings: Training) -> None:
+    """One image has no variance: BatchNorm of a 1x1 map would fail at the epoch's last batch."""
+    size = settings.batch_size
+    if size > 1 and len(data) % size != 1:
+        return
+    image = data.normalise(data.images[:1], settings.channels_last)
+    try:
+        with torch.no_grad(), seeded(0):
+            copy.deepcopy(model).train()(image)
+    except ValueError as error:
+        raise JackpotError(
+            f"{len(data)} training images in batches of {size} leave a batch of one image, which "
+            f"the network does not take ({error}). Choose another batch_size."
+        ) from error
 
 
 class TrainingLoop:
@@ -138,7 +161,7 @@ class TrainingLoop:
         self.part_started = time.monotonic()
         lr = learning_rate(self.settings, epoch, self.first_epoch)
         self.model.train()
-        own = hasattr(self.model, "image_shape")
+        own = is_users(self.model)
         for images, labels in training_batches(data, self.settings, seed, epoch, self.step):
             if own:
                 # Dropout and its like draw from the global generator; a resumed step draws alike.

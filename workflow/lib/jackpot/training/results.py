@@ -5,6 +5,7 @@ import io
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,6 +14,7 @@ from jackpot.environment import Environment
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import seal_of, sha256_of_file, write_sealed, write_text
 from jackpot.files.tensors import Mask, Tensors, sha256_of_tensors
+from jackpot.models import is_users
 from jackpot.models.trial import lay_out
 from jackpot.pruning.connectivity import effective_counts
 from jackpot.pruning.masks import layer_counts
@@ -55,7 +57,7 @@ def placed(model: torch.nn.Module, settings: Training, device: torch.device):
     A user's network that cannot take channels_last is contiguous, whatever they ask for.
     """
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
-    if settings.channels_last and hasattr(model, "image_shape"):
+    if settings.channels_last and is_users(model):
         layout = lay_out(model, model.image_shape)
     return model.to(device=device, memory_format=layout)
 
@@ -80,8 +82,12 @@ class Record:
     resume: ResumeFile | None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    def bind_resume_file(self, **schedule: int) -> None:
-        """Bind the resume file to everything that decides the bits of this training."""
+    def bind_resume_file(self, **others: Any) -> None:
+        """Bind the resume file to everything that decides the bits of this training.
+
+        Args:
+            others: what the stage decides beside the settings, as JSON values.
+        """
         if self.resume:
             self.resume.fingerprint = seal_of(
                 {
@@ -91,7 +97,8 @@ class Record:
                     "fingerprint": self.fingerprint,
                     "versions": versions(),
                     "threads": torch.get_num_threads(),
-                    **schedule,
+                    "code": self.code,
+                    **others,
                 }
             )
 

@@ -45,7 +45,7 @@ class ResumeFile:
             save_tensors(self.path, tensors, {"fingerprint": self.fingerprint, "state": state})
         except JackpotError as error:
             # The training is worth more than its safety net; the last state is still whole.
-            print(f"warning: {error} Training goes on.", file=sys.stderr, flush=True)
+            print(f"warning: the training is not saved: {error}", file=sys.stderr, flush=True)
         self._saved_at, self._saved_epoch = time.monotonic(), epoch
 
     def load(self) -> tuple[Tensors, dict[str, Any]] | None:
@@ -78,7 +78,8 @@ class ResumeFile:
         )
 
     def remove(self) -> None:
-        """Forget the state; called when the job's results are written."""
+        """Forget the state: the results are written, or another training is to begin."""
+        self._saved_epoch = None
         for path in (self.path, self.path.with_suffix(".other"), self.path.with_suffix(".damaged")):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)

@@ -14,13 +14,14 @@ def learning_rate(settings: Training, epoch: int, first_epoch: int = 0) -> float
 
     Args:
         first_epoch: where the training began. It decides only with ``missed_milestones``: the
-            released codes act in the very epoch ``int(milestone * epochs)`` or not at all.
+            released codes act in the very epoch rounded down, or not at all.
     """
     epoch = min(epoch, settings.epochs - 1)
     if settings.decay != "step":
         ahead = settings.decay == "linear_to_zero"
         return settings.learning_rate * (1 - (epoch + ahead) / settings.epochs)
-    milestones = sorted(milestone * settings.epochs for milestone in settings.milestones)
+    # Rounded, as 0.55 * 100 is a little above 55.
+    milestones = sorted(round(share * settings.epochs, 6) for share in settings.milestones)
     if settings.missed_milestones is None:
         passed = sum(epoch >= milestone for milestone in milestones)
     else:
