@@ -162,7 +162,24 @@ def test_a_loss_beyond_doubt_is_told_of_an_undecided_cell():
     runs = make_runs({("snip", "none"): 0.0, ("snip", "rearranged"): -0.5}, sd=0.5, seeds=20)
     result = evaluate(BY_ID["initial_tickets_do_not_need_positions"], runs, Design(0.5))
     assert result.rows["outcome"].tolist() == ["undecided"] * 2
-    assert "undecided in 2 (all with a loss beyond doubt). Mean" in numbers_of(result)
+    assert "undecided in 2 (all with a loss beyond doubt); not run: GraSP." in numbers_of(result)
+
+
+def test_what_ran_without_a_verdict_was_run():
+    """With too few seeds of its own, or where every run of it diverged."""
+    effects = {(t, c): 0.0 for t in ("snip", "grasp") for c in ("none", "rearranged")}
+    runs = make_runs(effects)
+    one = runs[(runs.ticket != "grasp") | (runs.seed < 1)]
+    lost = runs.assign(
+        test_accuracy=runs.test_accuracy.where((runs.ticket == "snip") | (runs.check == "none"))
+    )
+    for table in (one, lost):
+        result = evaluate(BY_ID["initial_tickets_do_not_need_positions"], table, Design(3.0))
+        assert result.rows.loc[result.rows.ticket == "grasp", "outcome"].eq("not_tested").all()
+        assert result.lacking == [] and "not run" not in numbers_of(result)
+    without = runs[(runs.ticket != "grasp") | (runs.check == "none")]
+    result = evaluate(BY_ID["initial_tickets_do_not_need_positions"], without, Design(3.0))
+    assert result.lacking == ["grasp"] and "not run: GraSP" in numbers_of(result)
 
 
 def test_cells_of_a_ticket_that_guesses_are_counted():

@@ -8,6 +8,7 @@ from statsmodels.stats.multitest import multipletests
 
 from jackpot.analysis.design import Design
 from jackpot.analysis.forecast import seeds_to_decide
+from jackpot.analysis.sequential import resolution_of
 from jackpot.analysis.statistics import (
     CELL,
     compare,
@@ -158,20 +159,24 @@ def test_seeds_that_nobody_declared_decide_nothing():
 
 
 def test_the_likely_look_is_the_first_with_seeds_enough(rng):
-    looks, shares = (5, 10, 20), (0.5, 0.25, 0.25)
+    looks, shares = (5, 10, 20), (0.25, 0.05, 0.7)
     sds = {0.5: 0.3, 0.8: 0.6, 0.9: 0.8, 0.95: 3.0, 0.98: 0.01}
     runs = pd.concat(
         noisy_runs(rng, 5, sd, effects={"rearranged": 0.0}, sparsity=s) for s, sd in sds.items()
     )
     design = Design(0.5, 0.05, looks, shares)
     found = details(runs, design).set_index("sparsity")
+    step = resolution_of(runs["test_accuracy"])
     for sparsity in sds:
         mine = runs[runs.sparsity == sparsity]
         wide = mine.pivot(index="seed", columns="check", values="test_accuracy")
         x = (wide["rearranged"] - wide["none"]).to_numpy()
-        # The level of the cell with the smallest p, at the look that spends least.
-        needed = seeds_to_decide(x, 0.5, 0.05 * 0.25 / len(sds))
-        expected = [k for k, n in enumerate(looks, 1) if needed and n >= needed][:1]
+        # The level of the cell with the smallest p, at the share of the look to come.
+        needed = {
+            k: seeds_to_decide(x, 0.5, 0.05 * shares[k - 1] / len(sds), resolution=step)
+            for k in (2, 3)
+        }
+        expected = [k for k, n in needed.items() if n and looks[k - 1] >= n][:1]
         if sparsity == 0.98:
             expected = []  # it is decided already
         assert found.likely_look[[sparsity]].dropna().tolist() == expected

@@ -157,7 +157,7 @@ def test_a_cell_without_a_pair_says_so_on_white():
     numbers = [name for name in judged if name.startswith(("mean", "ci"))]
     judged.loc[2, numbers] = np.nan
     (ax,) = forest_of(judged).axes
-    (text,) = (text for text in ax.texts if text.get_text() == "no pair of runs")
+    (text,) = (text for text in ax.texts if text.get_text() == "no pair with an accuracy")
     assert to_hex(text.get_bbox_patch().get_facecolor()) == "#ffffff"
     (zero,) = (line for line in ax.lines if list(line.get_xdata()) == [0, 0])
     assert text.zorder > zero.zorder

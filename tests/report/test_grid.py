@@ -29,7 +29,19 @@ def test_does_the_ticket_need_it():
     assert words == ["undecided", "not run", "yes, where decided"]
     found = needs(verdicts, {"mine": ["none", "rearranged", "reinitialized"]})
     words = [a["word"] for a in found["rows"][0][1]]
-    assert words == ["does not apply: sees no data", "no", "not run"]
+    assert words == ["does not apply: made without data", "no", "not run"]
+
+
+def test_a_ticket_without_one_ranking_has_scores_all_the_same():
+    verdicts = verdict_rows(
+        ("snip", "inverted", 0.9, "undecided"), ("lottery_iterative", "rearranged", 0.9, "degraded")
+    )
+    applicable = {"snip": ["none", "inverted"], "lottery_iterative": ["none", "rearranged"]}
+    (grid,) = grids(verdicts, applicable)
+    note = "Does not apply: inverted to lottery iterative, made without one ranking."
+    assert note in grid["notes"]
+    words = dict(needs(verdicts, applicable)["rows"])["lottery iterative"]
+    assert words[0]["word"] == "does not apply: made without one ranking"
 
 
 def test_what_spoils_several_ingredients_at_once_has_a_column():
@@ -98,7 +110,7 @@ def test_a_combination_applies_where_all_of_its_parts_do():
     found = needs(verdicts, applicable)
     assert found["columns"] == ["the mask's positions", "data and mask", "data and weights"]
     words = {ticket: [a["word"] for a in answers] for ticket, answers in found["rows"]}
-    assert words["random"] == ["no", *["does not apply: sees no data"] * 2]
+    assert words["random"] == ["no", *["does not apply: made without data"] * 2]
     assert words["SNIP"] == ["not run", "undecided", "not run"]
 
 

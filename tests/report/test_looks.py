@@ -7,7 +7,7 @@ import pytest
 from jackpot.analysis.claims import going_on
 from jackpot.analysis.design import Design
 from jackpot.analysis.frames import CELL, prepare_runs
-from jackpot.analysis.statistics import check_table, details
+from jackpot.analysis.statistics import check_table, details, open_cells
 from jackpot.report.looks import looks_section
 
 LOOKS = (5, 10, 20)
@@ -68,6 +68,16 @@ def test_between_looks_the_page_says_what_goes_on(all_runs):
     assert "One look that decides as many" not in text
     assert f"took {len(runs)} runs so far; 20 seeds in every cell would be {10 * 20}." in text
     assert [cell.text for cell in section["table"].rows[1]][3:] == ["–"] * 4
+
+
+def test_cells_with_a_word_are_no_cells_that_may_stay_open(all_runs):
+    """They go on because their difference is smaller than the margin, and have no forecast."""
+    runs, verdicts, design = at_look(all_runs, 1)
+    open_now = open_cells(verdicts)
+    small = open_now.assign(verdict="degraded", mean_difference=-0.2, likely_look=pd.NA)
+    text = " ".join(looks_section(runs, verdicts.assign(**small), design)["sentences"])
+    assert f"{len(small)} have a word already and may yet turn out to be unaffected" in text
+    assert "perhaps not" not in text and "likely to be decided" not in text
 
 
 @pytest.mark.parametrize("look", [2, 3])

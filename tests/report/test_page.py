@@ -1,5 +1,6 @@
 """The report page as a file: what it says, what it leaves out, and that it needs nothing else."""
 
+import dataclasses
 import re
 from html.parser import HTMLParser
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from jackpot.analysis import tables
+from jackpot.analysis.claim import Checks
 from jackpot.analysis.design import Design
 from jackpot.errors import JackpotError
 from jackpot.report import evidence, figures
@@ -127,6 +129,27 @@ def test_claims_that_cannot_be_tested_are_folded_away(made, tmp_path):
     assert "Nothing of the kind" in folded and html.count("Nothing of the kind") == 1
     assert "Initial tickets do not need the data" not in folded
     assert "The papers’ one claim that this study can test: 1 held." in _read(page)[0]
+
+
+def test_claims_whose_runs_are_to_come_are_not_untestable(made, tmp_path):
+    cell = {"ticket": "snip", "check": "rearranged", "dataset": "d", "model": "m", "sparsity": 0.9}
+    to_come = claimed("Some day", "not_tested", [cell])
+    never = claimed("Never", "not_tested")
+    page = write_report(tmp_path / "r.html", runs=made.runs, claims=[to_come, never])
+    folded = re.findall(r"<details>\s*<summary>(.*?)</summary>(.*?)</ul>", page.read_text(), re.S)
+    said = {summary: text for summary, text in folded if "claim" in summary}
+    assert "Some day" in said["1 claim of the papers that this study has not tested yet"]
+    assert "Never" in said["1 claim of the papers that this study cannot test"]
+
+
+def test_a_claim_of_which_a_part_was_run_says_so_at_once(made, tmp_path):
+    cell = {"ticket": "snip", "check": "rearranged", "dataset": "d", "model": "m", "sparsity": 0.9}
+    result = claimed("Both", "held", [cell])
+    claim = dataclasses.replace(result.claim, table=Checks(("snip", "grasp"), ("rearranged",)))
+    result = dataclasses.replace(result, claim=claim)
+    text = _read(write_report(tmp_path / "r.html", runs=made.runs, claims=[result]))[0]
+    assert "held (a part)" in text and "1 for it; not run: GraSP" in text
+    assert "1 held (1 of them by a part of it)." in text
 
 
 def test_it_opens_on_the_picture_of_the_verdicts(made, tmp_path):

@@ -22,5 +22,4 @@ def test_a_sentence_for_every_verdict():
         {**far, "likely_look": pd.NA}
     )
     assert "look 3 is likely to" in explain({**far, "likely_look": 3})
-    assert "look 2 is likely to" in explain({**far, "likely_look": 1})
     assert "this was the last look" in explain({**far, "look": 3})

@@ -1,12 +1,14 @@
 """Rows of runs.csv are their runs' own; what the page is told of a study beside its results."""
 
 import shlex
+from pathlib import Path
 
 import pytest
 
 from jackpot.analysis.frames import RUN
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed, write_sealed
+from jackpot.report.doubts import declared_anew
 from jackpot.stages.collect import OTHERS, RUN_COLUMNS, _read_result, about, declare, deviations
 from jackpot.study import Plan, Study, load_config, load_study
 from jackpot.study.model import Run
@@ -80,6 +82,23 @@ def test_what_is_declared_anew_is_kept_beside_what_was(tmp_path):
     assert margins(3.0, alpha=0.01) == [3.0, 9.0, 3.0, 3.0]
 
 
+def test_other_seeds_and_other_cells_are_declared_anew_too(tmp_path):
+    record = tmp_path / "declared.json"
+
+    def declared(seeds, checks):
+        experiment = {"tickets": ["snip"], "checks": checks, "sparsities": [0.9], "seeds": seeds}
+        plan, _ = plan_of(tmp_path, experiments=[experiment])
+        return declare(plan, record)
+
+    two = ["rearranged", "reinitialized"]
+    assert len(declared([0, 1], two)) == len(declared([0, 1], two)) == 1
+    assert len(declared([0, 1, 2], two)) == 2
+    assert len(declared([0, 1, 2], ["rearranged"])) == 3
+    (said,) = declared_anew(declared([0, 1, 7], ["shuffled_weights"]))
+    assert "runs 6 became 9" in said and "comparisons 2 became 1 and runs 9 became 6" in said
+    assert "other cells or seeds" in said
+
+
 def test_of_combinations_those_of_the_study_apply(tmp_path):
     both = ["random_labels", "rearranged"]
     experiments = [{"tickets": ["snip"], "checks": [both], "sparsities": [0.9], "seeds": [0]}]
@@ -87,6 +106,16 @@ def test_of_combinations_those_of_the_study_apply(tmp_path):
     applicable = told(tmp_path, experiments=experiments)[0]["applicable_checks"]
     name = "random_labels+rearranged"
     assert name in applicable["snip"] and name not in applicable["random"]
+
+
+def test_outside_the_clone_the_command_names_the_snakefile(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found, path = told(tmp_path, {"threads": 2, "device": "cpu"})
+    words = shlex.split(found["command"])
+    assert words[:3] == ["snakemake", "--cores", "all"]
+    assert words[3:7:2] == ["--snakefile", "--configfile"]
+    assert all(Path(word).is_file() for word in words[4:7:2])
+    assert words[7:] == ["--config", f"study={path}", "device=cpu", "threads=2"]
 
 
 def test_the_command_is_the_one_that_makes_this_study(tmp_path):

@@ -211,7 +211,7 @@ def claimed(
     """A claim as it was found, with these cells."""
     claim = Claim("data", sentence, "su2020, section 4", "By a test.", None, outcome)
     table = pd.DataFrame(rows)
-    usual = {"outcome": verdict, "effect": False, "mean_difference": -0.02, "n": 3}
+    usual = {"outcome": verdict, "ran": True, "effect": False, "mean_difference": -0.02, "n": 3}
     for name, value in {**usual, "ci95_low": -1.0, "ci95_high": 1.0}.items():
         table[name] = table.get(name, value)
     return ClaimResult(claim, verdict, table)

@@ -126,6 +126,13 @@ def families(tickets: Iterable[str]) -> list[str]:
     return [name for name in (*FAMILIES, OTHERS) if name in present]
 
 
+def tickets_of(family: str) -> str:
+    """What the members of a family are called."""
+    if family == "dense":
+        return "dense networks"
+    return f"{'other' if family == OTHERS else family.replace('_', '-')} tickets"
+
+
 def words(name: str) -> str:
     """A ticket, check or verdict in words: the field's spelling where there is one."""
     if "+" in str(name):

@@ -21,8 +21,9 @@ from jackpot.analysis.statistics import check_table, open_cells
 class ClaimResult:
     """A claim, its verdict (of ``OUTCOMES``), and a row a cell.
 
-    ``rows`` has the columns of ``verdicts`` or ``compare``, ``outcome``, and ``effect``: whether
-    the harm or the gain that the claim is about is there beyond doubt (after Holm), however small.
+    ``rows`` has the columns of ``verdicts`` or ``compare``, ``outcome``, ``ran``: whether it has
+    runs, and ``effect``: whether the harm or the gain that the claim is about is there beyond doubt
+    (after Holm), however small.
     """
 
     claim: Claim
@@ -36,9 +37,9 @@ class ClaimResult:
 
     @property
     def lacking(self) -> list[str]:
-        """Tickets and checks that the claim is about and none of its tested cells has."""
+        """Tickets and checks that the claim is about and none of its cells with runs has."""
         keys = [key for key in ("ticket", "check", "reference") if key in self.rows]
-        found = set(self.tested[keys].to_numpy().flat)
+        found = set(self.rows.loc[self.rows["ran"], keys].to_numpy().flat)
         return [name for name in getattr(self.claim.table, "names", ()) if name not in found]
 
 
@@ -101,6 +102,7 @@ def _evaluate(claim: Claim, runs: pd.DataFrame, design: Design) -> ClaimResult:
         for _, row in rows.iterrows()
     ]
     rows = rows.assign(outcome=pd.Series(outcomes, index=rows.index, dtype=object))
+    rows["ran"] = _ran(rows, runs)
     rows["effect"] = claim.effect.is_there(rows, design.alpha) if claim.effect else False
     verdict = overall(outcomes)
     # "In every cell" waits for those that are still to come, or have too few seeds.
@@ -108,6 +110,17 @@ def _evaluate(claim: Claim, runs: pd.DataFrame, design: Design) -> ClaimResult:
     if verdict == "held" and waits.any():
         verdict = "undecided"
     return ClaimResult(claim, verdict, rows)
+
+
+def _ran(rows: pd.DataFrame, runs: pd.DataFrame) -> list[bool]:
+    """Which cells have runs, of both tickets where two are compared."""
+    there = set(runs[CELL].itertuples(index=False, name=None))
+    rows = rows.assign(check=rows.get("check", "none"))
+    sides = [rows[CELL]]
+    if "reference" in rows:
+        sides.append(rows[CELL].assign(ticket=rows["reference"]))
+    pairs = zip(*(side.itertuples(index=False, name=None) for side in sides), strict=True)
+    return [there.issuperset(cells) for cells in pairs]
 
 
 def overall(outcomes: list[str]) -> str:

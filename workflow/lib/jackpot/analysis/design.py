@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from jackpot.analysis.frames import CELL
-from jackpot.analysis.sequential import resolution_of
+from jackpot.analysis.sequential import FINEST, resolution_of
 from jackpot.errors import JackpotError
 from jackpot.settings import check_looks
 
@@ -69,6 +69,11 @@ class Design:
         if self.seeds is None:
             found["seeds"] = sorted(set(runs["seed"]))
         return replace(self, **found)
+
+    def resolution_of(self, dataset: str) -> float:
+        """Points of accuracy per test image of a dataset; the finest where nothing is known."""
+        known = self.resolution
+        return (known.get(dataset) if isinstance(known, Mapping) else known) or FINEST
 
     def cells(self) -> pd.DataFrame | None:
         """``planned`` as a table with the columns of ``CELL``, and ``seeds`` if it has them."""

@@ -32,12 +32,19 @@ def smallest_p(n: int, family: int = 1, share: float = 1.0) -> float:
 
 
 def seeds_to_decide(
-    differences: Sequence[float], margin: float = 0.5, alpha: float = 0.05, power: float = 0.8
+    differences: Sequence[float],
+    margin: float = 0.5,
+    alpha: float = 0.05,
+    power: float = 0.8,
+    resolution: float = FINEST,
 ) -> int | None:
     """How many seeds in all would bring a verdict, if mean and spread stay as they are now.
 
     The smallest n at which either test of ``verdicts`` succeeds with probability ``power``. TOST's
     power is P(lower) + P(upper) - 1, from the noncentral t-distribution.
+
+    Args:
+        resolution: points of accuracy per test image, half of which is the least spread.
 
     Returns:
         The number, or None if it is above ``MAX_SEEDS`` or there are fewer than two differences.
@@ -46,9 +53,7 @@ def seeds_to_decide(
     values = values[np.isfinite(values)]
     if len(values) < 2:
         return None
-    mean, sd = values.mean(), values.std(ddof=1)
-    if np.ptp(values) <= 1e-9:
-        sd = FINEST / 2
+    mean, sd = values.mean(), max(values.std(ddof=1), resolution / 2)
 
     def chance(distance: float, n: int, level: float) -> float:
         if distance <= 0:
@@ -72,6 +77,7 @@ def fixed_seeds(
     margin: float = 0.5,
     alpha: float = 0.05,
     studies: int = 400,
+    resolution: float | Sequence[float] = FINEST,
 ) -> int | None:
     """How many seeds in every cell of a study of one look would decide as many cells.
 
@@ -79,6 +85,9 @@ def fixed_seeds(
     (one a cell; a cell with one that is not finite is never decided), judged by the tests of
     ``verdicts`` with all of ``alpha`` spent on one look and Holm over all cells. Means measured
     where a cell stopped are a little too large, so the number is a little too small.
+
+    Args:
+        resolution: points of accuracy per test image, one number or one a cell.
 
     Returns:
         The smallest number at which, on average, at least ``decided`` cells have a verdict; None
@@ -91,7 +100,7 @@ def fixed_seeds(
 
     def decides(n: int) -> bool:
         spread = sds * np.sqrt(chi2.ppf(uniform, n - 1) / (n - 1))
-        se = np.maximum(spread, FINEST / 2) / np.sqrt(n)
+        se = np.maximum(spread, np.asarray(resolution) / 2) / np.sqrt(n)
         p = p_values(means + noise * sds / np.sqrt(n), se, n - 1, margin)
         there = np.isfinite(means) & np.isfinite(sds)
         holm = [holm_array(np.where(there, p[q], 1.0)) for q in ("difference", "equivalence")]

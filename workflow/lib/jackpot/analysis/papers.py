@@ -81,7 +81,8 @@ CLAIMS = (
     Claim(
         "partially_trained_tickets_need_weights",
         "Partially-trained tickets need the weights: shuffling them in each layer does harm.",
-        "su2020, abstract (the method that passes); mlrc2020, README, Partially-trained Tickets",
+        "su2020, section 5 (by its abstract one existing method passes); mlrc2020, README, "
+        "Partially-trained Tickets",
         _HELD_IF_HARMED,
         Checks(PARTIALLY_TRAINED, ("shuffled_weights",)),
         HARM,
@@ -89,7 +90,7 @@ CLAIMS = (
     Claim(
         "partially_trained_tickets_need_data",
         "Partially-trained tickets need the data: spoiled labels or pixels do harm.",
-        "su2020, abstract (the method that passes)",
+        "su2020, section 5 (by its abstract one existing method passes)",
         _HELD_IF_HARMED,
         Checks(PARTIALLY_TRAINED, DATA_CHECKS, alike=True),
         HARM,
@@ -97,7 +98,8 @@ CLAIMS = (
     Claim(
         "partially_trained_tickets_need_all_data",
         "Partially-trained tickets need all of the data: pretraining on half of it does harm.",
-        "su2020, abstract (the method that passes); mlrc2020, README, Partially-trained Tickets",
+        "su2020, section 5 (by its abstract one existing method passes); mlrc2020, README, "
+        "Partially-trained Tickets",
         _HELD_IF_HARMED,
         Checks(PARTIALLY_TRAINED, ("half_dataset",)),
         HARM,

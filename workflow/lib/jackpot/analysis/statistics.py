@@ -18,7 +18,7 @@ import pandas as pd
 from jackpot.analysis.design import Design
 from jackpot.analysis.forecast import seeds_to_decide
 from jackpot.analysis.frames import CELL, NETWORK, prepare_runs
-from jackpot.analysis.sequential import FINEST, QUESTIONS, holm, sequential_tests, words_of
+from jackpot.analysis.sequential import QUESTIONS, holm, sequential_tests, words_of
 from jackpot.errors import JackpotError
 
 COLUMNS = [
@@ -143,25 +143,23 @@ def details(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
 
     Returns:
         The columns of ``CELL``; ``sd_difference`` (points); ``collapsed`` (tuple of the seeds with
-        a layer without weights under the check); ``likely_look``, the first look with as many seeds
-        as the cell is likely to need (missing where it is decided, where that is none, or no looks
-        were declared), at ``alpha`` divided by the size of the family and by the looks.
+        a layer without weights under the check); ``likely_look``, the first look to come with as
+        many seeds as the cell is likely to need at that look's share of alpha, divided by the size
+        of the family (missing where the cell is decided, where that is no look, or none were
+        declared).
     """
     runs = prepare_runs(runs)
+    design = design.resolved(runs)
     pairs, table = pair_with_none(runs), check_table(runs, design)
-    share = min(design.shares)
-    level = design.alpha * share / max(len(table), 1)
     groups = dict(list(pairs.groupby(CELL)))
     rows = []
     for row in table.to_dict("records"):
         group = groups.get(tuple(row[name] for name in CELL), pairs.head(0))
         counted = group[group["difference"].notna()]
         differences = counted["difference"].to_numpy()
-        needed = look = None
+        look = None
         if row["verdict"] in ("undecided", "too_few_seeds"):
-            needed = seeds_to_decide(differences, design.margin, level)
-        if needed and design.looks:
-            look = next((k for k, n in enumerate(design.looks, 1) if n >= needed), None)
+            look = _likely_look(differences, row, len(table), design)
         rows.append(
             {
                 **{name: row[name] for name in CELL},
@@ -172,6 +170,25 @@ def details(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
         )
     frame = pd.DataFrame(rows, columns=[*CELL, "sd_difference", "collapsed", "likely_look"])
     return frame.astype({"likely_look": "Int64"})
+
+
+def _likely_look(
+    differences: np.ndarray, row: Mapping[str, Any], family: int, design: Design
+) -> int | None:
+    needed: dict[float, int | None] = {}
+    for look, (seeds, share) in enumerate(zip(design.looks or (), design.shares, strict=False), 1):
+        if look <= row["look"]:
+            continue
+        if share not in needed:
+            needed[share] = seeds_to_decide(
+                differences,
+                design.margin,
+                design.alpha * share / family,
+                resolution=design.resolution_of(row["dataset"]),
+            )
+        if needed[share] and needed[share] <= seeds:
+            return look
+    return None
 
 
 def pair_with_none(runs: pd.DataFrame) -> pd.DataFrame:
@@ -243,9 +260,7 @@ def measure(
     if design.looks is None:
         # Seeds that nobody declared are no part of a plain list of seeds.
         ran, differences = ran & to_come, np.where(to_come, differences, np.nan)
-    resolution = design.resolution or FINEST
-    if isinstance(resolution, Mapping):
-        resolution = cells["dataset"].map(resolution).fillna(FINEST).to_numpy(float)
+    resolution = cells["dataset"].map(design.resolution_of).to_numpy(float)
     settings = design.margin, design.looks, design.shares, resolution
     seeds = to_come.sum(-1) if declared else 1
     found = sequential_tests(

@@ -14,7 +14,7 @@ import pandas as pd
 
 from jackpot.analysis.frames import CELL, percent, prepare_runs, sort_cells, summarise
 from jackpot.files.atomic import write_text
-from jackpot.vocabulary import families, family_of
+from jackpot.vocabulary import families, family_of, tickets_of
 
 DASH = "–"
 ROW = ["dataset", "model", "ticket", "check"]
@@ -81,9 +81,9 @@ def _ours(row: pd.Series) -> str:
 def _theirs(row: pd.Series) -> str:
     if pd.isna(row["mean"]):
         return f"[{row['source']} {row['reported']:.2f}]"
-    # The difference of the two numbers as shown, and never "-0.00".
-    difference = round(round(row["mean"], 2) - round(row["reported"], 2), 2) + 0.0
-    return f"[{row['source']} {row['reported']:.2f} ({difference:+.2f})]"
+    # The difference of the two numbers as shown.
+    difference = points(round(row["mean"], 2) - round(row["reported"], 2))
+    return f"[{row['source']} {row['reported']:.2f} ({difference})]"
 
 
 def wide_table(cells: pd.DataFrame) -> pd.DataFrame:
@@ -130,9 +130,7 @@ def write_tables(
         part = cells[family == name]
         write_text(out_dir / f"{name}.csv", part[columns].to_csv(index=False, lineterminator="\n"))
         written.append(out_dir / f"{name}.csv")
-        caption = f"Test accuracy (%), {name.replace('_', ' ')} tickets, by sparsity."
-        if name == "dense":
-            caption = "Test accuracy (%) of the dense networks."
+        caption = f"Test accuracy (%) of {tickets_of(name)}, by sparsity."
         written += _write_texts(out_dir / name, wide_table(part), caption)
     if verdicts is not None:
         caption = "Verdicts: difference of each check from the ticket left alone (points)."
@@ -143,7 +141,7 @@ def write_tables(
 def verdict_table(verdicts: pd.DataFrame) -> pd.DataFrame:
     """``verdicts.csv`` for reading: intervals as one column, two decimals, words for verdicts."""
     rows = sort_cells(verdicts)
-    numbers = {name: rows[name].map(_signed) for name in _VERDICT_NUMBERS}
+    numbers = {name: rows[name].map(points) for name in _VERDICT_NUMBERS}
     looks = [f"{row.look} of {row.looks}" for row in rows.itertuples()]
     several = (rows["looks"] > 1).any()
     return pd.DataFrame(
@@ -163,8 +161,9 @@ def verdict_table(verdicts: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _signed(value: float) -> str:
-    return DASH if pd.isna(value) else f"{value:+.2f}"
+def points(value: float) -> str:
+    """A difference with its sign and two decimals, never ``-0.00``; a dash where there is none."""
+    return DASH if pd.isna(value) else f"{value:+.2f}".replace("-0.00", "+0.00")
 
 
 def _interval(low: pd.Series, high: pd.Series) -> list[str]:

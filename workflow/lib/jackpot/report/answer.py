@@ -31,9 +31,14 @@ def summary(
     else:
         sentences += [_what_came_out(verdicts, going_on), *_small_changes(verdicts)]
     counts = Counter(claim["verdict"] for claim in claims)
+    of_a_part = Counter(claim["verdict"] for claim in claims if claim["part"])
     del counts["not_tested"]
     if counts:
-        parts = [f"{counts[name]} {word_for(name).word}" for name in in_order(counts, OUTCOMES)]
+        parts = [
+            f"{counts[name]} {word_for(name).word}"
+            + f" ({of_a_part[name]} of them by a part of it)" * (of_a_part[name] > 0)
+            for name in in_order(counts, OUTCOMES)
+        ]
         total = counts.total()
         which = f"Of the papers’ {total} claims that this study can test, each a question by itself"
         if total == 1:

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from jackpot.analysis.claims import ClaimResult
 from jackpot.analysis.frames import CELL, Network
+from jackpot.analysis.tables import points
 from jackpot.report.words import join, word_for, word_of_cell
 from jackpot.vocabulary import OUTCOMES, counted, words
 
@@ -37,14 +39,17 @@ def _claim(
         for row in result.rows.to_dict("records")
     ]
     numbers = numbers_of(result, guessing)
+    short = f"{_in_short(result, rows)}{_of_chance(result, guessing)}{_not_run(result)}"
+    word, part = word_for(result.verdict), covers_a_part(result, guessing)
     return {
         "id": result.claim.id,
         "sentence": result.claim.sentence,
         "source": result.claim.source,
         "method": result.claim.method,
         "verdict": result.verdict,
-        "word": word_for(result.verdict),
-        "short": _in_short(result, rows) + _of_chance(result, guessing) if rows else numbers,
+        "word": replace(word, word=f"{word.word} (a part)") if part else word,
+        "part": part,
+        "short": short if rows else numbers,
         "numbers": numbers,
         "rows": rows,
     }
@@ -80,6 +85,18 @@ def _with_effect(result: ClaimResult, outcome: str) -> str:
     which = "" if len(mine) == 1 else "all " if count == len(mine) else f"{count} "
     small = "" if outcome == "undecided" else ", but smaller than the margin"
     return f" ({which}with {_EFFECTS[result.claim.effect.verdict]} beyond doubt{small})"
+
+
+def covers_a_part(result: ClaimResult, guessing: Container[Network]) -> bool:
+    """Whether a claim's outcome leaves out tickets or checks, or counts some at chance."""
+    if result.verdict == "not_tested":
+        return False
+    return bool(result.lacking or guesses_in(result, guessing))
+
+
+def _not_run(result: ClaimResult) -> str:
+    lacking = join([words(name) for name in result.lacking])
+    return f"; not run: {lacking}" if lacking else ""
 
 
 def guesses_in(result: ClaimResult, guessing: Container[Network]) -> int:
@@ -123,12 +140,10 @@ def numbers_of(result: ClaimResult, guessing: Container[Network] = ()) -> str:
     word = {"held": "", "undecided": "undecided: "}.get(verdict, "did not hold: ")
     if verdict == "did_not_hold" and "held" in counts:
         word = "did not hold everywhere: "
-    text = f"{word}{', '.join(parts)}{_of_chance(result, guessing)}"
+    text = f"{word}{', '.join(parts)}{_of_chance(result, guessing)}{_not_run(result)}"
     low, high = tested.loc[tested["mean_difference"].agg(["idxmin", "idxmax"])].to_dict("records")
     extremes = _numbers(low) if len(tested) == 1 else f"from {_numbers(low)} to {_numbers(high)}"
-    lacking = join([words(name) for name in result.lacking])
-    part = f" Not run: {lacking}." if lacking else ""
-    return f"{text[0].upper()}{text[1:]}. Mean difference {extremes}.{part}"
+    return f"{text[0].upper()}{text[1:]}. Mean difference {extremes}."
 
 
 def _numbers(row: dict) -> str:
@@ -137,6 +152,7 @@ def _numbers(row: dict) -> str:
     run += [row["check"]] if row.get("check", "none") != "none" else []
     run += [f"against {other}"] if other else []
     return (
-        f"{row['mean_difference']:+.2f} points (95 % interval {row['ci95_low']:+.2f} to "
-        f"{row['ci95_high']:+.2f}, n = {row['n']}; {' '.join(run)}, sparsity {row['sparsity']:g})"
+        f"{points(row['mean_difference'])} points (95 % interval {points(row['ci95_low'])} to "
+        f"{points(row['ci95_high'])}, n = {row['n']}; {' '.join(run)}, sparsity "
+        f"{row['sparsity']:g})"
     )

@@ -35,18 +35,22 @@ def declared_anew(declared: Sequence[Mapping[str, Any]]) -> list[str]:
     """
     changes = []
     for before, now in pairwise(declared):
-        changed = [name for name in now if name != "since" and now[name] != before.get(name)]
+        both = [name for name in now if name in before and name != "since"]
+        changed = [name for name in both if now[name] != before[name]]
+        # The digest says something where the numbers do not.
+        if changed != ["cells"]:
+            changed = [name for name in changed if name != "cells"]
         said = [
-            "other seeds"
-            if name == "seeds"
-            else f"{name} {_said(before.get(name))} became {_said(now[name])}"
+            f"other {'cells or seeds' if name == 'cells' else name}"
+            if name in ("seeds", "cells")
+            else f"{name} {_said(before[name])} became {_said(now[name])}"
             for name in changed
         ]
         changes.append(f"{join(said)} ({now['since']})")
     if not changes:
         return []
     return [
-        f"The statistics were declared anew when results were there: {join(changes)}. What alpha "
+        f"The study was declared anew when results were there: {join(changes)}. What alpha "
         "promises holds for what is declared beforehand; words that this change has brought are "
         "not covered by it. (declared.json beside this page keeps the record.)"
     ]

@@ -15,6 +15,7 @@ from jackpot.report.page_table import (
     Column,
     Table,
     TableCell,
+    difference_cell,
     interval_cell,
     name_cell,
     number_cell,
@@ -22,7 +23,7 @@ from jackpot.report.page_table import (
     sparsity_cell,
 )
 from jackpot.report.words import explain, word_for, word_of_cell
-from jackpot.vocabulary import families, family_of, own_first
+from jackpot.vocabulary import families, family_of, own_first, tickets_of, words
 
 # Ticket and check first: on a narrow screen they are what is in view.
 _KEY_COLUMNS = [Column(name) for name in ("ticket", "check", "dataset", "model")]
@@ -33,26 +34,18 @@ def _key(row: Mapping) -> list[TableCell]:
     return [*names, TableCell(str(row["dataset"])), TableCell(str(row["model"]))]
 
 
-_OF_FAMILIES = {"others": "other"}
-
-
 def family_tables(runs: pd.DataFrame, reported: pd.DataFrame | None) -> list[Table]:
     """A table per family of tickets: mean ± sd (n), with theirs and the difference if given."""
     cells = table_cells(runs, reported)
     family = cells["ticket"].map(family_of)
     tables = []
-    for name in families(cells["ticket"]):
+    for name in families(runs["ticket"]):
         wide = wide_table(cells[family == name])
         sparsities = [column for column in wide if column not in ROW]
-        title = (
-            "Dense networks"
-            if name == "dense"
-            else f"{_OF_FAMILIES.get(name, name.replace('_', '-'))} tickets".capitalize()
-        )
         tables.append(
             Table(
                 id=f"family-{name.replace('_', '-')}",
-                caption=f"{title}: test accuracy (%) by sparsity",
+                caption=f"{tickets_of(name).capitalize()}: test accuracy (%) by sparsity",
                 columns=[*_KEY_COLUMNS, *(Column(label, "number") for label in sparsities)],
                 rows=[
                     [*_key(row), *(TableCell(row[label]) for label in sparsities)]
@@ -82,7 +75,7 @@ def verdict_numbers(verdicts: pd.DataFrame, design: Design) -> Table:
                 TableCell(
                     f"{word.symbol} {word.word}", row["verdict"], f"verdict {row['verdict']}"
                 ),
-                number_cell(row["mean_difference"], "{:+.2f}"),
+                difference_cell(row["mean_difference"]),
                 *(interval_cell(row, name) for name in intervals.values()),
                 *p_cells(row),
                 TableCell(explain(row)),
@@ -135,7 +128,7 @@ def against_random(runs: pd.DataFrame, design: Design) -> Table | None:
             sparsity_cell(row["sparsity"]),
             number_cell(row["n"], "{:.0f}"),
             TableCell(_AGAINST[row["verdict"]], row["verdict"], f"verdict {row['verdict']}"),
-            number_cell(row["mean_difference"], "{:+.2f}"),
+            difference_cell(row["mean_difference"]),
             interval_cell(row, "ci95"),
             *p_cells(row),
         ]
@@ -198,12 +191,12 @@ def claim_rows(claim: Mapping) -> Table | None:
         word = word_of_cell(row["outcome"])
         rows.append(
             [
-                name_cell(row["ticket"]),
+                _ticket_cell(row) if second == "source" else name_cell(row["ticket"]),
                 name_cell(row.get(second, "")),
                 *(TableCell(str(row[name])) for name in ("dataset", "model")),
                 sparsity_cell(row["sparsity"]),
                 number_cell(row.get("n"), "{:.0f}"),
-                number_cell(row.get("mean_difference"), "{:+.2f}"),
+                difference_cell(row.get("mean_difference")),
                 interval_cell(row, "ci95"),
                 TableCell(f"{word.symbol} {word.word}"),
                 *([_word(row["by_itself"])] if in_grid else []),
@@ -217,13 +210,19 @@ def claim_rows(claim: Mapping) -> Table | None:
         columns=[
             *map(Column, heads),
             *numbers,
-            Column("95 % interval", "number"),
+            Column(f"95 % {'prediction ' if second == 'source' else ''}interval", "number"),
             Column("in this claim"),
             *([Column("in the grid")] if in_grid else []),
         ],
         rows=rows,
         headers=4,
     )
+
+
+def _ticket_cell(row: Mapping) -> TableCell:
+    """A ticket, with the check where one was reported."""
+    names = [row["ticket"], *([row["check"]] if row["check"] != "none" else [])]
+    return TableCell(", ".join(map(words, names)))
 
 
 def _word(verdict: str | None) -> TableCell:

@@ -20,7 +20,7 @@ from jackpot.analysis.papers import CLAIMS
 from jackpot.analysis.tables import DASH
 from jackpot.files.atomic import read_sealed, write_text
 from jackpot.files.tables import read_table
-from jackpot.report.claims import guesses_in, numbers_of
+from jackpot.report.claims import covers_a_part, numbers_of
 from jackpot.report.doubts import doubts, guessing
 from jackpot.study import Config, Plan, Study
 from jackpot.study.load import validated
@@ -114,8 +114,7 @@ def _study(folder: Path) -> dict[str, Any]:
 def _outcome(result: ClaimResult, guesses: Container[Network]) -> str:
     if result.verdict == "not_tested":
         return NOT_TESTED
-    part = result.lacking or guesses_in(result, guesses)
-    return words(result.verdict) + (" (a part)" if part else "")
+    return words(result.verdict) + " (a part)" * covers_a_part(result, guesses)
 
 
 def _pairs(table: pd.DataFrame, *columns: str) -> list[tuple]:

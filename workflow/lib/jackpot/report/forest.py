@@ -182,7 +182,7 @@ def _draw_cell(ax: Axes, y: int, cell: dict, limits: tuple[float, float]) -> Non
     mean, y = cell["mean_difference"], y + 0.5
     if pd.isna(mean):
         look = {"ha": "center", "va": "center", "fontsize": 7, "color": _MUTED, "bbox": ON_WHITE}
-        ax.text(0.5, y, "no pair of runs", transform=ax.get_yaxis_transform(), **look)
+        ax.text(0.5, y, "no pair with an accuracy", transform=ax.get_yaxis_transform(), **look)
         return
     for name, look in (("ci_repeated", {"lw": 0.8, "alpha": 0.7}), ("ci95", {"lw": 2.0})):
         ends = (cell[f"{name}_low"], cell[f"{name}_high"])

@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 import pandas as pd
 
 from jackpot.analysis.frames import NETWORK, Network, percent, sort_cells, spoils
+from jackpot.analysis.tables import points
 from jackpot.checks import CHECKS as BUILT_IN
 from jackpot.checks import JOIN
 from jackpot.report.style import by_ingredient
@@ -19,6 +20,9 @@ ASKED = {
     "weights": "its weights",
 }
 OTHER = "another part"
+# What a ticket lacks to which no check of an ingredient applies. Several trainings between the cuts
+# leave no one ranking to spoil.
+_LACKED = {"scores": "one ranking"}
 MARK = "†"
 # With more checks than this, words would push the last of them off a laptop's screen.
 _WORDY = 6
@@ -83,7 +87,11 @@ def _absent(ticket: str, ingredient: str, applicable: Mapping[str, Sequence[str]
     if applicable is None or ticket not in applicable:
         return "not run"
     missing = _ingredients(ingredient) - _spoiled_by(applicable[ticket])
-    return f"does not apply: sees no {join(sorted(missing))}" if missing else "not run"
+    return f"does not apply: made without {_lacked(missing)}" if missing else "not run"
+
+
+def _lacked(ingredients: set[str]) -> str:
+    return join(sorted(_LACKED.get(name, name) for name in ingredients))
 
 
 def _ingredients(spoiled: str) -> set[str]:
@@ -170,7 +178,7 @@ def _grid_cell(row: Mapping) -> dict:
     return {
         "verdict": row["verdict"],
         "word": word_for(row["verdict"]),
-        "difference": "" if pd.isna(difference) else f"{difference:+.2f}",
+        "difference": "" if pd.isna(difference) else points(difference),
     }
 
 
@@ -182,7 +190,7 @@ def _notes(tickets, checks, applicable) -> list[str]:
         out = [check for check in checks if check not in applies]
         if out:
             missing = _spoiled_by(out) - _spoiled_by(applies)
-            why = f"without {join(sorted(missing))}" if missing else "without pretraining"
+            why = f"without {_lacked(missing) or 'pretraining'}"
             named = join([words(check) for check in out])
             lacking.setdefault((named, why), []).append(words(ticket))
     return [

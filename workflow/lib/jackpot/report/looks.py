@@ -105,23 +105,29 @@ def _now(verdicts, still_open, asked, last, design) -> str:
         )
     undecided = int((~verdicts["verdict"].isin(_DECIDED)).sum())
     if undecided:
-        return f"{shown}, the last: {undecided} of {total} comparisons stay undecided."
+        verb = "stays" if undecided == 1 else "stay"
+        return f"{shown}, the last: {undecided} of {total} comparisons {verb} undecided."
     if last < count:
         return f"{shown}: it is final, as nothing is left open and no further look is needed."
     return f"{shown}, the last: nothing is left open."
 
 
 def _likely(still_open: pd.DataFrame, count: int) -> str:
-    likely = still_open["likely_look"]
-    soonest = likely.where(likely > still_open["look"], still_open["look"] + 1)
-    found = soonest[likely.notna()].value_counts().sort_index()
+    has_word = still_open["verdict"].isin(_DECIDED)
+    likely = still_open.loc[~has_word, "likely_look"]
+    found = likely.dropna().value_counts().sort_index()
     parts = [
         f"{n} {'is' if n == 1 else 'are'} likely to be decided at look {look}"
         for look, n in found.items()
     ]
-    later = int(likely.isna().sum())
+    later, decided = int(likely.isna().sum()), int(has_word.sum())
     if later:
         parts.append(f"{later} perhaps not by look {count}, the last")
+    if decided:
+        parts.append(
+            f"{decided} {'has' if decided == 1 else 'have'} a word already and may yet turn out to "
+            "be unaffected"
+        )
     return (
         f"Of those that go on, if means and spreads stay as they are, {join(parts)}. "
         "A spread known from a few seeds is rough, and so are these forecasts."
@@ -170,7 +176,9 @@ def _cost(runs: pd.DataFrame, verdicts: pd.DataFrame, design: Design, final: boo
     n = None
     if decided and final:
         moments = verdicts["mean_difference"], verdicts["sd_difference"]
-        n = fixed_seeds(*moments, decided, design.margin, design.alpha)
+        known = design.resolved(runs)
+        steps = verdicts["dataset"].map(known.resolution_of).to_numpy(float)
+        n = fixed_seeds(*moments, decided, design.margin, design.alpha, resolution=steps)
     if n is None:
         return [text]
     return [

@@ -122,7 +122,17 @@ def _page(runs, verdicts, claims, layers, about, reported, design) -> dict:
         "days": " to ".join(dict.fromkeys(provenance.get("trained") or [])),
         "looks": looks,
         "claims": [entry for entry in entries if entry["verdict"] != "not_tested"],
-        "untested": [entry for entry in entries if entry["verdict"] == "not_tested"],
+        "untested": [
+            (what, untested)
+            for what, there in (("has not tested yet", True), ("cannot test", False))
+            if (
+                untested := [
+                    entry
+                    for entry in entries
+                    if entry["verdict"] == "not_tested" and bool(entry["rows"]) == there
+                ]
+            )
+        ],
         "needs": None if verdicts is None else needs(verdicts, applicable, guesses),
         "against_random": evidence.against_random(runs, design),
         "grids": [] if verdicts is None else grids(verdicts, applicable, guesses),

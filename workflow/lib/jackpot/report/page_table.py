@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from jackpot.analysis.frames import percent
-from jackpot.analysis.tables import DASH, p_text
+from jackpot.analysis.tables import DASH, p_text, points
 from jackpot.vocabulary import words
 
 
@@ -47,6 +47,10 @@ def number_cell(value: Any, form: str = "{:.2f}") -> TableCell:
     return TableCell(form.format(value), int(value) if value.is_integer() else value)
 
 
+def difference_cell(value: Any) -> TableCell:
+    return TableCell(points(value), number_cell(value).value)
+
+
 def sparsity_cell(value: float) -> TableCell:
     return TableCell(percent(value), float(value))
 
@@ -67,5 +71,5 @@ def interval_cell(row: Mapping, name: str) -> TableCell:
     return (
         TableCell(DASH, "")
         if pd.isna(low) or pd.isna(high)
-        else TableCell(f"{low:+.2f} to {high:+.2f}")
+        else TableCell(f"{points(low)} to {points(high)}")
     )

@@ -13,6 +13,7 @@ import pandas as pd
 
 from jackpot.analysis.forecast import hidden_rate
 from jackpot.analysis.frames import CELL
+from jackpot.analysis.tables import points
 from jackpot.vocabulary import OUTCOMES, VERDICTS, counted, words
 
 
@@ -34,7 +35,8 @@ MEANINGS = {
     "fails the check.",
     "undecided": "Neither a difference, nor that it is within the margin, is shown with these "
     "seeds, among all comparisons of the study.",
-    "too_few_seeds": "Too few pairs of runs have finished to form a p-value.",
+    "too_few_seeds": "Too few pairs of runs with an accuracy to form a p-value: they have not "
+    "finished, or diverged.",
 }
 # One cell of a claim has no verdict of its own there: it speaks for the claim, against it, or not.
 _OF_A_CLAIMS_CELL = {"held": "for it", "did_not_hold": "against it", "undecided": "open"}
@@ -61,10 +63,10 @@ def explain(row: Mapping[str, Any]) -> str:
     n, verdict = int(row["n"]), str(row["verdict"])
     word = word_for(verdict).word.capitalize()
     if verdict == "too_few_seeds":
-        return f"{word}: {counted(n, 'pair')} of runs, from which no p-value can be formed."
+        return f"{word}: {counted(n, 'pair')} with an accuracy, too few to form a p-value."
     numbers = (
-        f"{row['mean_difference']:+.2f} points, 95 % interval "
-        f"{row['ci95_low']:+.2f} to {row['ci95_high']:+.2f}, n = {n}"
+        f"{points(row['mean_difference'])} points, 95 % interval "
+        f"{points(row['ci95_low'])} to {points(row['ci95_high'])}, n = {n}"
     )
     if verdict == "unaffected":
         reason = f"within ±{row['margin']:g} points, p = {row['p_equivalence_holm']:.2g} after Holm"
@@ -90,7 +92,7 @@ def forecast(row: Mapping[str, Any]) -> str:
     likely = row["likely_look"]
     if pd.isna(likely):
         return f" at look {look} of {looks}, and perhaps not by the last one"
-    return f" at look {look} of {looks}; look {max(int(likely), look + 1)} is likely to"
+    return f" at look {look} of {looks}; look {int(likely)} is likely to"
 
 
 def seeds_text(runs: pd.DataFrame) -> str:

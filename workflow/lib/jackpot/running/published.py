@@ -14,11 +14,12 @@ from pathlib import Path
 from jackpot.analysis.design import Design
 from jackpot.data.archives import Limits, unpacked
 from jackpot.errors import JackpotError
-from jackpot.files.atomic import read_sealed, sha256_of_file, write_atomically
+from jackpot.files.atomic import read_sealed, sha256_of_file, write_atomically, write_sealed
 from jackpot.files.tables import read_table
 from jackpot.fingerprints import differences, recorded
 from jackpot.report.findings import published_plan
 from jackpot.running.tables import write_tables
+from jackpot.stages.collect import DECLARED
 from jackpot.stages.draw import draw
 from jackpot.stages.report import report
 from jackpot.stages.tables import tabulate
@@ -147,6 +148,11 @@ def bring_back(plan: Plan, folder: str | Path) -> Counter[str]:
             outcome[NEW] += 1
     if found:
         outcome["not part of the study"] += len(found)
+    record, about = Path(plan.root, DECLARED), Path(folder, "about.json")
+    declared = read_sealed(about).get("declared") if about.exists() else None
+    if outcome[NEW] and declared and not record.exists():
+        # Who declares otherwise from now on does so when results are there.
+        write_sealed(record, {"declared": declared})
     return outcome
 
 

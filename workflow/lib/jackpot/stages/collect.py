@@ -12,12 +12,14 @@ from typing import Any
 import pandas as pd
 from safetensors import safe_open
 
+import jackpot
 from jackpot.analysis.frames import RUN
 from jackpot.checks import CHECKS
 from jackpot.data.description import read_description
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import damaged, read_sealed, write_sealed
 from jackpot.files.tables import read_lines, write_table
+from jackpot.fingerprints import digest
 from jackpot.settings import Pruner, Settings
 from jackpot.study import Plan, Study
 from jackpot.study.model import Run
@@ -38,6 +40,8 @@ RUN_COLUMNS = [
     "precision",
     "effective_density",
 ]
+SNAKEFILE = Path(jackpot.__file__).parents[3] / "Snakefile"
+DECLARED = "declared.json"
 OTHERS = ("layers", "versions", "resumes", "started", "ended")
 LAYER_COLUMNS = [*RUN, "position", "layer", "total", "kept", "effective"]
 
@@ -61,22 +65,45 @@ def collect(plan: Plan, *, partial: bool = False) -> None:
         )
     results = write_results([run for run, _ in there], root, root)
     made_by = {"fingerprints": {"run": plan.collected(file.path for _, file in there)}}
-    said = {**about(plan, results), "declared": declare(plan, root / "declared.json")}
+    said = {**about(plan, results), "declared": declare(plan, root / DECLARED)}
     write_sealed(root / "about.json", {**made_by, **said})
 
 
 def declare(plan: Plan, record: Path) -> list[dict[str, Any]]:
     """What the study declared of its statistics whenever results were collected, first to last.
 
-    Error rates hold for what is declared before results are seen. What was declared otherwise once
-    they were there is kept in ``record``, which no rule makes or removes, and told on the page.
+    Error rates hold for what is declared before results are seen: the statistics, the cells that
+    Holm corrects over, and their seeds. What was declared otherwise once results were there is
+    kept in ``record``, which no rule makes or removes, and told on the page.
     """
-    now = {**plan.study.statistics.model_dump(mode="json"), "seeds": plan.study.seed_order}
-    known = read_sealed(record)["declared"] if record.exists() else []
-    if not known or {**known[-1], "since": ""} != {**now, "since": ""}:
+    checked = {run.cell for run in plan.study.runs() if run.check != "none"}
+    now = {
+        **plan.study.statistics.model_dump(mode="json"),
+        "seeds": plan.study.seed_order,
+        "comparisons": len(checked),
+        "runs": len(plan.study.runs()),
+        # Which cells and seeds, where their numbers stay.
+        "cells": digest(plan.design()["planned"]),
+    }
+    known = _declared_before(record)
+    last = known[-1] if known else {}
+    if not known or any(now[name] != last[name] for name in now.keys() & last.keys()):
         known.append({**now, "since": datetime.now(UTC).date().isoformat()})
         write_sealed(record, {"declared": known})
     return known
+
+
+def _declared_before(record: Path) -> list[dict[str, Any]]:
+    if not record.exists():
+        return []
+    try:
+        return read_sealed(record)["declared"]
+    except JackpotError as error:
+        raise JackpotError(
+            f"{record}: damaged, and no rule makes it: it is the only record of what the study "
+            "declared when results were first collected. Bring it back from a copy; whoever "
+            "deletes it has a page that cannot tell whether anything was declared anew."
+        ) from error
 
 
 def write_results(runs: list[Run], root: Path, out: Path) -> list[dict[str, Any]]:
@@ -178,13 +205,18 @@ def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _command(plan: Plan) -> str:
+    """What runs the study from the folder that it was run from, as far as it can be told."""
     words = {"study": plan.config.study}
-    for name in ("results_dir", "data_dir"):
+    for name in ("results_dir", "data_dir", "device", "threads"):
         value = getattr(plan.config, name)
         if value != type(plan.config).model_fields[name].default:
             words[name] = value
-    options = " ".join(shlex.quote(f"{name}={value}") for name, value in words.items())
-    return f"snakemake --cores all --config {options}"
+    command = ["snakemake", "--cores", "all"]
+    if not Path(SNAKEFILE.name).exists():
+        config = SNAKEFILE.with_name("config.yaml")
+        command += ["--snakefile", str(SNAKEFILE), "--configfile", str(config)]
+    command += ["--config", *(f"{name}={value}" for name, value in words.items())]
+    return shlex.join(command)
 
 
 def _sources(plan: Plan) -> dict[str, Any]:

@@ -7,10 +7,16 @@
     return cell.dataset.value === undefined ? cell.textContent.trim() : cell.dataset.value;
   }
 
+  // Of an interval its lower end.
+  function numberOf(text) {
+    const interval = /^([+-]?[\d.]+) to [+-]?[\d.]+$/.exec(text);
+    return Number(interval ? interval[1] : text);
+  }
+
   // Numbers by size, words by letter, blanks last whichever way it is sorted.
   function compare(a, b, direction) {
     if (a === "" || b === "") return (a === "") - (b === "");
-    const x = Number(a), y = Number(b);
+    const x = numberOf(a), y = numberOf(b);
     return direction * (isNaN(x) || isNaN(y) ? collator.compare(a, b) : x - y);
   }
 
@@ -39,7 +45,7 @@
 
   // Spreadsheets run a text that starts like a formula; a quote before it stops that.
   function field(text) {
-    const safe = /^[=+@\t\r-]/.test(text) && isNaN(Number(text)) ? "'" + text : text;
+    const safe = /^[=+@\t\r-]/.test(text) && isNaN(numberOf(text)) ? "'" + text : text;
     return /[",\n\r]/.test(safe) ? '"' + safe.replaceAll('"', '""') + '"' : safe;
   }
 
@@ -109,5 +115,8 @@
     if (folded) folded.open = true;
   }
   addEventListener("hashchange", openTarget);
+  // On paper nothing can be unfolded.
+  addEventListener("beforeprint", () =>
+    document.querySelectorAll("details").forEach((folded) => { folded.open = true; }));
   openTarget();
 })();
