@@ -1,8 +1,10 @@
 # What to run is a study (studies/*.yaml); where and how is config.yaml. The rules are plumbing
 # around the scripts in workflow/scripts, and jackpot.study knows every path and command line.
+import json
 import os
 import re
 import sys
+from functools import partial
 from shlex import quote
 
 from snakemake.exceptions import WorkflowError
@@ -23,6 +25,7 @@ from jackpot.running.links import forget_links
 from jackpot.running.messages import shorten_messages, summary
 from jackpot.running.private_folder import warm_folder
 from jackpot.study import Plan, load_config, load_study
+from jackpot.study.options import refuse_changed_study
 from jackpot.vocabulary import FIGURE_KINDS, SOURCE_OF_FIGURE, TABLE_KINDS
 
 min_version("9.27")
@@ -38,6 +41,7 @@ try:
     SETTINGS = load_config(config)
     STUDY = load_study(SETTINGS.study, SETTINGS.datasets)
     PLAN = Plan(STUDY, SETTINGS)
+    PLAN.progress  # reads the files of its looks
     for target in snakemake_internals.targets():
         PLAN.check_target(target)
         # Another workflow that has ours as a module may keep files of its own beside ours.

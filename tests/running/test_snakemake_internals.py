@@ -73,6 +73,32 @@ def test_what_is_asked_for_by_name(monkeypatch, tmp_path, words, targets):
     assert snakemake_internals.targets() == targets
 
 
+def test_what_was_noted_of_a_file_is_taken_for_nothing():
+    class Persistence:
+        def _get_key(self, target):
+            return str(target)
+
+        def metadata(self, target):
+            return f"noted of {target}"
+
+    assert hasattr(PersistenceBase, "_get_key") and hasattr(PersistenceBase, "metadata")
+    workflow = SimpleNamespace(persistence=Persistence())
+    for path in ("a", "b"):
+        snakemake_internals.forget(workflow, [path])
+    assert [workflow.persistence.metadata(path) for path in "abc"] == [None, None, "noted of c"]
+
+
+def test_where_a_call_ends_early_its_targets_are_not_missed():
+    def asked_for(**settings):
+        dag = SimpleNamespace(targetfiles=["page.html"], targetjobs=[])
+        settings = {"until": frozenset(), "omit_from": frozenset(), **settings}
+        workflow = SimpleNamespace(dag=dag, dag_settings=SimpleNamespace(**settings))
+        return snakemake_internals.asked_for(workflow)
+
+    assert asked_for() == ["page.html"]
+    assert asked_for(until={"collect"}) == asked_for(omit_from={"report"}) == []
+
+
 def test_cells_of_a_cluster_job_go_on_after_a_failure(monkeypatch):
     class Workflow:
         def register_resource(self, name, value):

@@ -2,6 +2,8 @@
 
 import ast
 import hashlib
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -12,9 +14,11 @@ import pytest
 import yaml
 
 import jackpot.fingerprints
+from jackpot.errors import JackpotError
 from jackpot.files.atomic import write_json
 from jackpot.files.tensors import save_tensors
 from jackpot.fingerprints import _dump, _not_python, bare, code_of, code_of_file, recorded
+from jackpot.pruning.scores import SCORES
 from jackpot.study import Plan, load_config, load_study
 from jackpot.study.jobs import NOT_FINGERPRINTED, File, Job
 from jackpot.study.model import Run
@@ -356,6 +360,51 @@ def test_what_a_package_imports_of_itself_belongs_to_it(tmp_path, how):
     (package / "helper.py").write_text("C = 2\n")
     code_of_file.cache_clear()
     assert code_of_file(str(package / "score.py")) != before
+
+
+@pytest.mark.parametrize(
+    "line", ["x = ScaledError(sign={})", "x = damaged(w, 0.{})", "raise ValueError({})"]
+)
+def test_nothing_in_a_users_call_is_taken_for_words(tmp_path, line):
+    """``MeanSquaredError`` may be a loss, and ``damaged`` a check's helper."""
+    found = set()
+    for number in (1, 2):
+        path = tmp_path / f"own{number}.py"
+        path.write_text(f"def f(w):\n    {line.format(number)}\n")
+        found.add(code_of_file(str(path)))
+    assert len(found) == 2
+
+
+def test_the_same_relative_path_elsewhere_is_another_source(tmp_path, monkeypatch):
+    datasets = {"d": {"kind": "image_folder", "path": "images"}}
+    experiments = [{"tickets": ["random"], "sparsities": [0.9], "seeds": [0]}]
+    plan = plan_of(tmp_path, datasets=datasets, experiments=experiments)
+    records = set()
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        records.add(plan.source("d"))
+        assert plan.source("d") in records
+    assert len(records) == 2
+
+
+def test_the_users_files_are_told_to_the_jobs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def score(model, data, generator):\n    return {}\n")
+    (tmp_path / "more.py").write_text("def mask(mask, generator):\n    return mask\n")
+    plan = plan_of(
+        tmp_path,
+        pruners={"mine": {"score": "mine.py:score"}},
+        tickets={"mine": {"pruner": "mine"}},
+        checks={"more": "more.py"},
+    )
+    assert sorted(map(os.path.basename, plan.own_code())) == ["mine.py", "more.py"]
+    monkeypatch.setenv("JACKPOT_OWN_CODE", json.dumps(plan.own_code()))
+    assert callable(SCORES["mine.py:score"])
+    (tmp_path / "mine.py").write_text("def score(model, data, generator):\n    return {1: 2}\n")
+    code_of_file.cache_clear()
+    with pytest.raises(JackpotError, match=r"mine\.py was edited while Snakemake was at work"):
+        SCORES["mine.py:score"]
 
 
 def test_the_fingerprint_in_a_file_can_be_read_back(tmp_path):

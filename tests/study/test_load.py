@@ -206,6 +206,23 @@ def test_config_is_checked_too():
     assert load_config({}).threads == 1
 
 
+@pytest.mark.parametrize("spelling", ["res", "res/", "./res", "x/../res//"])
+def test_a_folder_has_one_spelling(spelling):
+    assert load_config({"results_dir": spelling}).results_dir == "res"
+
+
+def test_a_folder_is_one(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert load_config({"data_dir": "~/data"}).data_dir == "/home/me/data"
+    with pytest.raises(JackpotError, match="results_dir: give a folder"):
+        load_config({"results_dir": ""})
+
+
+def test_a_check_is_not_called_as_unspoiled_data_are(tmp_path):
+    said = message(tmp_path, checks={"clean": "clean.py"})
+    assert "clean is what unspoiled data are called" in said
+
+
 def test_a_dataset_can_come_from_elsewhere_on_this_machine(tmp_path):
     path = written(tmp_path, datasets={"c": {"kind": "cifar10"}}, experiments=SMALL["experiments"])
     study = load_study(path, {"c": {"kind": "image_folder", "path": "x.tar"}})

@@ -84,6 +84,9 @@ def test_another_seed_in_the_study_is_no_other_run(study, tmp_path):
         assert before.job_of(run).fingerprint == after.job_of(run).fingerprint
 
 
+REPORTED = {"about.json": "tables, figures and page are of other results or settings"}
+
+
 def listed(clone):
     recorded.cache_clear()
     config = read_config(clone.folder / "config.yaml")
@@ -103,7 +106,7 @@ def test_what_is_not_todays_is_listed_with_its_reason(tmp_path, study):
         tmp_path / "settings", results=clone.results, study={**STUDY, "overrides": [override]}
     )
     settings = {f"{run}/metrics.json": "other settings" for run in (snip, spoiled)}
-    assert listed(clone) == settings
+    assert listed(clone) == settings | REPORTED
 
     override = {"when": {"pruner": "snip"}, "pruning_batch": {"draws": 2}}
     clone = Clone(tmp_path / "in", results=clone.results, study={**STUDY, "overrides": [override]})
@@ -112,11 +115,11 @@ def test_what_is_not_todays_is_listed_with_its_reason(tmp_path, study):
         "other settings"
     )
     inputs = "made from files of other code or settings"
-    assert found == {f"{run}/metrics.json": inputs for run in (snip, spoiled)}
+    assert found == {f"{run}/metrics.json": inputs for run in (snip, spoiled)} | REPORTED
 
     fewer = [{"tickets": ["dense", "snip"], "sparsities": [0.8], "seeds": [0]}]
     clone = Clone(tmp_path / "fewer", results=clone.results, study={"experiments": fewer})
-    assert listed(clone) == {f"{spoiled}/metrics.json": "not part of the study today"}
+    assert listed(clone) == {f"{spoiled}/metrics.json": "not part of the study today"} | REPORTED
 
     clone = Clone(tmp_path / "again", results=clone.results, study=STUDY)
     path = clone.root / snip / "metrics.json"

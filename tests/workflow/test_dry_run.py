@@ -21,6 +21,15 @@ experiments:
 """
 
 
+def test_a_study_of_a_name_with_braces_is_laid_out(tmp_path):
+    study = "s {t} é.yaml"
+    (tmp_path / study).write_text(STUDY.replace("[0.5, 0.8, 0.9, 0.95]", "[0.5]"))
+    for name in ("workflow", "envs", "config.yaml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    options = ["--snakefile", ROOT / "Snakefile", "-n", "--quiet", "rules"]
+    snake.succeed(tmp_path, *options, "--config", f"study={study}", "results_dir=results")
+
+
 def test_a_dry_run_of_five_thousand_jobs_takes_little_memory(tmp_path):
     (tmp_path / "large.yaml").write_text(STUDY)
     for name in ("workflow", "envs", "config.yaml"):

@@ -38,21 +38,30 @@ def test_verdicts_tables_figures_and_page_are_made_anew(small_study, published, 
     (forged / "verdicts.csv").write_text(table.replace("too_few_seeds", "unaffected"))
     status, said = clone.script("redraw", "--published", forged.parent, "--out", tmp_path)
     assert status == 1 and "not as published: verdicts.csv" in said, said
+    status, said = clone.script("redraw", "--published", forged.parent, "--out", forged.parent)
+    assert status == 1 and "a publication is there, and would be overwritten" in said, said
 
 
-def test_tables_of_other_results_are_not_published(small_study, tmp_path):
-    """Results made since by other settings, and a study without its verdicts."""
+def test_tables_of_other_results_are_not_published(small_study, published, tmp_path):
+    """Results made since by other settings; what lies beside about.json may be of another time."""
     clone = Clone(tmp_path / "c", study=small_study.study)
     shutil.copytree(small_study.root, clone.root)
-    (clone.root / "verdicts.csv").unlink()
-    status, said = clone.script("publish", "--to", tmp_path / "out")
-    assert status == 1 and "not made of the results that are there now" in said
+    table = (clone.root / "verdicts.csv").read_text()
+    (clone.root / "verdicts.csv").write_text(table.replace("too_few_seeds", "unaffected"))
+    status, said = clone.script("publish", "--to", tmp_path / "anew")
+    assert status == 0, said
+    for name in ("verdicts.csv", "runs.csv", "tables/verdicts.md", "figures/verdicts.png"):
+        assert (tmp_path / "anew" / name).read_bytes() == (published / name).read_bytes()
     study = {**yaml.safe_load((clone.folder / "study.yaml").read_text())}
     study["training"]["epochs"] += 1
     (clone.folder / "study.yaml").write_text(yaml.safe_dump(study))
     clone.make(clone.run_of("snip") + "/metrics.json")
     status, said = clone.script("publish", "--to", tmp_path / "out")
-    assert status == 1 and "not made of the results that are there now" in said
+    assert status == 1 and "not made of the results and settings that are there now" in said
+    status, said = clone.script("stale")
+    assert status == 1 and "about.json: tables, figures and page are of other" in said, said
+    status, said = clone.script("collect", "--study", "study.yaml")
+    assert status == 1 and "not what today's settings and code would make (2 of 3" in said, said
     assert not (tmp_path / "out").exists()
     for name in ("runs.csv", "about.json"):
         (clone.root / name).unlink()
@@ -71,7 +80,7 @@ def test_the_studys_own_folder_is_not_published_to(small_study, tmp_path):
     before = small_study.digests()
     for folder in (small_study.root, tmp_path / "link"):
         status, said = small_study.script("publish", "--to", folder)
-        assert status == 1 and f"{folder}: the study's own results are there" in said, said
+        assert status == 1 and f"{folder}: a study's own results are there" in said, said
     assert small_study.digests() == before
 
 
@@ -129,6 +138,21 @@ def test_nothing_is_trained_again(small_study, published, tmp_path):
         assert (clone.root / name).read_bytes() == (small_study.root / name).read_bytes()
     status, said = clone.script("bring_back", "--published", published)
     assert status == 0 and "3 results were there already" in said, said
+
+
+def test_what_is_brought_back_over_older_results_is_finished_work(small_study, published, tmp_path):
+    """Snakemake has noted of what settings this clone had made the older ones."""
+    clone = other_machine(small_study, tmp_path, training={**STUDY["training"], "epochs": 1})
+    clone.make("runs.csv", options=["--config", "keep_weights=true"])
+    (clone.folder / "study.yaml").write_text(yaml.safe_dump({**STUDY, **small_study.study}))
+    status, said = clone.script("bring_back", "--published", published)
+    assert status == 0 and "3 results brought back" in said, said
+    assert not list((clone.root / "runs").rglob("weights.safetensors"))
+    text = clone.make("runs.csv", options=["-n"])
+    assert not {"pretrain", "dense", "prune", "retrain"} & {
+        line.split()[0] for line in text.splitlines() if line.split()
+    }
+    assert "\nretrain " in clone.make("runs.csv", options=["-n", "--forcerun", "retrain"])
 
 
 def test_a_lost_result_is_made_again_from_nothing_to_the_same_bits(

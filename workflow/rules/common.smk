@@ -13,14 +13,18 @@ def cached(file):
 def noticed(job):
     """The job; run again where nothing but its fingerprint tells that it is stale.
 
-    And where it was made here without the weights that are to be kept now.
+    And where it was made here without the weights that are to be kept now. Not run again where
+    what is there is today's, and only what was here before was another's.
     """
-    stale, lacking = job.is_stale(), PLAN.lacks_weights(job)
-    if stale or lacking:
-        known = [path for path in job.outputs if os.path.exists(path)]
-        if stale:
-            redo_unnoticed(known, job.fingerprint)
-        elif any(snakemake_internals.remembers(workflow, path) for path in known):
+    known = [path for path in job.outputs if os.path.exists(path)]
+    if job.is_stale():
+        redo_unnoticed(known, job.fingerprint)
+        return job
+    if job.is_current():
+        another = partial(snakemake_internals.sees_another, workflow, value=job.fingerprint)
+        snakemake_internals.forget(workflow, filter(another, known))
+    if PLAN.lacks_weights(job):
+        if any(snakemake_internals.remembers(workflow, path) for path in known):
             snakemake_internals.redo(workflow, known)
     return job
 
@@ -37,7 +41,8 @@ def redo_unnoticed(paths, today):
 def stands_alone(job):
     """Whether a result was brought back from elsewhere (docs/provenance.md).
 
-    It comes without the masks and weights behind it, which are not made again for its sake.
+    It comes without the masks and weights behind it, which are not made again for its sake, nor
+    are those of another time that lie there.
     """
     return (
         job.is_current()
@@ -53,7 +58,7 @@ def inputs(rule):
         job = noticed(PLAN.of(rule, w))
         files = job.inputs
         if stands_alone(job):
-            files = {name: file for name, file in files.items() if os.path.exists(file.path)}
+            files = {name: file for name, file in files.items() if file.is_current()}
         return {name: cached(file) for name, file in files.items()}
 
     return named
@@ -69,6 +74,11 @@ def options(rule):
 def settings(rule):
     """Those options that are part of the fingerprint: Snakemake's reason shows how they changed."""
     return lambda w: command_options(PLAN.of(rule, w).settings)
+
+
+def study_options(w):
+    """The study as scripts are told of it; a text of its own could have wildcards in it."""
+    return PLAN.study_options()
 
 
 def fingerprint(rule):
@@ -160,11 +170,20 @@ def spare(files):
     return files if SETTINGS.keep_intermediate else temp(files)
 
 
+# A cluster job is a Snakemake of its own on the node. To it the job's cells are local: it runs
+# their commands itself, where they would each be a job step with yet another Snakemake below.
+IN_CLUSTER_JOB = workflow.remote_exec
+if IN_CLUSTER_JOB:
+    try:
+        refuse_changed_study(PLAN)
+    except JackpotError as error:
+        raise WorkflowError(str(error)) from None
 # Jobs inherit what says nothing of their results.
 Environment(
     device=SETTINGS.device,
     jobs_per_device=SETTINGS.jobs_per_device,
     study=PLAN.study_digest,
+    own_code=json.dumps(PLAN.own_code()),
     resume_minutes=SETTINGS.resume.minutes,
     resume_epochs=SETTINGS.resume.epochs or 0,
     keep_intermediate=int(SETTINGS.keep_intermediate),
@@ -176,9 +195,6 @@ if SETTINGS.warm_processes and sys.platform == "linux":
     except JackpotError as error:
         raise WorkflowError(str(error)) from None
 
-# A cluster job is a Snakemake of its own on the node. To it the job's cells are local: it runs
-# their commands itself, where they would each be a job step with yet another Snakemake below.
-IN_CLUSTER_JOB = workflow.remote_exec
 if IN_CLUSTER_JOB:
     # A job of several slots has asked for what several cells need.
     snakemake_internals.run_cells_here(workflow, int(os.environ.get("JACKPOT_SLOTS", "1")))

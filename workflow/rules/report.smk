@@ -29,7 +29,7 @@ if not FROM_TABLES:
         conda:
             CONDA
         params:
-            study=PLAN.study_options(),
+            study=study_options,
             partial="--partial" if SETTINGS.partial else "",
             of=COLLECTED,
         message:
@@ -52,7 +52,7 @@ if not FROM_TABLES:
             conda:
                 CONDA
             params:
-                study=PLAN.study_options(),
+                study=study_options,
             message:
                 f"look {PLAN.progress.look} of {PLAN.progress.looks} at {STUDY.name}"
             shell:
@@ -76,7 +76,7 @@ rule verdicts:
     conda:
         CONDA
     params:
-        study=PLAN.study_options(),
+        study=study_options,
         design=DESIGN,
         code=code_of("jackpot.stages.verdicts"),
         of=COLLECTED,
@@ -145,7 +145,7 @@ rule tables:
         CONDA
     params:
         out=lambda w, output: os.path.dirname(output[0]),
-        study=PLAN.study_options(),
+        study=study_options,
         design=DESIGN,
         code=code_of("jackpot.stages.tables"),
         of=COLLECTED,
@@ -187,7 +187,7 @@ rule report:
     conda:
         CONDA
     params:
-        study=PLAN.study_options(),
+        study=study_options,
         design=DESIGN,
         code=code_of("jackpot.stages.report"),
         of=COLLECTED,

@@ -23,6 +23,7 @@ class Environment:
         device: ``auto``, ``cpu`` or ``cuda``.
         jobs_per_device: jobs that may use one GPU at once.
         study: digest of the study, which results record.
+        own_code: fingerprints of the user's own files, JSON by absolute path.
         resume_minutes, resume_epochs: how often a training is saved; 0 epochs: not by epochs.
         keep_intermediate: 0 where Snakemake removes weights that nothing needs any more.
         tensorboard: 1 writes event files.
@@ -31,6 +32,7 @@ class Environment:
     device: str = "auto"
     jobs_per_device: int = 1
     study: str = ""
+    own_code: str = ""
     resume_minutes: float = 5.0
     resume_epochs: int = 0
     keep_intermediate: int = 1

@@ -103,7 +103,8 @@ def _source(text: str, name: str, is_package: bool) -> tuple[list[str], str]:
     tree = ast.parse(text)
     package = name if is_package else name.rpartition(".")[0]
     imports = _imports(tree, package)
-    return imports, bare(tree, not _is_ours(name) or name.split(".")[1] in WRITERS)
+    own = not _is_ours(name)
+    return imports, bare(tree, sentences=own or name.split(".")[1] in WRITERS, calls=own)
 
 
 def _is_ours(name: str) -> bool:
@@ -154,12 +155,14 @@ def _imports(tree: ast.Module, package: str) -> list[str]:
     return sorted({".".join(p[:n]) for p in parts for n in range(1, len(p) + 1)} - {"jackpot"})
 
 
-def bare(tree: ast.Module, sentences: bool = False) -> str:
+def bare(tree: ast.Module, sentences: bool = False, calls: bool = False) -> str:
     """Source without what changes no result: comments, layout, docstrings, words for people.
 
     Args:
         sentences: strings of four words or more count too, as in a user's file, of which nobody
             can know what they decide.
+        calls: what errors and lines that are printed are made of counts too, as in a user's file,
+            where ``MeanSquaredError(delta=0.1)`` may be a loss.
     """
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
@@ -167,7 +170,7 @@ def bare(tree: ast.Module, sentences: bool = False) -> str:
             first = body[0]
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 node.body = body[1:] or [ast.Pass()]
-        if isinstance(node, ast.Call) and _speaks(node.func):
+        if not calls and isinstance(node, ast.Call) and _speaks(node.func):
             node.args, node.keywords = [], []
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "QUESTION":
             node.value = ast.Constant("")

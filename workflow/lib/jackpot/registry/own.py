@@ -3,12 +3,15 @@
 import hashlib
 import importlib
 import importlib.util
+import json
 import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
 
+from jackpot.environment import Environment
 from jackpot.errors import JackpotError
+from jackpot.fingerprints import code_of_file
 
 # Files of users' functions and what these import from beside themselves.
 _OWN_FILES: set[str] = set()
@@ -30,6 +33,7 @@ def import_file(path: Path, kind: str) -> ModuleType:
     Raises:
         JackpotError: it could not be imported.
     """
+    _refuse_edited(path, kind)
     folder = path.resolve().parent
     # The name carries the path, so that two users' files with one stem stay apart.
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
@@ -56,6 +60,19 @@ def import_file(path: Path, kind: str) -> ModuleType:
                 _OWN_FILES.add(beside)
                 del sys.modules[name]
     return module
+
+
+def _refuse_edited(path: Path, kind: str) -> None:
+    """Refuse a file that is not the one that Snakemake laid the study out with.
+
+    What is made would carry the fingerprint of the code that was there before.
+    """
+    before = json.loads(Environment.read().own_code or "{}").get(str(path.resolve()))
+    if before not in (None, code_of_file(str(path))):
+        raise JackpotError(
+            f"{kind}: {path} was edited while Snakemake was at work. Nothing is lost; start the "
+            "same command again when it has ended."
+        )
 
 
 def import_module(name: str, kind: str) -> ModuleType:

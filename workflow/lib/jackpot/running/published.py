@@ -7,8 +7,10 @@ layers' counts and digests are in it.
 import lzma
 import shutil
 import tarfile
+import tempfile
 from collections import Counter
 from dataclasses import fields
+from itertools import chain
 from pathlib import Path
 
 from jackpot.analysis.design import Design
@@ -31,11 +33,11 @@ RESULTS = "results.tar.xz"
 # What ``bring_back`` says of results that are now there.
 TAKEN = (NEW, OLD) = ("brought back", "were there already")
 PARTS = ("metrics.json", "history.csv")
-# What else is published of a study that has it: what one wants to read at once. All else is made
-# anew from the results (``redraw``).
-TABLES = ("runs.csv", "verdicts.csv", "about.json")
+# What else is published, made anew from the results, beside about.json: what one wants to read at
+# once. All else is made when it is wanted (``redraw``).
 BESIDE = (
-    *TABLES,
+    "runs.csv",
+    "verdicts.csv",
     "tables/*.md",
     *(f"figures/{name}.png" for name in ("verdicts", "sanity_checks", "tickets")),
 )
@@ -47,19 +49,19 @@ def publish(plan: Plan, folder: str | Path) -> int:
     """Write a study's results, and verdicts, tables and pictures made of them, to a folder.
 
     A study that is not finished can be published too: what has been trained is kept, and goes on
-    elsewhere. Without tables that is the archive alone.
+    elsewhere. Where nothing has been collected that is the archive alone.
 
     Returns:
         How many results the archive holds, which are all those that are today's.
 
     Raises:
-        JackpotError: there is none, the tables that are there are of other results, or the folder
-            is the study's own.
+        JackpotError: there is none, what was collected is of other results or settings, or the
+            folder holds a study's own results.
     """
     root, folder = Path(plan.root), Path(folder)
-    if folder.resolve() == root.resolve():
+    if (folder / "runs").exists():
         raise JackpotError(
-            f"{folder}: the study's own results are there, and publishing replaces what is in its "
+            f"{folder}: a study's own results are there, and publishing replaces what is in its "
             "folder. Give another one with --to."
         )
     runs = [run for run in plan.study.runs() if plan.job_of(run).is_current()]
@@ -68,30 +70,42 @@ def publish(plan: Plan, folder: str | Path) -> int:
             f"{root}/runs: no result is there that today's settings and code would make; "
             "stale.py says why."
         )
-    _refuse_other_tables(plan)
+    about = root / "about.json"
+    collected = [run for run in plan.progress.runs if plan.job_of(run).is_current()]
+    made_of = plan.collected(file.path for file in plan.results() if file.is_current())
+    if about.exists() and recorded(str(about)) != made_of:
+        raise JackpotError(
+            f"{about}: not made of the results and settings that are there now. Call Snakemake "
+            "first; with --config partial=true it reports on a study that is not finished."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     names = [f"{run.path}/{part}" for part in PARTS for run in runs]
     write_atomically(folder / RESULTS, lambda path: _pack(path, root, names))
-    for pattern in BESIDE:
+    for pattern in ("about.json", *BESIDE):
         # An earlier publication's files are of another time.
         for old in folder.glob(pattern):
             old.unlink()
-        for file in root.glob(pattern):
-            copy = folder / file.relative_to(root)
-            copy.parent.mkdir(exist_ok=True)
-            shutil.copyfile(file, copy)
+    if about.exists():
+        with tempfile.TemporaryDirectory() as scratch:
+            _make(plan, collected, root, Path(scratch))
+            for file in chain.from_iterable(map(Path(scratch).glob, BESIDE)):
+                copy = folder / file.relative_to(scratch)
+                copy.parent.mkdir(exist_ok=True)
+                shutil.copyfile(file, copy)
+        shutil.copyfile(about, folder / about.name)
     return len(runs)
 
 
-def _refuse_other_tables(plan: Plan) -> None:
-    there = [path for path in (Path(plan.root, name) for name in TABLES) if path.exists()]
-    results = (file.path for file in plan.results() if file.is_current())
-    made_by = recorded(f"{plan.root}/about.json")
-    if there and (len(there) < len(TABLES) or made_by != plan.collected(results)):
-        raise JackpotError(
-            f"{there[0]}: not made of the results that are there now. Call Snakemake first; with "
-            "--config partial=true it reports on a study that is not finished."
-        )
+def _make(plan: Plan, runs: list[Run], results: Path, out: Path) -> tuple[dict, list, list]:
+    """Tables, figures and tables for reading, all anew from results: the paths of each."""
+    tables = write_tables(plan, runs, results, out)
+    ingredients = plan.study.own_ingredients
+    figures = [
+        path
+        for figure, table in SOURCE_OF_FIGURE.items()
+        for path in draw(figure, tables[table], out / "figures" / figure, ingredients)
+    ]
+    return tables, figures, tabulate(tables["runs"], out / "tables", Design(**plan.design()))
 
 
 def _pack(path: Path, root: Path, names: list[str]) -> None:
@@ -141,9 +155,13 @@ def bring_back(plan: Plan, folder: str | Path) -> Counter[str]:
                 reasons = differences(made["run"], job.fingerprint)
                 outcome["; ".join(REASONS[reason] for reason in reasons)] += 1
                 continue
+            # What lies there of another training goes with it.
+            there_now = Path(plan.root) / run.path
+            (there_now / "weights.safetensors").unlink(missing_ok=True)
+            shutil.rmtree(there_now / "tensorboard", ignore_errors=True)
             # metrics.json, which says that all is there, comes last.
             for file in (history, metrics):
-                restored = Path(plan.root) / run.path / file.name
+                restored = there_now / file.name
                 write_atomically(restored, lambda path, file=file: shutil.copyfile(file, path))
             outcome[NEW] += 1
     if found:
@@ -165,28 +183,25 @@ def redraw(folder: str | Path, out: str | Path) -> list[str]:
         The published tables that came out otherwise.
 
     Raises:
-        JackpotError: the archive lacks a run of ``runs.csv``, or a result was altered.
+        JackpotError: the archive lacks a run of ``runs.csv``, a result was altered, or a
+            publication is where the new files are to go.
     """
     folder, out = Path(folder), Path(out)
+    if (out / RESULTS).exists():
+        raise JackpotError(f"{out}: a publication is there, and would be overwritten. Give --out.")
     plan = published_plan(folder)
-    design, ingredients = Design(**plan.design()), plan.study.own_ingredients
     cells = read_table(folder / "runs.csv")[[field.name for field in fields(Run)]]
     runs = [Run(*row) for row in cells.itertuples(index=False, name=None)]
     out.mkdir(parents=True, exist_ok=True)
     with unpacked(folder / RESULTS, LIMITS) as there:
-        tables = write_tables(runs, there, out, design)
-    figures = [
-        path
-        for figure, table in SOURCE_OF_FIGURE.items()
-        for path in draw(figure, tables[table], out / "figures" / figure, ingredients)
-    ]
+        tables, figures, texts = _make(plan, runs, there, out)
     report(
         out / "report.html",
         **{name: tables[name] for name in ("runs", "verdicts", "layers")},
         about=folder / "about.json",
         figures=figures,
-        tables=tabulate(tables["runs"], out / "tables", design),
-        design=design,
+        tables=texts,
+        design=Design(**plan.design()),
     )
     names = ["runs.csv", "verdicts.csv", *(f"tables/{f.name}" for f in folder.glob("tables/*.md"))]
     return [n for n in names if (folder / n).read_bytes() != (out / n).read_bytes()]

@@ -155,6 +155,23 @@ def sees_another(workflow, path: str, value: str) -> bool:
     return noted is not None and repr(value) not in noted
 
 
+def forget(workflow, paths: Iterable[str]) -> None:
+    """Take what Snakemake has noted of files for nothing, in this call.
+
+    Without it results of today's that were brought back, or that another clone has put where this
+    one had made older ones, would be made again: of what was noted here something has changed.
+    """
+    noted = workflow.persistence
+    forgotten = {noted._get_key(_IOFile(path, None)) for path in paths}
+    known = noted.metadata
+
+    def metadata(target):
+        return None if noted._get_key(target) in forgotten else known(target)
+
+    if forgotten:
+        noted.metadata = metadata
+
+
 def redo(workflow, paths: Iterable[str]) -> None:
     """Run the jobs of these files again, if they are among those of this call.
 
@@ -178,6 +195,8 @@ def asked_for(workflow) -> list[str]:
 
     Without it nobody would notice a call that ends well and has not made what it was asked for.
     """
+    if workflow.dag_settings.until or workflow.dag_settings.omit_from:
+        return []  # those that are wanted of them were made
     files = set(map(str, workflow.dag.targetfiles))
     for job in workflow.dag.targetjobs:
         # A target like `all` makes nothing itself.

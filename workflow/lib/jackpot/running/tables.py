@@ -5,18 +5,18 @@ from pathlib import Path
 from jackpot.analysis.design import Design
 from jackpot.stages.collect import write_results
 from jackpot.stages.verdicts import judge
-from jackpot.study import Run
+from jackpot.study import Plan, Run
 
 NAMES = ("runs", "layers", "histories", "verdicts")
 
 
-def write_tables(runs: list[Run], root: Path, out: Path, design: Design) -> dict[str, Path]:
-    """Write the tables of runs whose results are below ``root`` into ``out``: name -> file.
+def write_tables(plan: Plan, runs: list[Run], root: Path, out: Path) -> dict[str, Path]:
+    """Write the tables of a study's runs whose results are below ``root``: name -> file in ``out``.
 
     Raises:
         JackpotError: a result is missing, damaged, or is another run's.
     """
     tables = {name: out / f"{name}.csv" for name in NAMES}
-    write_results(runs, root, out)
-    judge(tables["runs"], tables["verdicts"], design)
+    write_results(plan.study.name, runs, root, out)
+    judge(tables["runs"], tables["verdicts"], Design(**plan.design()))
     return tables

@@ -56,14 +56,20 @@ def collect(plan: Plan, *, partial: bool = False) -> None:
         JackpotError: a result is missing, damaged, or is another run's.
     """
     root = Path(plan.root)
-    made = zip(plan.progress.runs, plan.results(), strict=True)
-    there = [(run, file) for run, file in made if not partial or file.is_current()]
+    made = list(zip(plan.progress.runs, plan.results(), strict=True))
+    there = [(run, file) for run, file in made if file.is_current()]
+    lacking = [file.path for _, file in made if not file.is_current()]
+    if lacking and there and not partial:
+        raise JackpotError(
+            f"{lacking[0]}: is not there, or not what today's settings and code would make "
+            f"({len(lacking)} of {len(made)} results). Start Snakemake, which makes them."
+        )
     if not there:
         raise JackpotError(
             f"{root}/runs: no run has a result yet that today's settings and code would make; "
             "there is nothing to report."
         )
-    results = write_results([run for run, _ in there], root, root)
+    results = write_results(plan.study.name, [run for run, _ in there], root, root)
     made_by = {"fingerprints": {"run": plan.collected(file.path for _, file in there)}}
     said = {**about(plan, results), "declared": declare(plan, root / DECLARED)}
     write_sealed(root / "about.json", {**made_by, **said})
@@ -106,13 +112,16 @@ def _declared_before(record: Path) -> list[dict[str, Any]]:
         ) from error
 
 
-def write_results(runs: list[Run], root: Path, out: Path) -> list[dict[str, Any]]:
-    """Write the tables of runs whose results are below ``root``, and return these results.
+def write_results(study: str, runs: list[Run], root: Path, out: Path) -> list[dict[str, Any]]:
+    """Write the tables of a study's runs whose results are below ``root``; return these results.
 
     Raises:
         JackpotError: a result is missing, damaged, or is another run's.
     """
-    results = [_read_result(run, root / run.path / "metrics.json") for run in runs]
+    # Its name is today's: results stay when a study is renamed.
+    results = [
+        {**_read_result(run, root / run.path / "metrics.json"), "study": study} for run in runs
+    ]
     write_table(out / "runs.csv", pd.DataFrame(results)[RUN_COLUMNS])
     write_table(out / "layers.csv", _layers(runs, results))
     write_table(out / "histories.csv", _histories(runs, results, root))

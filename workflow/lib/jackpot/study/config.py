@@ -1,5 +1,6 @@
 """config.yaml: where and how to run. Of its keys device, threads and datasets bear on results."""
 
+import os
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
@@ -56,7 +57,10 @@ class Config(Settings):
 
     @field_validator("results_dir", "data_dir")
     @classmethod
-    def _refuse_wildcards(cls, folder: str) -> str:
+    def _check_folder(cls, folder: str) -> str:
+        if not folder:
+            raise ValueError("give a folder; . is the one that Snakemake runs in")
         if "{" in folder or "}" in folder:
             raise ValueError("braces stand for wildcards in Snakemake's paths; take another folder")
-        return folder
+        # Snakemake knows a file by one spelling of its path.
+        return os.path.normpath(os.path.expanduser(folder))

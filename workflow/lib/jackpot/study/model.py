@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator, model_validator
 
 from jackpot.architectures import MODELS
-from jackpot.checks import CHECKS, JOIN, Check, find_check
+from jackpot.checks import CHECKS, JOIN, Check, find_check, version_of_data
 from jackpot.registry import is_own
 from jackpot.settings import (
     Arithmetic,
@@ -128,6 +128,8 @@ class Study(Settings):
         for name, source in checks.items():
             if name in CHECKS:
                 raise ValueError(f"{name} is the name of a built-in check; choose another")
+            if name == version_of_data("none"):
+                raise ValueError(f"{name} is what unspoiled data are called; choose another name")
             if not is_own(source):
                 raise ValueError(f"{name}: {source!r} is neither a file.py:function nor a file.py")
             try:

@@ -33,12 +33,21 @@ def take_plan(args: argparse.Namespace) -> Plan:
     """
     config = load_config({name: vars(args).pop(name) for name in NAMES}, "the command line")
     plan = Plan(load_study(config.study, config.datasets), config)
+    refuse_changed_study(plan)
+    return plan
+
+
+def refuse_changed_study(plan: Plan) -> None:
+    """Refuse a study that is not the one that Snakemake laid out when it started.
+
+    Raises:
+        JackpotError: naming the file.
+    """
     if Environment.read().study not in ("", plan.study_digest):
         raise JackpotError(
-            f"{config.study}: was changed while Snakemake was at work, so what was run is not "
+            f"{plan.config.study}: was changed while Snakemake was at work, so what was run is not "
             "what it says now. Nothing is lost; start Snakemake again."
         )
-    return plan
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:

@@ -35,8 +35,12 @@ class Paths:
         return f"{self.root}/data/{dataset}/{data}.safetensors"
 
     def source(self, dataset: str) -> str:
-        """The record of a dataset's source; another definition has another one."""
-        definition = digest([self.study.datasets[dataset].model_dump(exclude_none=True)])[:8]
+        """The record of a dataset's source; another definition, or place, has another one."""
+        definition = self.study.datasets[dataset].model_dump(exclude_none=True)
+        if path := definition.get("path"):
+            # Another folder may have other images at the same relative path.
+            definition["path"] = os.path.abspath(os.path.expanduser(path))
+        definition = digest([definition])[:8]
         return f"{self.config.data_dir}/{dataset}/source-{definition}.json"
 
     def weights(self, dataset: str, model: str, seed: int | str, file: str) -> str:

@@ -8,11 +8,17 @@ from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
+from jackpot.architectures import MODELS
+from jackpot.checks import CHECKS
 from jackpot.cli import command_options
 from jackpot.data.folders import local_source, refuse_changed
+from jackpot.data.kinds import KINDS
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed
-from jackpot.fingerprints import code_of, digest
+from jackpot.fingerprints import code_of, code_of_file, digest
+from jackpot.pruning.allocation import ALLOCATIONS
+from jackpot.pruning.scores import SCORES
+from jackpot.registry import is_own
 from jackpot.study.jobs import File, Job
 from jackpot.study.looks import Cell, Progress, progress
 from jackpot.study.model import Run
@@ -144,6 +150,18 @@ class Plan(Rules):
     def study_digest(self) -> str:
         """Of the whole study, every setting resolved."""
         return digest(self.study.model_dump())
+
+    def own_code(self) -> dict[str, str]:
+        """Fingerprint of every file of the user's own that the study names, by absolute path."""
+        study = self.study
+        pruners, models = study.all_pruners.values(), study.models.items()
+        named = [(SCORES, pruner.score) for pruner in pruners]
+        named += [(ALLOCATIONS, pruner.allocation) for pruner in pruners]
+        named += [(MODELS, model.architecture or name) for name, model in models]
+        named += [(KINDS, dataset.kind) for dataset in study.datasets.values()]
+        named += [(CHECKS, source) for source in study.checks.values()]
+        files = {registry.source(name)[0].resolve() for registry, name in named if is_own(name)}
+        return {str(path): code_of_file(str(path)) for path in sorted(files)}
 
     def study_options(self) -> str:
         """The study as this machine reads it, as ``jackpot.study.options.add_study`` has it."""

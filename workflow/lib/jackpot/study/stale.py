@@ -33,9 +33,13 @@ def findings(plan: Plan) -> Iterator[Finding]:
     """Every file of the study that today's settings and code would not make, with the reason.
 
     Files that are not there are no finding. Files of the same folders that the study does not
-    name (it did when they were made) are.
+    name (it did when they were made) are. Tables, figures and page are one finding, that of
+    about.json, which tells what they were made of.
     """
-    known = plan.files()
+    known, about = plan.files(), f"{plan.root}/about.json"
+    results = [file.path for file in plan.results() if file.is_current()]
+    if recorded(about) not in (None, plan.collected(results)):
+        yield Finding(about, "tables, figures and page are of other results or settings")
     for path, today in sorted(known.items()):
         if Path(path).exists():
             why = _why(plan, path, today)
