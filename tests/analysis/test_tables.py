@@ -130,12 +130,21 @@ def _rounded(text):
     return re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.8f}", text)
 
 
-def test_latex_is_escaped_and_square(made, tmp_path):
+@pytest.mark.parametrize("rows", [0, 1000])
+def test_latex_is_escaped_and_square(made, tmp_path, monkeypatch, rows):
+    """A table of more rows than a page holds goes on over pages, with its head on each."""
+    monkeypatch.setattr(tables, "_ONE_PAGE", rows)
     tables.write_tables(made.runs, tmp_path, verdicts=made.verdicts)
     for path in tmp_path.glob("*.tex"):
         text = path.read_text()
-        body = text.split("\\midrule\n")[1].split("\\bottomrule")[0].strip().splitlines()
-        columns = len(re.search(r"tabular}{(l+)}", text)[1])
+        if rows:
+            body = text.split("\\midrule\n")[1].split("\\bottomrule")[0].strip().splitlines()
+        else:
+            head, rest = text.split("\\endhead\n")
+            assert "\\begin{longtable}" in head and "\\toprule" in head
+            assert rest.startswith("\\bottomrule\n\\endfoot\n")
+            body = rest.split("\\endfoot\n")[1].split("\\end{longtable}")[0].strip().splitlines()
+        columns = len(re.search(r"(?:tabular|longtable)}{(l+)}", text)[1])
         for line in body:
             assert line.endswith("\\\\")
             assert len(re.findall(r"(?<!\\)&", line)) == columns - 1

@@ -197,6 +197,8 @@ def _markdown(table: pd.DataFrame, caption: str) -> str:
     return "\n".join([caption, "", *lines]) + "\n"
 
 
+# As many rows as a page holds.
+_ONE_PAGE = 40
 _LATEX = str.maketrans(
     {
         **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -211,25 +213,30 @@ _LATEX = str.maketrans(
 
 
 def _latex(table: pd.DataFrame, caption: str) -> str:
-    """A booktabs table, escaped, ready for ``\\input``."""
+    """A booktabs table, escaped, ready for ``\\input``; a long one goes on over pages."""
 
     def line(cells: Sequence[object]) -> str:
         return " & ".join(str(cell).translate(_LATEX) for cell in cells) + " \\\\"
 
-    return "\n".join(
-        [
-            "% needs \\usepackage{booktabs}",
-            "\\begin{table}",
-            "\\centering",
-            f"\\caption{{{caption.translate(_LATEX)}}}",
-            f"\\begin{{tabular}}{{{'l' * len(table.columns)}}}",
-            "\\toprule",
-            line(table.columns),
-            "\\midrule",
-            *[line(row) for row in table.itertuples(index=False)],
-            "\\bottomrule",
-            "\\end{tabular}",
-            "\\end{table}",
-            "",
+    columns, caption = "l" * len(table.columns), f"\\caption{{{caption.translate(_LATEX)}}}"
+    head = ["\\toprule", line(table.columns), "\\midrule"]
+    rows = [line(row) for row in table.itertuples(index=False)]
+    if len(rows) > _ONE_PAGE:
+        parts = [
+            "% needs \\usepackage{booktabs,longtable}",
+            f"\\begin{{longtable}}{{{columns}}}",
+            f"{caption} \\\\",
+            *[*head, "\\endhead"],
+            *["\\bottomrule", "\\endfoot"],
+            *rows,
+            "\\end{longtable}",
         ]
-    )
+    else:
+        parts = [
+            "% needs \\usepackage{booktabs}",
+            *["\\begin{table}", "\\centering", caption],
+            f"\\begin{{tabular}}{{{columns}}}",
+            *[*head, *rows, "\\bottomrule"],
+            *["\\end{tabular}", "\\end{table}"],
+        ]
+    return "\n".join([*parts, ""])
