@@ -26,8 +26,10 @@ def damage(plan: Plan) -> Iterator[Finding]:
         if path.exists() and (why := _damage_of(path)):
             sound = False
             yield Finding(str(path), why)
-    if not sound or not all(file.is_current() for file in plan.results()):
-        print("tables are not compared: results are missing, damaged or not today's")
+    if not sound:
+        return
+    if not all(file.is_current() for file in plan.results()):
+        print("tables are not compared: results are missing, or not today's")
         return
     root = Path(plan.root)
     with tempfile.TemporaryDirectory() as scratch:

@@ -60,6 +60,8 @@ def collect(plan: Plan, *, partial: bool = False) -> None:
     there = [(run, file) for run, file in made if file.is_current()]
     lacking = [file.path for _, file in made if not file.is_current()]
     if lacking and there and not partial:
+        if Path(lacking[0]).exists():
+            read_sealed(lacking[0])  # a damaged one is told as such
         raise JackpotError(
             f"{lacking[0]}: is not there, or not what today's settings and code would make "
             f"({len(lacking)} of {len(made)} results). Start Snakemake, which makes them."

@@ -37,7 +37,9 @@ def findings(plan: Plan) -> Iterator[Finding]:
     about.json, which tells what they were made of.
     """
     known, about = plan.files(), f"{plan.root}/about.json"
-    results = [file.path for file in plan.results() if file.is_current()]
+    # A damaged result is a finding by itself.
+    there = [file for file in plan.results() if Path(file.path).exists()]
+    results = [file.path for file in there if file.made_by in (None, file.fingerprint)]
     if recorded(about) not in (None, plan.collected(results)):
         yield Finding(about, "tables, figures and page are of other results or settings")
     for path, today in sorted(known.items()):
