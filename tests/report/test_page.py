@@ -149,7 +149,7 @@ def test_a_claim_of_which_a_part_was_run_says_so_at_once(made, tmp_path):
     result = dataclasses.replace(result, claim=claim)
     text = _read(write_report(tmp_path / "r.html", runs=made.runs, claims=[result]))[0]
     assert "held (a part)" in text and "1 for it; not run: GraSP" in text
-    assert "1 held (1 of them by a part of it)." in text
+    assert "1 held (1 of them in part)." in text
 
 
 def test_it_opens_on_the_picture_of_the_verdicts(made, tmp_path):

@@ -36,7 +36,7 @@ def summary(
     if counts:
         parts = [
             f"{counts[name]} {word_for(name).word}"
-            + f" ({of_a_part[name]} of them by a part of it)" * (of_a_part[name] > 0)
+            + f" ({of_a_part[name]} of them in part)" * (of_a_part[name] > 0)
             for name in in_order(counts, OUTCOMES)
         ]
         total = counts.total()
