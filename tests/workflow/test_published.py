@@ -152,7 +152,6 @@ def test_what_is_brought_back_over_older_results_is_finished_work(small_study, p
     assert not {"pretrain", "dense", "prune", "retrain"} & {
         line.split()[0] for line in text.splitlines() if line.split()
     }
-    assert "\nretrain " in clone.make("runs.csv", options=["-n", "--forcerun", "retrain"])
 
 
 def test_a_lost_result_is_made_again_from_nothing_to_the_same_bits(

@@ -36,7 +36,9 @@ def accuracy_figure(runs: pd.DataFrame, shown: pd.DataFrame, panel: str | None, 
     series_styles = styles_of(shown, series)
     dense = runs[runs["ticket"] == "dense"]
     blocks = ticket_blocks(shown, panel)
-    scales = _scales(shown, dense)
+    # Once for all: asked for a series at a time, they took longer than all that is drawn.
+    bars, bars_of_dense = _bars(shown), _bars(dense)
+    scales = _scales(shown, dense, pd.concat([bars, bars_of_dense]))
     # Checks stand beside the original, which has a line of its own; tickets have a trend.
     changes = {"linewidth": 0.9} if series == "ticket" else {"linestyle": ""}
     handles = [handle(style, **changes) for style in series_styles.values()]
@@ -48,18 +50,18 @@ def accuracy_figure(runs: pd.DataFrame, shown: pd.DataFrame, panel: str | None, 
     figure, axes = lay_out(blocks, handles, _SPARSITY, ACCURACY, room)
     for key, ax in axes.items():
         scales[key[:2]].apply(ax)
-        _draw_dense(ax, panel_rows(dense, key[:2]))
-        rows = panel_rows(shown, key)
+        _draw_dense(ax, panel_rows(bars_of_dense, key[:2]))
+        rows, cells = panel_rows(shown, key), panel_rows(bars, key)
         ticks = sorted(panel_rows(shown, key[:2])["sparsity"].unique())
         present = [name for name in series_styles if (rows[series] == name).any()]
         step = min(0.84 / len(present), 0.2)
         for index, name in enumerate(present):
             shift = (index - (len(present) - 1) / 2) * step
-            mine = rows[rows[series] == name]
+            mine, means = rows[rows[series] == name], cells[cells[series] == name]
             places = {sparsity: i for i, sparsity in enumerate(ticks)}
-            _draw_points(ax, mine, places, shift, line(series_styles[name], **changes))
+            _draw_points(ax, mine, means, places, shift, line(series_styles[name], **changes))
             if series == "check" and name == "none":
-                for cell in _bars(mine).itertuples():
+                for cell in means.itertuples():
                     ends = places[cell.sparsity] - 0.46, places[cell.sparsity] + 0.46
                     ax.hlines(cell.mean, *ends, color=BLACK, lw=0.8, zorder=1.5)
         _sparsity_axis(ax, ticks)
@@ -79,27 +81,29 @@ def _bars(runs: pd.DataFrame) -> pd.DataFrame:
     return cells.dropna(subset="mean").reset_index()
 
 
-def _scales(shown: pd.DataFrame, dense: pd.DataFrame) -> dict[tuple, Scale]:
+def _scales(shown: pd.DataFrame, dense: pd.DataFrame, bars: pd.DataFrame) -> dict[tuple, Scale]:
     """The y axis of every dataset and model, with room for every run and every bar."""
     scales = {}
     for pair, rows in shown.groupby(["dataset", "model"]):
         drawn = pd.concat([rows, panel_rows(dense, pair)])
-        bars = _bars(drawn)
-        values = pd.concat([drawn["test_accuracy"].dropna(), bars["low"], bars["high"]])
+        ends = panel_rows(bars, pair)
+        values = pd.concat([drawn["test_accuracy"].dropna(), ends["low"], ends["high"]])
         scales[pair] = scale_for(values, rows["test_accuracy"].dropna())
     return scales
 
 
-def _draw_dense(ax: Axes, dense: pd.DataFrame) -> None:
+def _draw_dense(ax: Axes, bars: pd.DataFrame) -> None:
     style = TICKETS["dense"]
-    for bar in _bars(dense).itertuples():
+    for bar in bars.itertuples():
         ax.axhspan(bar.low, bar.high, color=style.colour, alpha=0.18, lw=0, zorder=0.5)
         ax.axhline(bar.mean, color=style.colour, ls=style.dash, lw=1.3, zorder=0.6)
 
 
-def _draw_points(ax: Axes, rows: pd.DataFrame, places: dict, shift: float, look: dict) -> None:
+def _draw_points(
+    ax: Axes, rows: pd.DataFrame, bars: pd.DataFrame, places: dict, shift: float, look: dict
+) -> None:
     """Mean, standard deviation and single seeds of one series, ``shift`` from its sparsities."""
-    x, colour, bars = rows["sparsity"].map(places) + shift, look["color"], _bars(rows)
+    x, colour = rows["sparsity"].map(places) + shift, look["color"]
     ax.plot(x, rows["test_accuracy"], ls="", marker="o", ms=2.2, mew=0, alpha=0.5, c=colour)
     where, mean = bars["sparsity"].map(places) + shift, bars["mean"]
     reach = (mean - bars["low"], bars["high"] - mean)

@@ -9,6 +9,7 @@ import shutil
 import tarfile
 import tempfile
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import fields
 from itertools import chain
 from pathlib import Path
@@ -35,12 +36,8 @@ TAKEN = (NEW, OLD) = ("brought back", "were there already")
 PARTS = ("metrics.json", "history.csv")
 # What else is published, made anew from the results, beside about.json: what one wants to read at
 # once. All else is made when it is wanted (``redraw``).
-BESIDE = (
-    "runs.csv",
-    "verdicts.csv",
-    "tables/*.md",
-    *(f"figures/{name}.png" for name in ("verdicts", "sanity_checks", "tickets")),
-)
+PICTURES = ("verdicts", "sanity_checks", "tickets")
+BESIDE = ("runs.csv", "verdicts.csv", "tables/*.md", *(f"figures/{name}.png" for name in PICTURES))
 # A study of a hundred thousand runs of the papers' length.
 LIMITS = Limits(members=1_000_000, total_bytes=8 * 2**30, member_bytes=64 * 2**20)
 
@@ -87,7 +84,7 @@ def publish(plan: Plan, folder: str | Path) -> int:
             old.unlink()
     if about.exists():
         with tempfile.TemporaryDirectory() as scratch:
-            _make(plan, collected, root, Path(scratch))
+            _make(plan, collected, root, Path(scratch), PICTURES)
             for file in chain.from_iterable(map(Path(scratch).glob, BESIDE)):
                 copy = folder / file.relative_to(scratch)
                 copy.parent.mkdir(exist_ok=True)
@@ -96,16 +93,16 @@ def publish(plan: Plan, folder: str | Path) -> int:
     return len(runs)
 
 
-def _make(plan: Plan, runs: list[Run], results: Path, out: Path) -> tuple[dict, list, list]:
+def _make(
+    plan: Plan, runs: list[Run], results: Path, out: Path, figures: Iterable[str]
+) -> tuple[dict[str, Path], list[Path], list[Path]]:
     """Tables, figures and tables for reading, all anew from results: the paths of each."""
     tables = write_tables(plan, runs, results, out)
-    ingredients = plan.study.own_ingredients
-    figures = [
-        path
-        for figure, table in SOURCE_OF_FIGURE.items()
-        for path in draw(figure, tables[table], out / "figures" / figure, ingredients)
-    ]
-    return tables, figures, tabulate(tables["runs"], out / "tables", Design(**plan.design()))
+    drawn = []
+    for name in figures:
+        table, stem = tables[SOURCE_OF_FIGURE[name]], out / "figures" / name
+        drawn += draw(name, table, stem, plan.study.own_ingredients)
+    return tables, drawn, tabulate(tables["runs"], out / "tables", Design(**plan.design()))
 
 
 def _pack(path: Path, root: Path, names: list[str]) -> None:
@@ -194,7 +191,7 @@ def redraw(folder: str | Path, out: str | Path) -> list[str]:
     runs = [Run(*row) for row in cells.itertuples(index=False, name=None)]
     out.mkdir(parents=True, exist_ok=True)
     with unpacked(folder / RESULTS, LIMITS) as there:
-        tables, figures, texts = _make(plan, runs, there, out)
+        tables, figures, texts = _make(plan, runs, there, out, SOURCE_OF_FIGURE)
     report(
         out / "report.html",
         **{name: tables[name] for name in ("runs", "verdicts", "layers")},
