@@ -107,7 +107,7 @@ def test_a_local_source_is_used_where_it_lies(tmp_path, monkeypatch):
     source = written(tmp_path / "mine", folder_files()[0])
     monkeypatch.chdir(tmp_path)
     record = fetch("f", {"kind": "image_folder", "path": "mine"}, "data/f/source.json")
-    assert record["path"] == str(source)
+    assert record["path"] == "../../mine"
     assert record["bytes"] == sum(file.stat().st_size for _, file in archives.files(source))
     assert os.listdir(tmp_path / "data" / "f") == ["source.json"]
     monkeypatch.chdir("/")
@@ -115,6 +115,12 @@ def test_a_local_source_is_used_where_it_lies(tmp_path, monkeypatch):
     metadata = load_tensors(tmp_path / "d.safetensors")[1]
     assert metadata["source"] == record["digest"]
     assert (metadata["dataset"], metadata["kind"]) == ("f", "image_folder")
+    # With its project it can be moved.
+    (tmp_path / "project").mkdir()
+    for name in ("mine", "data"):
+        (tmp_path / name).rename(tmp_path / "project" / name)
+    prepare(tmp_path / "project" / "data" / "f" / "source.json", tmp_path / "e.safetensors")
+    assert load_tensors(tmp_path / "e.safetensors")[1] == metadata
 
 
 def test_a_download_lies_beside_its_description_and_may_be_moved(tmp_path):

@@ -83,6 +83,8 @@ def test_what_was_noted_of_a_file_is_taken_for_nothing():
 
     assert hasattr(PersistenceBase, "_get_key") and hasattr(PersistenceBase, "metadata")
     workflow = SimpleNamespace(persistence=Persistence())
+    for number in range(3000):
+        snakemake_internals.forget(workflow, [f"more{number}"])
     for path in ("a", "b"):
         snakemake_internals.forget(workflow, [path])
     assert [workflow.persistence.metadata(path) for path in "abc"] == [None, None, "noted of c"]

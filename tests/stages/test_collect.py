@@ -78,6 +78,10 @@ def test_what_is_declared_anew_is_kept_beside_what_was(tmp_path):
 
     assert margins(3.0) == margins(3.0) == [3.0]
     assert margins(9.0) == margins(9.0) == [3.0, 9.0]
+    # As an earlier version wrote it; then whatever else is declared is noticed.
+    known = read_sealed(record)["declared"]
+    write_sealed(record, {"declared": [{k: v for k, v in d.items() if k != "runs"} for d in known]})
+    assert margins(9.0) == [3.0, 9.0] and "runs" in read_sealed(record)["declared"][-1]
     assert margins(3.0) == [3.0, 9.0, 3.0]
     assert margins(3.0, alpha=0.01) == [3.0, 9.0, 3.0, 3.0]
 

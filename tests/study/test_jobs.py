@@ -22,6 +22,7 @@ from jackpot.pruning.scores import SCORES
 from jackpot.study import Plan, load_config, load_study
 from jackpot.study.jobs import NOT_FINGERPRINTED, File, Job
 from jackpot.study.model import Run
+from jackpot.study.options import refuse_changed_study
 from tests.support import PACKAGE, ROOT
 from tests.support.studies import SMALL
 
@@ -378,14 +379,16 @@ def test_nothing_in_a_users_call_is_taken_for_words(tmp_path, line):
 def test_the_same_relative_path_elsewhere_is_another_source(tmp_path, monkeypatch):
     datasets = {"d": {"kind": "image_folder", "path": "images"}}
     experiments = [{"tickets": ["random"], "sparsities": [0.9], "seeds": [0]}]
-    plan = plan_of(tmp_path, datasets=datasets, experiments=experiments)
-    records = set()
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        monkeypatch.chdir(tmp_path / name)
-        records.add(plan.source("d"))
-        assert plan.source("d") in records
-    assert len(records) == 2
+    study = plan_of(tmp_path, datasets=datasets, experiments=experiments).study
+    shared, own = (load_config({"data_dir": data}) for data in (str(tmp_path / "data"), "data"))
+    for config, number in ((shared, 2), (own, 1)):
+        records = set()
+        for name in ("one", "two"):
+            (tmp_path / name).mkdir(exist_ok=True)
+            monkeypatch.chdir(tmp_path / name)
+            records.add(Plan(study, config).source("d"))
+        # A project that is moved or copied as a whole keeps its record.
+        assert len(records) == number
 
 
 def test_the_users_files_are_told_to_the_jobs(tmp_path, monkeypatch):
@@ -401,10 +404,34 @@ def test_the_users_files_are_told_to_the_jobs(tmp_path, monkeypatch):
     assert sorted(map(os.path.basename, plan.own_code())) == ["mine.py", "more.py"]
     monkeypatch.setenv("JACKPOT_OWN_CODE", json.dumps(plan.own_code()))
     assert callable(SCORES["mine.py:score"])
+    refuse_changed_study(plan)
     (tmp_path / "mine.py").write_text("def score(model, data, generator):\n    return {1: 2}\n")
     code_of_file.cache_clear()
     with pytest.raises(JackpotError, match=r"mine\.py was edited while Snakemake was at work"):
         SCORES["mine.py:score"]
+    with pytest.raises(JackpotError, match=r"mine\.py: was changed while Snakemake was at work"):
+        refuse_changed_study(plan)
+
+
+def test_a_link_to_a_users_file_is_no_edit(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "other.py").write_text(
+        "def score(model, data, generator):\n    return {}\n"
+    )
+    (tmp_path / "mine.py").symlink_to("real/other.py")
+    tickets = {
+        "pruners": {"mine": {"score": "mine.py:score"}},
+        "tickets": {"mine": {"pruner": "mine"}},
+    }
+    monkeypatch.setenv("JACKPOT_OWN_CODE", json.dumps(plan_of(tmp_path, **tickets).own_code()))
+    assert callable(SCORES["mine.py:score"])
+
+
+def test_a_study_may_lie_where_snakemake_runs(tmp_path):
+    plan = plan_of(tmp_path)
+    plan = Plan(plan.study, load_config({"results_dir": ".", "data_dir": "."}))
+    assert plan.root == plan.study.name and not plan.source("digits").startswith("./")
 
 
 def test_the_fingerprint_in_a_file_can_be_read_back(tmp_path):

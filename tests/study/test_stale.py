@@ -84,7 +84,7 @@ def test_another_seed_in_the_study_is_no_other_run(study, tmp_path):
         assert before.job_of(run).fingerprint == after.job_of(run).fingerprint
 
 
-REPORTED = {"about.json": "tables, figures and page are of other results or settings"}
+REPORTED = {"about.json": "tables, figures and page are of the study as it was before"}
 
 
 def listed(clone):

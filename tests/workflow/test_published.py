@@ -59,7 +59,9 @@ def test_tables_of_other_results_are_not_published(small_study, published, tmp_p
     status, said = clone.script("publish", "--to", tmp_path / "out")
     assert status == 1 and "not made of the results and settings that are there now" in said
     status, said = clone.script("stale")
-    assert status == 1 and "about.json: tables, figures and page are of other" in said, said
+    assert (
+        status == 1 and "about.json: tables, figures and page are of the study as it was" in said
+    ), said
     status, said = clone.script("collect", "--study", "study.yaml")
     assert status == 1 and "not what today's settings and code would make (2 of 3" in said, said
     assert not (tmp_path / "out").exists()

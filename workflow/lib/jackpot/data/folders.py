@@ -59,7 +59,7 @@ def refuse_changed(source_json: str | Path) -> None:
     try:
         record = json.loads(record_file.read_text(encoding="utf-8"))
         source, before, digest = (record[key] for key in ("path", "files", "digest"))
-        source = record_file.parent / source
+        source = (record_file.parent / source).resolve()
         known_at = record_file.stat().st_mtime_ns
     except (OSError, ValueError, KeyError, TypeError):
         return  # no source, or a damaged record, which is told of when it is needed

@@ -4,6 +4,7 @@
 touch the network. ``prepare`` reads what that names, offline.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,8 @@ def fetch(
 
     Returns:
         What was written: ``dataset, kind, path, digest, bytes, files, options``. ``path`` is
-        absolute for a local source, relative to ``source.json`` for a download, None without
-        one; ``digest`` is ``sha256:<hex>`` of the source, and ``files`` of a folder's listing.
+        relative to the folder of ``source.json``, None without one; ``digest`` is
+        ``sha256:<hex>`` of the source, and ``files`` of a folder's listing.
 
     Raises:
         JackpotError: the definition makes no sense, or nothing with its digest could be had.
@@ -63,7 +64,8 @@ def fetch(
         found = _find(name, definition, kind, folder, mirrors)
         digest, size = digests.of_path(found)
         files = listing(found)
-        path = found.name if found.parent == folder else str(found.resolve())
+        # Relative, so that a project can be moved or copied with its images.
+        path = os.path.relpath(found.resolve(), folder.resolve())
     record = {
         "dataset": name,
         "kind": kind,
@@ -158,7 +160,7 @@ def prepare(source_json: str | Path, out_path: str | Path, *, fingerprint: str =
         raise damaged(source_json, str(error).rstrip(".")) from error
     if needs_source(kind, record["path"] is not None) != (record["path"] is not None):
         raise damaged(source_json, f"kind {kind} does not go with the path {record['path']!r}")
-    source = None if record["path"] is None else source_json.parent / record["path"]
+    source = None if record["path"] is None else (source_json.parent / record["path"]).resolve()
     if source is not None and digests.of_path(source) != (digest, record["bytes"]):
         raise JackpotError(changed(record["dataset"], source))
     data = _read(kind, source, options)

@@ -67,8 +67,9 @@ def _refuse_edited(path: Path, kind: str) -> None:
 
     What is made would carry the fingerprint of the code that was there before.
     """
-    before = json.loads(Environment.read().own_code or "{}").get(str(path.resolve()))
-    if before not in (None, code_of_file(str(path))):
+    file = str(path.resolve())
+    before = json.loads(Environment.read().own_code or "{}").get(file)
+    if before not in (None, code_of_file(file)):
         raise JackpotError(
             f"{kind}: {path} was edited while Snakemake was at work. Nothing is lost; start the "
             "same command again when it has ended."
@@ -88,5 +89,6 @@ def import_module(name: str, kind: str) -> ModuleType:
             f"{kind}: module {name!r} could not be imported ({error}). "
             "Install it, or give the path of its .py file."
         ) from error
+    _refuse_edited(Path(module.__file__), kind)
     _OWN_FILES.add(module.__file__)
     return module

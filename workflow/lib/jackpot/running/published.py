@@ -11,7 +11,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import fields
-from itertools import chain
 from pathlib import Path
 
 from jackpot.analysis.design import Design
@@ -34,10 +33,11 @@ RESULTS = "results.tar.xz"
 # What ``bring_back`` says of results that are now there.
 TAKEN = (NEW, OLD) = ("brought back", "were there already")
 PARTS = ("metrics.json", "history.csv")
-# What else is published, made anew from the results, beside about.json: what one wants to read at
+# What else is published, made anew from the results but for about.json: what one wants to read at
 # once. All else is made when it is wanted (``redraw``).
 PICTURES = ("verdicts", "sanity_checks", "tickets")
-BESIDE = ("runs.csv", "verdicts.csv", "tables/*.md", *(f"figures/{name}.png" for name in PICTURES))
+TABLES = ("runs.csv", "verdicts.csv", "tables/*.md")
+BESIDE = ("about.json", *TABLES, *(f"figures/{name}.png" for name in PICTURES))
 # A study of a hundred thousand runs of the papers' length.
 LIMITS = Limits(members=1_000_000, total_bytes=8 * 2**30, member_bytes=64 * 2**20)
 
@@ -75,21 +75,21 @@ def publish(plan: Plan, folder: str | Path) -> int:
             f"{about}: not made of the results and settings that are there now. Call Snakemake "
             "first; with --config partial=true it reports on a study that is not finished."
         )
-    folder.mkdir(parents=True, exist_ok=True)
     names = [f"{run.path}/{part}" for part in PARTS for run in runs]
-    write_atomically(folder / RESULTS, lambda path: _pack(path, root, names))
-    for pattern in ("about.json", *BESIDE):
-        # An earlier publication's files are of another time.
-        for old in folder.glob(pattern):
-            old.unlink()
-    if about.exists():
-        with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch:
+        if about.exists():
             _make(plan, collected, root, Path(scratch), PICTURES)
-            for file in chain.from_iterable(map(Path(scratch).glob, BESIDE)):
+            shutil.copyfile(about, Path(scratch, about.name))
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / RESULTS, lambda path: _pack(path, root, names))
+        for pattern in BESIDE:
+            # An earlier publication's files are of another time.
+            for old in folder.glob(pattern):
+                old.unlink()
+            for file in Path(scratch).glob(pattern):
                 copy = folder / file.relative_to(scratch)
                 copy.parent.mkdir(exist_ok=True)
                 shutil.copyfile(file, copy)
-        shutil.copyfile(about, folder / about.name)
     return len(runs)
 
 
@@ -154,8 +154,9 @@ def bring_back(plan: Plan, folder: str | Path) -> Counter[str]:
                 continue
             # What lies there of another training goes with it.
             there_now = Path(plan.root) / run.path
-            (there_now / "weights.safetensors").unlink(missing_ok=True)
-            shutil.rmtree(there_now / "tensorboard", ignore_errors=True)
+            if recorded(str(there_now / "weights.safetensors")) != job.fingerprint:
+                (there_now / "weights.safetensors").unlink(missing_ok=True)
+                shutil.rmtree(there_now / "tensorboard", ignore_errors=True)
             # metrics.json, which says that all is there, comes last.
             for file in (history, metrics):
                 restored = there_now / file.name

@@ -162,14 +162,16 @@ def forget(workflow, paths: Iterable[str]) -> None:
     one had made older ones, would be made again: of what was noted here something has changed.
     """
     noted = workflow.persistence
-    forgotten = {noted._get_key(_IOFile(path, None)) for path in paths}
-    known = noted.metadata
+    forgotten = getattr(noted.metadata, "forgotten", None)
+    if forgotten is None:
+        known, forgotten = noted.metadata, set()
 
-    def metadata(target):
-        return None if noted._get_key(target) in forgotten else known(target)
+        def metadata(target):
+            return None if noted._get_key(target) in forgotten else known(target)
 
-    if forgotten:
+        metadata.forgotten = forgotten
         noted.metadata = metadata
+    forgotten.update(noted._get_key(_IOFile(path, None)) for path in paths)
 
 
 def redo(workflow, paths: Iterable[str]) -> None:

@@ -97,6 +97,10 @@ def declare(plan: Plan, record: Path) -> list[dict[str, Any]]:
     last = known[-1] if known else {}
     if not known or any(now[name] != last[name] for name in now.keys() & last.keys()):
         known.append({**now, "since": datetime.now(UTC).date().isoformat()})
+    else:
+        # An older record lacks some words.
+        known[-1] = {**now, **last}
+    if known[-1] != last:
         write_sealed(record, {"declared": known})
     return known
 

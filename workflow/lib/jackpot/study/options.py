@@ -41,11 +41,16 @@ def refuse_changed_study(plan: Plan) -> None:
     """Refuse a study that is not the one that Snakemake laid out when it started.
 
     Raises:
-        JackpotError: naming the file.
+        JackpotError: naming the study's file, or one of the user's own that it names.
     """
-    if Environment.read().study not in ("", plan.study_digest):
+    laid_out = Environment.read()
+    changed = [plan.config.study] if laid_out.study not in ("", plan.study_digest) else []
+    if laid_out.own_code:
+        before, now = json.loads(laid_out.own_code), plan.own_code()
+        changed += [path for path in now if before.get(path) != now[path]]
+    if changed:
         raise JackpotError(
-            f"{plan.config.study}: was changed while Snakemake was at work, so what was run is not "
+            f"{changed[0]}: was changed while Snakemake was at work, so what was run is not "
             "what it says now. Nothing is lost; start Snakemake again."
         )
 

@@ -28,7 +28,8 @@ class Paths:
 
     def __init__(self, study: Study, config: Config):
         self.study, self.config = study, config
-        self.root = f"{config.results_dir}/{study.name}"
+        # As Snakemake spells a path that is asked for.
+        self.root = os.path.normpath(f"{config.results_dir}/{study.name}")
 
     def data(self, dataset: str, data: str) -> str:
         """A version of a dataset."""
@@ -38,10 +39,10 @@ class Paths:
         """The record of a dataset's source; another definition, or place, has another one."""
         definition = self.study.datasets[dataset].model_dump(exclude_none=True)
         if path := definition.get("path"):
-            # Another folder may have other images at the same relative path.
-            definition["path"] = os.path.abspath(os.path.expanduser(path))
-        definition = digest([definition])[:8]
-        return f"{self.config.data_dir}/{dataset}/source-{definition}.json"
+            # Another project may have other images at the same relative path.
+            definition["path"] = os.path.relpath(os.path.expanduser(path), self.config.data_dir)
+        record = f"{dataset}/source-{digest([definition])[:8]}.json"
+        return os.path.normpath(f"{self.config.data_dir}/{record}")
 
     def weights(self, dataset: str, model: str, seed: int | str, file: str) -> str:
         """A file of weights: ``init.safetensors``, or ``<data>/trained.safetensors``."""

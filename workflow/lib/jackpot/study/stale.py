@@ -37,11 +37,8 @@ def findings(plan: Plan) -> Iterator[Finding]:
     about.json, which tells what they were made of.
     """
     known, about = plan.files(), f"{plan.root}/about.json"
-    # A damaged result is a finding by itself.
-    there = [file for file in plan.results() if Path(file.path).exists()]
-    results = [file.path for file in there if file.made_by in (None, file.fingerprint)]
-    if recorded(about) not in (None, plan.collected(results)):
-        yield Finding(about, "tables, figures and page are of other results or settings")
+    if Path(about).exists() and (why := _why_not_told(plan, about)):
+        yield Finding(about, why)
     for path, today in sorted(known.items()):
         if Path(path).exists():
             why = _why(plan, path, today)
@@ -52,6 +49,16 @@ def findings(plan: Plan) -> Iterator[Finding]:
     for path in map(str, there):
         if path not in known:
             yield Finding(path, "not part of the study today")
+
+
+def _why_not_told(plan: Plan, about: str) -> str:
+    """Why tables, figures and page are not of today's study; newer results are no reason."""
+    try:
+        told = read_sealed(about)["provenance"]["fingerprints"]["study"]
+    except (JackpotError, KeyError):
+        return "damaged or altered; delete it and start Snakemake again"
+    same = told == plan.study_digest
+    return "" if same else "tables, figures and page are of the study as it was before"
 
 
 def _is_made(path: Path) -> bool:
