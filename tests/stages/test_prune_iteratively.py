@@ -10,14 +10,13 @@ from jackpot.files.tensors import load_mask, load_tensors
 from jackpot.models import build_model, load_model, model_with_state, prunable
 from jackpot.pruning.make_masks import make_masks
 from jackpot.settings import Pruner, PruningBatch, Training
-from jackpot.stages.pretrain import pretrain
 from jackpot.stages.prune import cut, prune
 from jackpot.stages.prune_iteratively import prune_iteratively
 from jackpot.study import load_study
 from jackpot.training.engine import train
-from jackpot.training.results import RunName, load_splits
+from jackpot.training.results import load_splits
 from jackpot.training.resume import ResumeFile
-from tests.support.small import make_ticket
+from tests.support.small import make_dense, make_ticket
 from tests.support.snake import Clone
 from tests.support.studies import written
 
@@ -30,16 +29,7 @@ THREE = Pruner(score="magnitude", weights="trained", iterations=3)
 @pytest.fixture
 def paths(tmp_path):
     made = make_ticket(tmp_path)
-    pretrain(
-        tmp_path / "pre",
-        run=RunName("test", "tiny", "vgg5", "dense", "none", 0.0, 0),
-        clean=made["clean"],
-        data=made["clean"],
-        initial=made["init"],
-        settings=FAST,
-        snapshots=(),
-        device=CPU,
-    )
+    make_dense(tmp_path / "pre", made)
     return {**made, "trained": tmp_path / "pre" / "trained.safetensors"}
 
 

@@ -8,6 +8,7 @@ from jackpot.models import load_model, prunable
 from jackpot.pruning.masks import keep_top
 from jackpot.settings import Training
 from jackpot.stages.initialise import initialise
+from jackpot.stages.pretrain import pretrain
 from jackpot.training.results import RunName
 
 CPU = torch.device("cpu")
@@ -44,6 +45,20 @@ def make_ticket(folder, density=0.3, architecture="vgg5", width=4):
     scores = {name: torch.rand(w.shape, generator=draws) for name, w in weights.items()}
     save_mask(paths["mask"], keep_top(scores, density))
     return paths
+
+
+def make_dense(folder, paths, settings=FAST, snapshots=()):
+    """The dense network of ``make_ticket`` trained, as the workflow does before it prunes."""
+    pretrain(
+        folder,
+        run=RunName("test", "tiny", "vgg5", "dense", "none", 0.0, 0),
+        clean=paths["clean"],
+        data=paths["clean"],
+        initial=paths["init"],
+        settings=settings,
+        snapshots=snapshots,
+        device=CPU,
+    )
 
 
 def without_seconds(history):

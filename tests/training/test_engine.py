@@ -8,7 +8,6 @@ import random
 
 import pytest
 import torch
-from torch.nn import functional as F
 
 from jackpot.errors import JackpotError
 from jackpot.files.tensors import load_mask, load_tensors, save_mask
@@ -17,15 +16,14 @@ from jackpot.models.initial import initial_state
 from jackpot.pruning.connectivity import effective_counts
 from jackpot.randomness import generator
 from jackpot.settings import Training
-from jackpot.stages.pretrain import pretrain
 from jackpot.stages.retrain import retrain
-from jackpot.training.batches import DeviceImages, to_device, training_batches
+from jackpot.training.batches import DeviceImages
 from jackpot.training.engine import train
 from jackpot.training.results import Record, RunName
 from jackpot.training.resume import ResumeFile
 from jackpot.training.schedule import learning_rate
 from jackpot.training.sgd import SGD
-from tests.support.small import CPU, FAST, RUN, make_data, make_ticket, without_seconds
+from tests.support.small import CPU, FAST, RUN, make_dense, make_ticket, without_seconds
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
@@ -74,29 +72,7 @@ def test_a_resume_file_is_bound_to_code_and_to_what_the_stage_decides(tmp_path):
 def test_a_snapshot_of_an_epoch_that_is_not_trained_is_refused(tmp_path):
     paths = make_ticket(tmp_path)
     with pytest.raises(JackpotError, match=r"snapshots \[9\]: the training has epochs 0 to"):
-        pretrain(
-            tmp_path / "out",
-            run=RUN,
-            clean=paths["clean"],
-            data=paths["clean"],
-            initial=paths["init"],
-            settings=FAST,
-            snapshots=(1, 9),
-            device=CPU,
-        )
-
-
-@pytest.mark.parametrize("missed", [None, "multiply"])
-def test_a_milestone_is_not_late_by_a_rounding(missed):
-    for epochs in (50, 100, 160, 200):
-        for percent in range(2, 100):
-            exact = percent * epochs / 100
-            settings = Training(
-                epochs=epochs, milestones=(percent / 100,), missed_milestones=missed
-            )
-            rates = [learning_rate(settings, epoch) for epoch in range(epochs)]
-            first = math.ceil(exact) if missed is None else int(exact)
-            assert rates.count(0.1) == min(first, epochs)
+        make_dense(tmp_path / "out", paths, snapshots=(1, 9))
 
 
 def test_a_last_batch_of_one_image_is_refused_where_it_would_fail():
@@ -110,150 +86,6 @@ def test_a_last_batch_of_one_image_is_refused_where_it_would_fail():
     train(
         build_model("resnet8", 10, 1, width=2), data, data, Training(batch_size=8), seed=0, epochs=1
     )
-
-
-def test_step_decay_acts_at_its_milestones():
-    settings = Training(epochs=160)
-    rates = [learning_rate(settings, epoch) for epoch in range(200)]
-    assert rates[:80] == [0.1] * 80
-    assert rates[80:120] == pytest.approx([0.01] * 40)
-    assert rates[120:] == pytest.approx([0.001] * 80)
-
-
-def test_linear_decay_reaches_zero_at_the_end():
-    settings = Training(epochs=10, decay="linear", learning_rate=0.5)
-    expected = [0.5 * (10 - e) / 10 for e in range(10)]
-    assert [learning_rate(settings, e) for e in range(10)] == pytest.approx(expected)
-
-
-def test_linear_decay_to_zero_is_a_scheduler_that_steps_before_the_epoch():
-    """torch's scheduler, stepped as mlrc2020's LinearLR is: 0.099375 ... 0."""
-    epochs = 160
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda e: max(1 - e / epochs, 0))
-    expected = []
-    for _ in range(epochs):
-        optimizer.step()
-        scheduler.step()
-        expected.append(optimizer.param_groups[0]["lr"])
-    assert (expected[0], expected[-1]) == (pytest.approx(0.099375), 0)
-    settings = Training(epochs=epochs, decay="linear_to_zero")
-    assert [learning_rate(settings, e) for e in range(epochs)] == pytest.approx(expected)
-    assert learning_rate(settings, 200) == 0
-
-
-def released_rates(kind, first_epoch, count, epochs=160, rate=0.1):
-    """Both released schedules as what they are: a rate that is kept, and changed when hit."""
-    current, rates = rate, []
-    preset = {0: rate, int(epochs * 0.5): rate * 0.1, int(epochs * 0.75): rate * 0.01}
-    for epoch in range(first_epoch, first_epoch + count):
-        if kind == "preset":
-            current = preset.get(epoch, current)
-        elif epoch in (epochs // 2, epochs * 3 // 4):
-            current *= 0.1
-        rates.append(current)
-    return rates
-
-
-@pytest.mark.parametrize("kind", ["preset", "multiply"])
-@pytest.mark.parametrize("first", [0, 40, 79, 80, 81, 100, 120, 121, 159])
-def test_released_schedules_miss_milestones_before_their_first_epoch(kind, first):
-    settings, count = Training(missed_milestones=kind), 160
-    ours = [learning_rate(settings, first + e, first) for e in range(count)]
-    assert ours == pytest.approx(released_rates(kind, first, count))
-
-
-def test_milestones_before_the_first_epoch_have_acted_by_default():
-    settings = Training()
-    assert learning_rate(settings, 100, 100) == learning_rate(settings, 100) == 0.1 * 0.1
-    missed = {k: Training(missed_milestones=k) for k in ("preset", "multiply")}
-    assert {learning_rate(s, 100, 100) for s in missed.values()} == {0.1}
-    assert learning_rate(missed["preset"], 120, 100) == pytest.approx(0.001)
-    assert learning_rate(missed["multiply"], 120, 100) == pytest.approx(0.01)
-
-
-def rates_of_training(settings, first_epoch, epochs):
-    pixels = torch.zeros(8, 6, 6, 3, dtype=torch.uint8)
-    data = DeviceImages(pixels, torch.arange(8), torch.zeros(3), torch.ones(3))
-    model = build_model("vgg5", width=2)
-    options = {"seed": 0, "epochs": epochs, "first_epoch": first_epoch}
-    return [row["lr"] for row in train(model, data, data, settings, **options).history]
-
-
-def test_a_rewound_training_uses_and_records_the_rates_of_its_schedule():
-    settings = Training(epochs=4, milestones=(0.25, 0.75), crop_padding=0)
-    assert rates_of_training(settings, 2, 2) == pytest.approx([0.01, 0.001])
-    for kind, last in (("preset", 0.001), ("multiply", 0.01)):
-        missed = settings.model_copy(update={"missed_milestones": kind})
-        assert rates_of_training(missed, 2, 2) == pytest.approx([0.1, last])
-        assert rates_of_training(missed, 0, 4) == rates_of_training(settings, 0, 4)
-
-
-def images_with_positions(count=37, side=6):
-    """Every pixel's value tells where it was: crops and flips can be read off."""
-    images = torch.arange(1, side * side + 1).reshape(1, side, side, 1).repeat(count, 1, 1, 1)
-    zero, one = torch.zeros(1), torch.full((1,), 1 / 255)
-    return DeviceImages(images.to(torch.uint8), torch.arange(count), zero, one)
-
-
-def test_an_epoch_sees_every_image_once_in_an_order_of_its_own():
-    data = images_with_positions()
-    settings = Training(batch_size=8, crop_padding=0, flip=False)
-    orders = []
-    for epoch in (0, 1, 0):
-        batches = list(training_batches(data, settings, 5, epoch))
-        assert [len(labels) for _, labels in batches] == [8, 8, 8, 8, 5]
-        orders.append(torch.cat([labels for _, labels in batches]).tolist())
-        assert all(torch.equal(i, data.normalise(data.images[y], True)) for i, y in batches)
-    assert sorted(orders[0]) == list(range(37))
-    assert orders[0] == orders[2] != orders[1]
-
-
-def cropped(padded, row, column, side, flip):
-    crop = padded[row : row + side, column : column + side]
-    return crop.flip(1) if flip else crop
-
-
-def test_crops_and_flips_are_per_image_and_black_at_the_border():
-    data, side = images_with_positions(200), 6
-    settings = Training(batch_size=200, crop_padding=2, flip=True)
-    ((images, _),) = training_batches(data, settings, 0, 0)
-    original = torch.arange(1, side * side + 1).reshape(side, side).float()
-    padded = F.pad(original, (2, 2, 2, 2))
-    seen = set()
-    for image in images[:, 0]:
-        found = [
-            (row, column, flip)
-            for row in range(5)
-            for column in range(5)
-            for flip in (False, True)
-            if torch.equal(cropped(padded, row, column, side, flip), image)
-        ]
-        assert found
-        seen.add(found[0])
-    assert len(seen) > 40
-
-
-def test_a_step_can_be_started_in_the_middle_of_an_epoch():
-    data = images_with_positions()
-    settings = Training(batch_size=8, crop_padding=1)
-    whole = list(training_batches(data, settings, 0, 0))
-    rest = list(training_batches(data, settings, 0, 0, first_step=3))
-    assert len(rest) == 2
-    for (a, x), (b, y) in zip(whole[3:], rest, strict=True):
-        assert torch.equal(a, b) and torch.equal(x, y)
-
-
-def test_normalised_images_have_mean_zero_and_variance_one(tmp_path):
-    data = make_data(tmp_path / "d.safetensors", channels=3)
-    device = to_device(data, "train", CPU)
-    images = device.normalise(device.images, True)
-    assert images.mean((0, 2, 3)).abs().max() < 1e-5
-    assert (images.std((0, 2, 3), correction=0) - 1).abs().max() < 1e-5
-    by_hand = (data.train_images.float() / 255 - data.mean.view(1, 3, 1, 1)) / data.std.view(
-        1, 3, 1, 1
-    )
-    assert torch.allclose(images, by_hand, atol=1e-5)
 
 
 def run(folder, paths, out="out", name=RUN, settings=FAST, **options):
@@ -332,17 +164,7 @@ def test_bfloat16_and_layouts_are_other_runs(tmp_path):
 def test_rewinding_continues_the_schedule_and_the_order(tmp_path):
     """From the pretrained epoch 1, all weights kept, retraining is pretraining to the bit."""
     paths = make_ticket(tmp_path, density=1.0)
-    name = RunName("test", "tiny", "vgg5", "dense", "none", 0.0, 0)
-    pretrain(
-        tmp_path / "pre",
-        run=name,
-        clean=paths["clean"],
-        data=paths["clean"],
-        initial=paths["init"],
-        settings=FAST,
-        snapshots=(0, 1),
-        device=CPU,
-    )
+    make_dense(tmp_path / "pre", paths, snapshots=(0, 1))
     start, _ = load_tensors(tmp_path / "pre" / "epoch0.safetensors")
     init, _ = load_tensors(paths["init"])
     assert all(torch.equal(start[name], init[name]) for name in init)
@@ -358,16 +180,7 @@ def test_rewinding_continues_the_schedule_and_the_order(tmp_path):
     assert [float(row["lr"]) for row in history] == pytest.approx(
         [learning_rate(FAST, 1), learning_rate(FAST, 2)]
     )
-    pretrain(
-        tmp_path / "plain",
-        run=name,
-        clean=paths["clean"],
-        data=paths["clean"],
-        initial=paths["init"],
-        settings=FAST.model_copy(update={"momentum": 0.0}),
-        snapshots=(1,),
-        device=CPU,
-    )
+    make_dense(tmp_path / "plain", paths, FAST.model_copy(update={"momentum": 0.0}), snapshots=(1,))
     whole = json.loads((tmp_path / "plain" / "metrics.json").read_text())
     metrics, _ = run(
         tmp_path,

@@ -18,8 +18,8 @@ from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed, write_json
 from jackpot.fingerprints import differences
 from jackpot.study import Plan, Run
+from jackpot.study.paths import SNAKEFILE
 
-SNAKEFILE = str(Path(__file__).parents[4] / "Snakefile")
 ROUNDED = ("test_accuracy", "test_loss", "best_test_accuracy")
 NUMBERS = (*ROUNDED, "density", "layers", "epochs")
 # The platform is system and C library; no bit of ours is known to depend on its version.
@@ -76,7 +76,15 @@ def verify(plan: Plan, runs: list[Run], scratch: Path, *, cores: int) -> list[Co
     again = Plan(plan.study, config)
     write_json(scratch / "config.json", config.model_dump(mode="json"))
     targets = [str(_metrics(again, run)) for run in runs]
-    command = [sys.executable, "-m", "snakemake", "--snakefile", SNAKEFILE, "--cores", str(cores)]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(SNAKEFILE),
+        "--cores",
+        str(cores),
+    ]
     # Without the profile, which keeps going after a failure.
     command += ["--workflow-profile", "none", "--scheduler", "greedy"]
     command += ["--quiet", "host", "reason", "--show-failed-logs"]

@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 from safetensors import safe_open
 
-import jackpot
 from jackpot.analysis.frames import RUN
 from jackpot.checks import CHECKS
 from jackpot.data.description import read_description
@@ -23,6 +22,7 @@ from jackpot.fingerprints import digest
 from jackpot.settings import Pruner, Settings
 from jackpot.study import Plan, Study
 from jackpot.study.model import Run
+from jackpot.study.paths import SNAKEFILE
 from jackpot.study.tickets import PRUNERS, applicable_checks
 
 RUN_COLUMNS = [
@@ -40,7 +40,6 @@ RUN_COLUMNS = [
     "precision",
     "effective_density",
 ]
-SNAKEFILE = Path(jackpot.__file__).parents[3] / "Snakefile"
 DECLARED = "declared.json"
 OTHERS = ("layers", "versions", "resumes", "started", "ended")
 LAYER_COLUMNS = [*RUN, "position", "layer", "total", "kept", "effective"]

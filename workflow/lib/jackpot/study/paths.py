@@ -13,6 +13,7 @@ from jackpot.study.config import Config
 from jackpot.study.consistency import check_applies
 from jackpot.study.model import RUN_FOLDER, Run, Study
 
+SNAKEFILE = Path(__file__).parents[4] / "Snakefile"
 # Below a study's results, what its jobs make; tables and the page are beside these.
 FOLDERS = ("data", "weights", "masks", "runs")
 # What the parts of a path below them name, in order.
