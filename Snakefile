@@ -1,5 +1,6 @@
 # What to run is a study (studies/*.yaml); where and how is config.yaml. The rules are plumbing
 # around the scripts in workflow/scripts, and jackpot.study knows every path and command line.
+import gc
 import json
 import os
 import re
@@ -29,6 +30,10 @@ from jackpot.study.options import refuse_changed_study
 from jackpot.vocabulary import FIGURE_KINDS, SOURCE_OF_FIGURE, TABLE_KINDS
 
 min_version("9.27")
+
+# A layout is a million objects that stay. Python's usual looks for cycles among them, every 700
+# new ones, took a fifth of its time.
+gc.set_threshold(20_000)
 
 
 configfile: "config.yaml"

@@ -149,7 +149,9 @@ def test_latex_is_escaped_and_square(made, tmp_path, monkeypatch, rows):
             assert line.endswith("\\\\")
             assert len(re.findall(r"(?<!\\)&", line)) == columns - 1
             assert not re.search(r"(?<!\\)[%_#]", line)
+            assert not re.search(r"(?<!\w)-\d", line)
     assert "mine\\_a\\&b" in (tmp_path / "others.tex").read_text()
+    assert "$-$" in (tmp_path / "verdicts.tex").read_text()
     assert "$\\pm$" in (tmp_path / "initial.tex").read_text()
 
 

@@ -32,6 +32,7 @@ CORRUPT = ["--clean", "c", "--out", "o"]
         ("verify", ["--sample", "0"], "--sample: '0' is no whole number of 1 or more"),
         ("verify", ["--sample", "-1"], "--sample: '-1' is no whole number of 1 or more"),
         ("verify", ["--cores", "0"], "--cores: '0' is no whole number of 1 or more"),
+        ("collect", ["--study", "s.yaml", "--datasets", "{a"], "--datasets: '{a' is not JSON: "),
         ("corrupt", [*CORRUPT, "--check", "rearranged"], "rearranged does not spoil data"),
         ("corrupt", [*CORRUPT, "--check", "nope"], "argument --check: check 'nope' does not exist"),
     ],

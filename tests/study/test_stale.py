@@ -150,7 +150,12 @@ def test_verify_makes_cells_again_and_finds_the_one_that_was_altered(tmp_path, s
     # By someone who knows how to seal a file.
     metrics |= {"test_accuracy": 99.0, "device": "another machine"}
     write_sealed(path, metrics)
-    status, text = clone.script("verify", "--sample", 9, "--sample-seed", 1, "--cores", 2)
+    # Another configuration's settings take the place of config.yaml's: nothing is added to them.
+    config = clone.folder / "config.yaml"
+    config.rename(clone.folder / "mine.yaml")
+    config.write_text("datasets: {digits: {kind: nonsense}}")
+    sample = ("--sample", 9, "--sample-seed", 1, "--cores", 2)
+    status, text = clone.script("verify", "--config", "mine.yaml", *sample)
     lines = text.splitlines()
     assert status == 1 and "2 of 3 cells are the same (--sample-seed 1)" in lines
     assert f"same       {clone.run_of('snip')}" in lines

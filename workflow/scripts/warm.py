@@ -16,6 +16,7 @@ Only the standard library is imported here, without ``site``: a client starts in
 import array
 import contextlib
 import fcntl
+import gc
 import json
 import os
 import signal
@@ -217,6 +218,8 @@ def start(listener: socket.socket, jobs: dict[int, socket.socket]) -> None:
         connection.close()
         return
     import_stage(job["arguments"][0])
+    # Jobs need not look for cycles among what was imported: a tenth of the time of drawing.
+    gc.freeze()
     child = os.fork()
     if child == 0:
         become(job, files, [listener, connection, *jobs.values()])

@@ -7,6 +7,7 @@ a path from input to output as removed, is named where it is noticeably above th
 that was not run is a dash.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -213,28 +214,37 @@ _LATEX = str.maketrans(
 
 
 def _latex(table: pd.DataFrame, caption: str) -> str:
-    """A booktabs table, escaped, ready for ``\\input``; a long one goes on over pages."""
+    """A booktabs table, escaped, ready for ``\\input``; a long one goes on over pages.
+
+    The widest, of verdicts, fits a landscape page so.
+    """
 
     def line(cells: Sequence[object]) -> str:
-        return " & ".join(str(cell).translate(_LATEX) for cell in cells) + " \\\\"
+        return " & ".join(map(escaped, cells)) + " \\\\"
+
+    def escaped(cell: object) -> str:
+        # A number's minus is longer than a name's hyphen.
+        return re.sub(r"(?<!\w)-(?=\d)", "$-$", str(cell).translate(_LATEX))
 
     columns, caption = "l" * len(table.columns), f"\\caption{{{caption.translate(_LATEX)}}}"
     head = ["\\toprule", line(table.columns), "\\midrule"]
     rows = [line(row) for row in table.itertuples(index=False)]
+    small = "\\scriptsize\\setlength{\\tabcolsep}{3pt}"
     if len(rows) > _ONE_PAGE:
         parts = [
             "% needs \\usepackage{booktabs,longtable}",
+            f"{{{small}",
             f"\\begin{{longtable}}{{{columns}}}",
             f"{caption} \\\\",
             *[*head, "\\endhead"],
             *["\\bottomrule", "\\endfoot"],
             *rows,
-            "\\end{longtable}",
+            "\\end{longtable}}",
         ]
     else:
         parts = [
             "% needs \\usepackage{booktabs}",
-            *["\\begin{table}", "\\centering", caption],
+            *["\\begin{table}", "\\centering", caption, small],
             f"\\begin{{tabular}}{{{columns}}}",
             *[*head, *rows, "\\bottomrule"],
             *["\\end{tabular}", "\\end{table}"],

@@ -88,7 +88,9 @@ def verify(plan: Plan, runs: list[Run], scratch: Path, *, cores: int) -> list[Co
     # Without the profile, which keeps going after a failure.
     command += ["--workflow-profile", "none", "--scheduler", "greedy"]
     command += ["--quiet", "host", "reason", "--show-failed-logs"]
-    command += ["--configfile", str(scratch / "config.json"), "--", *targets]
+    # All settings are in this file; Snakemake would else add those of config.yaml to them.
+    command += ["--replace-workflow-config", "--configfile", str(scratch / "config.json")]
+    command += ["--", *targets]
     if subprocess.run(command).returncode:
         raise JackpotError(
             f"{scratch}: Snakemake could not make these cells; its messages say why."

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from typing import Any
 
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
@@ -22,7 +23,14 @@ def add_study(parser: argparse.ArgumentParser) -> None:
         usual = Config.model_fields[name].default
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, default=usual, help=f"(default: {usual})")
-    parser.add_argument("--datasets", type=json.loads, default={}, help="as in config.yaml, JSON")
+    parser.add_argument("--datasets", type=_json, default={}, help="as in config.yaml, JSON")
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not JSON: {error}") from None
 
 
 def take_plan(args: argparse.Namespace) -> Plan:
