@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from jackpot.analysis.frames import CELL, prepare_runs
+from jackpot.analysis.statistics import verdicts
 from jackpot.report.doubts import at_chance, declared_anew, doubts, mixed_devices, odd_edits
 from jackpot.report.page import write_report
 from tests.support.synthetic import make_study
@@ -32,10 +33,10 @@ def study(dense, images=10_000):
 )
 def test_a_dense_network_at_chance_is_warned_of(tmp_path, dense, classes, warned):
     runs = study(dense)
-    found = at_chance(prepare_runs(runs), {"digits": classes})
-    assert len(found) == warned
-    assert not at_chance(prepare_runs(runs), {}), "unknown numbers of classes say nothing"
-    about = {"provenance": {"classes": {"digits": classes}, "trained": ["2026-11-28"] * 2}}
+    assert not at_chance(prepare_runs(runs)), "unknown numbers of classes say nothing"
+    runs["chance_accuracy"] = 100 / classes
+    assert len(at_chance(prepare_runs(runs))) == warned
+    about = {"provenance": {"trained": ["2026-11-28"] * 2}}
     page = write_report(tmp_path / "report.html", runs=runs, about=about).read_text()
     assert ("cannot be told from guessing" in page) == warned
     assert "2026-11-28" in page and "2026-11-28 to" not in page
@@ -104,19 +105,22 @@ def test_pairs_of_two_devices_are_told_of_where_devices_differ_in_bits():
 def test_a_ticket_whose_runs_all_diverged_is_said_to_have_diverged():
     cell = ("digits", "vgg5", "snip", "none", 0.8)
     rows = [(*cell, seed, float("nan")) for seed in range(2)]
-    runs = pd.DataFrame(rows, columns=[*CELL, "seed", "test_accuracy"])
-    (found,) = at_chance(prepare_runs(runs), {"digits": 10})
+    runs = pd.DataFrame(rows, columns=[*CELL, "seed", "test_accuracy"]).assign(chance_accuracy=10)
+    (found,) = at_chance(prepare_runs(runs))
     assert "SNIP ticket of vgg5 on digits at 80 % diverged in all of its 2 runs" in found
     assert "nan" not in found
 
 
 def test_a_ticket_at_chance_is_warned_of_at_its_sparsity_alone():
-    runs = study([90.0, 90.2, 90.1])
+    runs = study([90.0, 90.2, 90.1]).assign(chance_accuracy=10.0)
     dead = (runs["ticket"] == "snip") & (runs["sparsity"] == runs["sparsity"].max())
     runs.loc[dead & (runs["check"] == "none"), "test_accuracy"] = 10.0
-    (found,) = at_chance(prepare_runs(runs), {"digits": 10})
+    (found,) = at_chance(prepare_runs(runs))
     assert "SNIP" in found and f"{100 * runs['sparsity'].max():g} %" in found
+    marked = verdicts(runs)
+    assert (marked["at_chance"] == (marked["sparsity"] == runs["sparsity"].max())).all()
     # What a check does to it is another matter: it may be what brings it to chance.
     runs.loc[dead & (runs["check"] == "none"), "test_accuracy"] = 80.0
     runs.loc[dead & (runs["check"] != "none"), "test_accuracy"] = 10.0
-    assert not at_chance(prepare_runs(runs), {"digits": 10})
+    assert not at_chance(prepare_runs(runs)) and not verdicts(runs)["at_chance"].any()
+    assert verdicts(runs.drop(columns="chance_accuracy"))["at_chance"].isna().all()

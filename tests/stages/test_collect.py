@@ -63,7 +63,7 @@ def plan_of(tmp_path, config=None, **changes):
 
 def told(tmp_path, config=None, **changes):
     plan, path = plan_of(tmp_path, config, **changes)
-    return about(plan, []), path
+    return about(plan, [], {}), path
 
 
 def test_what_is_declared_anew_is_kept_beside_what_was(tmp_path):

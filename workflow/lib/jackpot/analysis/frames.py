@@ -29,6 +29,7 @@ _NUMBERS = [
     "seconds",
     "images_per_second",
     "effective_density",
+    "chance_accuracy",
 ]
 
 
@@ -114,7 +115,7 @@ def prepare_runs(runs: pd.DataFrame) -> pd.DataFrame:
         warnings.warn("no test_accuracy is above 1: they are read as percent", stacklevel=3)
     for name in ("dataset", "model", "ticket", "check"):
         runs[name] = runs[name].astype(str)
-    runs["collapsed"] = np.array([_flag(value) for value in runs["collapsed"]], dtype=bool)
+    runs["collapsed"] = np.array([flag(value) for value in runs["collapsed"]], dtype=bool)
     runs["diverged"] = runs["test_accuracy"].isna()
     twice = runs.loc[runs.duplicated(RUN), RUN]
     if len(twice):
@@ -126,7 +127,7 @@ def prepare_runs(runs: pd.DataFrame) -> pd.DataFrame:
     return sort_cells(runs)
 
 
-def _flag(value: Any) -> bool:
+def flag(value: Any) -> bool:
     """True for true, "True", "yes" and counts above zero; False for blanks."""
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return False

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jackpot.analysis.chance import at_chance_column
 from jackpot.analysis.design import Design
 from jackpot.analysis.forecast import seeds_to_decide
 from jackpot.analysis.frames import CELL, NETWORK, prepare_runs
@@ -26,8 +27,10 @@ COLUMNS = [
     *("n", "mean_difference", "ci95_low", "ci95_high", "ci90_low", "ci90_high"),
     *("p_difference", "p_equivalence", "p_difference_holm", "p_equivalence_holm"),
     *("margin", "verdict", "look", "looks", "ci_repeated_low", "ci_repeated_high"),
+    "at_chance",
 ]
 COLUMNS_OF_TICKETS = ["reference" if name == "check" else name for name in COLUMNS]
+COLUMNS_OF_TICKETS.remove("at_chance")
 BY_TICKET = ["dataset", "model", "ticket", "reference", "sparsity"]
 
 
@@ -52,12 +55,20 @@ def verdicts(
         or of the pairs so far where there is none yet. ``ci95`` and ``ci90`` are ordinary 95 %
         and 90 % t-intervals whatever ``alpha`` is, not corrected for looks; ``ci_repeated``
         allows for them. ``p_*`` are over all looks reached, and ``p_*_holm`` over all cells as
-        well. What cannot be computed is NaN, and counts as 1 in Holm's correction.
+        well. ``at_chance`` is True where the ticket itself cannot be told from guessing, and empty
+        where ``runs`` have no ``chance_accuracy``. What cannot be computed is NaN, and counts as 1
+        in Holm's correction.
 
     Raises:
         JackpotError: columns are missing, values unusable, or a run is there twice.
     """
-    return check_table(runs, Design(margin, alpha, looks, shares, **declared))[COLUMNS]
+    return verdict_table(runs, Design(margin, alpha, looks, shares, **declared))
+
+
+def verdict_table(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
+    """``verdicts`` of a study with this design."""
+    table = check_table(runs, design)
+    return table.assign(at_chance=at_chance_column(table, prepare_runs(runs)))[COLUMNS]
 
 
 def check_table(runs: pd.DataFrame, design: Design) -> pd.DataFrame:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from jackpot.analysis.frames import CELL, NETWORK, Network, percent, spoils
-from jackpot.analysis.sequential import resolution_of
+from jackpot.analysis.chance import guessing
+from jackpot.analysis.frames import CELL, NETWORK, percent, spoils
 from jackpot.report.words import join
 from jackpot.vocabulary import counted, words
 
@@ -19,12 +19,11 @@ def doubts(runs: pd.DataFrame, about: Mapping[str, Any]) -> list[str]:
         runs: prepared runs.
         about: what ``about.json`` says, as far as it is known.
     """
-    classes = (about.get("provenance") or {}).get("classes") or {}
     # In portable arithmetic processors give the same bits.
     portable = (about.get("study") or {}).get("arithmetic") == "portable"
     mixed = [] if portable else mixed_devices(runs)
     redeclared = declared_anew(about.get("declared") or [])
-    return [*redeclared, *at_chance(runs, classes), *odd_edits(runs), *mixed]
+    return [*redeclared, *at_chance(runs), *odd_edits(runs), *mixed]
 
 
 def declared_anew(declared: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -62,31 +61,11 @@ def _said(value: Any) -> str:
     return ", ".join(map(_said, value)) if isinstance(value, list) else f"{value:g}"
 
 
-def guessing(runs: pd.DataFrame, classes: Mapping[str, int]) -> dict[Network, pd.DataFrame]:
-    """Every dense network, and every ticket, that ends no better than guessing: its runs.
-
-    That is, none of its unchecked runs lies three standard errors above the accuracy of a guess,
-    100 over the number of classes, on so many test images.
-
-    Args:
-        classes: of each dataset, as far as they are known.
-    """
-    step = runs.groupby("dataset")["test_accuracy"].agg(resolution_of)
-    unchecked = runs[(runs["check"] == "none") & runs["dataset"].isin(set(classes))]
-    found = {}
-    for key, part in unchecked.groupby(NETWORK, sort=False):
-        chance = 1 / classes[key[0]]
-        noise = (chance * (1 - chance) * step[key[0]] / 100) ** 0.5
-        if not part["test_accuracy"].max() > 100 * (chance + 3 * noise):
-            found[key] = part
-    return found
-
-
-def at_chance(runs: pd.DataFrame, classes: Mapping[str, int]) -> list[str]:
+def at_chance(runs: pd.DataFrame) -> list[str]:
     """A sentence for each of ``guessing``."""
     found = []
-    for (dataset, model, ticket, sparsity), part in guessing(runs, classes).items():
-        chance, best = 1 / classes[dataset], part["test_accuracy"].max()
+    for (dataset, model, ticket, sparsity), part in guessing(runs).items():
+        chance, best = part["chance_accuracy"].iloc[0], part["test_accuracy"].max()
         if ticket == "dense":
             who = f"The dense {model} on {dataset}"
             advice = "look at learning rate, epochs and initial weights first"
@@ -99,7 +78,7 @@ def at_chance(runs: pd.DataFrame, classes: Mapping[str, int]) -> list[str]:
             continue
         found.append(
             f"{who} cannot be told from guessing{empty}: the best of {counted(len(part), 'run')} "
-            f"ends at {best:.1f} %, and a guess is right in {100 * chance:.1f} %. Verdicts on it "
+            f"ends at {best:.1f} %, and a guess is right in {chance:.1f} %. Verdicts on it "
             f"compare chance with chance; {advice}."
         )
     return found

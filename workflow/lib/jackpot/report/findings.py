@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from jackpot.analysis.chance import guessing
 from jackpot.analysis.claims import ClaimResult, evaluate_claims
 from jackpot.analysis.design import Design
 from jackpot.analysis.frames import Network, prepare_runs
@@ -21,7 +22,7 @@ from jackpot.analysis.tables import DASH
 from jackpot.files.atomic import read_sealed, write_text
 from jackpot.files.tables import read_table
 from jackpot.report.claims import covers_a_part, numbers_of
-from jackpot.report.doubts import doubts, guessing
+from jackpot.report.doubts import doubts
 from jackpot.study import Config, Plan, Study
 from jackpot.study.load import validated
 from jackpot.vocabulary import CHECKS, TICKETS, VERDICTS, in_order, words
@@ -72,8 +73,8 @@ def _study(folder: Path) -> dict[str, Any]:
     plan = published_plan(folder)
     claims = evaluate_claims(runs, Design(**plan.design()))
     provenance = about["provenance"]
-    classes, prepared = provenance.get("classes") or {}, prepare_runs(runs)
-    guesses = guessing(prepared, classes)
+    prepared = prepare_runs(runs)
+    guesses = guessing(prepared)
     counts = verdicts["verdict"].value_counts()
     return {
         "name": plan.study.name,

@@ -15,9 +15,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from jackpot.analysis.frames import percent, sort_cells
+from jackpot.analysis.frames import flag, percent, sort_cells
 from jackpot.report.panels import add_legend
 from jackpot.report.style import ON_WHITE, by_ingredient, handle, ingredient, line
+from jackpot.report.words import AT_CHANCE
 from jackpot.vocabulary import VERDICTS, in_order, own_first, styles, words
 
 # Inches: a row, the axis, the space around columns, the axis' own numbers and label.
@@ -47,7 +48,8 @@ class _Line:
 
 def forest(verdicts: pd.DataFrame) -> Figure:
     """One row a cell of ``verdicts.csv``: mean paired difference, intervals, margin, verdict."""
-    rows = _sorted(verdicts)
+    # A table of before lacks the last column.
+    rows = _sorted(verdicts.reindex(columns=verdicts.columns.union(["at_chance"], sort=False)))
     columns = _columns(_groups(rows))
     check = _SPARSITY + 0.45 + _LETTER * max(len(text.check) for text in chain(*columns))
     wide = check + 0.1 + _LETTER * max(len(text.ingredient) for text in chain(*columns))
@@ -145,7 +147,11 @@ def _handles(rows: pd.DataFrame, looks_matter: bool) -> list[Artist]:
         label = "95 % interval that allows for all looks"
         handles.append(Line2D([], [], color=_MUTED, lw=0.8, alpha=0.7, label=label))
     margin = f"within the margin of ±{rows['margin'].max():g} points"
-    return [*handles, Patch(color=_BAND, label=margin)]
+    handles.append(Patch(color=_BAND, label=margin))
+    if rows["at_chance"].map(flag).any():
+        marker = {"marker": f"${AT_CHANCE}$", "color": _MUTED, "linestyle": ""}
+        handles.append(Line2D([], [], label="ticket no better than guessing", **marker))
+    return handles
 
 
 def _set_up(ax: Axes, lines: int, limits: tuple[float, float], margin: float) -> None:
@@ -167,7 +173,8 @@ def _write(ax: Axes, y: int, row: _Line, check: float, wide: float) -> None:
     _text(ax, wide, y, row.ingredient, color=_MUTED)
     _text(ax, check, y, row.check)
     if row.cell:
-        _text(ax, _SPARSITY, y, percent(row.cell["sparsity"]), ha="right")
+        mark = f"{AT_CHANCE} " * flag(row.cell["at_chance"])
+        _text(ax, _SPARSITY, y, mark + percent(row.cell["sparsity"]), ha="right")
         _text(ax, _N, y, f"{row.cell['n']:.0f}", ha="right")
 
 

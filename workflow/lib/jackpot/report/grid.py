@@ -10,7 +10,7 @@ from jackpot.analysis.tables import points
 from jackpot.checks import CHECKS as BUILT_IN
 from jackpot.checks import JOIN
 from jackpot.report.style import by_ingredient
-from jackpot.report.words import join, word_for
+from jackpot.report.words import AT_CHANCE, join, word_for
 from jackpot.vocabulary import CHECKS, VERDICTS, in_order, own_first, words
 
 ASKED = {
@@ -23,7 +23,6 @@ OTHER = "another part"
 # What a ticket lacks to which no check of an ingredient applies. Several trainings between the cuts
 # leave no one ranking to spoil.
 _LACKED = {"scores": "one ranking"}
-MARK = "†"
 # With more checks than this, words would push the last of them off a laptop's screen.
 _WORDY = 6
 
@@ -127,8 +126,10 @@ def grids(
         heads = [(words(check), spoils(check, OTHER)) for check in checks]
         rows = [(words(t), _lines(part, t, checks, applicable, guessing)) for t in tickets]
         notes = _notes(tickets, checks, applicable or {})
-        if any(MARK in sparsity for _, lines in rows for sparsity, _ in lines):
-            notes.append(f"{MARK} Cannot be told from guessing: words compare chance with chance.")
+        if any(AT_CHANCE in sparsity for _, lines in rows for sparsity, _ in lines):
+            notes.append(
+                f"{AT_CHANCE} Cannot be told from guessing: words compare chance with chance."
+            )
         found.append(
             {
                 "title": f"{dataset} · {model}",
@@ -169,7 +170,7 @@ def _lines(part, ticket, checks, applicable, guessing) -> list[tuple[str, list]]
                 there = applies is None or check in applies
                 cells.append("not run" if there else "does not apply")
         network = tuple(rows[NETWORK].iloc[0])
-        lines.append((percent(sparsity) + f" {MARK}" * (network in guessing), cells))
+        lines.append((percent(sparsity) + f" {AT_CHANCE}" * (network in guessing), cells))
     return lines
 
 

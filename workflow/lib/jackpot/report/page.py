@@ -8,6 +8,7 @@ import jinja2
 import pandas as pd
 
 from jackpot.analysis import statistics
+from jackpot.analysis.chance import guessing
 from jackpot.analysis.claims import ClaimResult
 from jackpot.analysis.design import Design
 from jackpot.analysis.frames import CELL, percent, prepare_runs
@@ -16,7 +17,7 @@ from jackpot.files.atomic import write_text
 from jackpot.report import evidence
 from jackpot.report.answer import summary
 from jackpot.report.claims import claim_entries
-from jackpot.report.doubts import doubts, guessing
+from jackpot.report.doubts import doubts
 from jackpot.report.grid import grids, needs, questions
 from jackpot.report.looks import looks_section
 from jackpot.report.words import seeds_text, word_for
@@ -103,7 +104,7 @@ def _page(runs, verdicts, claims, layers, about, reported, design) -> dict:
     applicable = about.get("applicable_checks")
     command = about.get("command") or "snakemake --cores all"
     verdicts = _with_details(verdicts, runs, design)
-    guesses = guessing(runs, provenance.get("classes") or {})
+    guesses = guessing(runs)
     entries = claim_entries(claims, verdicts, guesses)
     for entry in entries:
         entry["table"] = evidence.claim_rows(entry)

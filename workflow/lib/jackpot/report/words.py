@@ -16,6 +16,9 @@ from jackpot.analysis.frames import CELL
 from jackpot.analysis.tables import points
 from jackpot.vocabulary import OUTCOMES, VERDICTS, counted, words
 
+# Behind the sparsity of a ticket that cannot be told from guessing.
+AT_CHANCE = "†"
+
 
 @dataclass(frozen=True)
 class Word:

@@ -33,7 +33,8 @@ def damage(plan: Plan) -> Iterator[Finding]:
         return
     root = Path(plan.root)
     with tempfile.TemporaryDirectory() as scratch:
-        for again in write_tables(plan, plan.progress.runs, root, Path(scratch)).values():
+        runs = plan.progress.runs
+        for again in write_tables(plan, runs, root, Path(scratch), root / "about.json").values():
             table = root / again.name
             if table.exists() and table.read_bytes() != again.read_bytes():
                 yield Finding(str(table), "it is not what the results give; delete it")

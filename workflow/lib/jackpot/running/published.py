@@ -16,12 +16,12 @@ from pathlib import Path
 from jackpot.analysis.design import Design
 from jackpot.data.archives import Limits, unpacked
 from jackpot.errors import JackpotError
-from jackpot.files.atomic import read_sealed, sha256_of_file, write_atomically, write_sealed
+from jackpot.files.atomic import read_sealed, sha256_of_file, write_atomically
 from jackpot.files.tables import read_table
 from jackpot.fingerprints import differences, recorded
 from jackpot.report.findings import published_plan
 from jackpot.running.tables import write_tables
-from jackpot.stages.collect import DECLARED
+from jackpot.stages.collect import DECLARED, remember
 from jackpot.stages.draw import draw
 from jackpot.stages.report import report
 from jackpot.stages.tables import tabulate
@@ -78,7 +78,7 @@ def publish(plan: Plan, folder: str | Path) -> int:
     names = [f"{run.path}/{part}" for part in PARTS for run in runs]
     with tempfile.TemporaryDirectory() as scratch:
         if about.exists():
-            _make(plan, collected, root, Path(scratch), PICTURES)
+            _make(plan, collected, root, Path(scratch), PICTURES, about)
             shutil.copyfile(about, Path(scratch, about.name))
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / RESULTS, lambda path: _pack(path, root, names))
@@ -94,10 +94,10 @@ def publish(plan: Plan, folder: str | Path) -> int:
 
 
 def _make(
-    plan: Plan, runs: list[Run], results: Path, out: Path, figures: Iterable[str]
+    plan: Plan, runs: list[Run], results: Path, out: Path, figures: Iterable[str], about: Path
 ) -> tuple[dict[str, Path], list[Path], list[Path]]:
     """Tables, figures and tables for reading, all anew from results: the paths of each."""
-    tables = write_tables(plan, runs, results, out)
+    tables = write_tables(plan, runs, results, out, about)
     drawn = []
     for name in figures:
         table, stem = tables[SOURCE_OF_FIGURE[name]], out / "figures" / name
@@ -164,11 +164,9 @@ def bring_back(plan: Plan, folder: str | Path) -> Counter[str]:
             outcome[NEW] += 1
     if found:
         outcome["not part of the study"] += len(found)
-    record, about = Path(plan.root, DECLARED), Path(folder, "about.json")
-    declared = read_sealed(about).get("declared") if about.exists() else None
-    if outcome[NEW] and declared and not record.exists():
-        # Who declares otherwise from now on does so when results are there.
-        write_sealed(record, {"declared": declared})
+    about = Path(folder, "about.json")
+    if outcome[NEW] and about.exists():
+        remember(Path(plan.root, DECLARED), read_sealed(about))
     return outcome
 
 
@@ -192,7 +190,9 @@ def redraw(folder: str | Path, out: str | Path) -> list[str]:
     runs = [Run(*row) for row in cells.itertuples(index=False, name=None)]
     out.mkdir(parents=True, exist_ok=True)
     with unpacked(folder / RESULTS, LIMITS) as there:
-        tables, figures, texts = _make(plan, runs, there, out, SOURCE_OF_FIGURE)
+        tables, figures, texts = _make(
+            plan, runs, there, out, SOURCE_OF_FIGURE, folder / "about.json"
+        )
     report(
         out / "report.html",
         **{name: tables[name] for name in ("runs", "verdicts", "layers")},

@@ -5,6 +5,7 @@ import io
 import json
 import shlex
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -70,9 +71,12 @@ def collect(plan: Plan, *, partial: bool = False) -> None:
             f"{root}/runs: no run has a result yet that today's settings and code would make; "
             "there is nothing to report."
         )
-    results = write_results(plan.study.name, [run for run, _ in there], root, root)
+    declared = declare(plan, root / DECLARED)
+    data = data_of(plan, root / DECLARED)
+    runs = [run for run, _ in there]
+    results = write_results(plan.study.name, runs, root, root, data["classes"])
     made_by = {"fingerprints": {"run": plan.collected(file.path for _, file in there)}}
-    said = {**about(plan, results), "declared": declare(plan, root / DECLARED)}
+    said = {**about(plan, results, data), "declared": declared}
     write_sealed(root / "about.json", {**made_by, **said})
 
 
@@ -92,7 +96,8 @@ def declare(plan: Plan, record: Path) -> list[dict[str, Any]]:
         # Which cells and seeds, where their numbers stay.
         "cells": digest(plan.design()["planned"]),
     }
-    known = _declared_before(record)
+    before = _read_record(record)
+    known = before.get("declared", [])
     last = known[-1] if known else {}
     if not known or any(now[name] != last[name] for name in now.keys() & last.keys()):
         known.append({**now, "since": datetime.now(UTC).date().isoformat()})
@@ -100,15 +105,38 @@ def declare(plan: Plan, record: Path) -> list[dict[str, Any]]:
         # An older record lacks some words.
         known[-1] = {**now, **last}
     if known[-1] != last:
-        write_sealed(record, {"declared": known})
+        write_sealed(record, {**before, "declared": known})
     return known
 
 
-def _declared_before(record: Path) -> list[dict[str, Any]]:
+def remember(record: Path, about: Mapping[str, Any]) -> None:
+    """Keep of published results what none of them says: what was declared, and of which data.
+
+    Who declares otherwise from then on does so when results are there.
+
+    Args:
+        about: ``about.json`` of the publication.
+    """
+    data = {name: about["provenance"].get(name, {}) for name in ("sources", "classes")}
+    declared = {"declared": about.get("declared", [])}
+    write_sealed(record, {**declared, **_read_record(record), "data": data})
+
+
+def data_of(plan: Plan, record: Path) -> dict[str, dict[str, Any]]:
+    """Each dataset's source, and how many classes it has, as far as they are known.
+
+    Of data that is not there, what ``remember`` kept.
+    """
+    told = _read_record(record).get("data", {})
+    found = {"sources": _sources(plan), "classes": _classes(plan)}
+    return {name: {**told.get(name, {}), **known} for name, known in found.items()}
+
+
+def _read_record(record: Path) -> dict[str, Any]:
     if not record.exists():
-        return []
+        return {}
     try:
-        return read_sealed(record)["declared"]
+        return read_sealed(record)
     except JackpotError as error:
         raise JackpotError(
             f"{record}: damaged, and no rule makes it: it is the only record of what the study "
@@ -117,8 +145,13 @@ def _declared_before(record: Path) -> list[dict[str, Any]]:
         ) from error
 
 
-def write_results(study: str, runs: list[Run], root: Path, out: Path) -> list[dict[str, Any]]:
+def write_results(
+    study: str, runs: list[Run], root: Path, out: Path, classes: Mapping[str, int]
+) -> list[dict[str, Any]]:
     """Write the tables of a study's runs whose results are below ``root``; return these results.
+
+    Args:
+        classes: how many each dataset has, as far as they are known.
 
     Raises:
         JackpotError: a result is missing, damaged, or is another run's.
@@ -127,7 +160,9 @@ def write_results(study: str, runs: list[Run], root: Path, out: Path) -> list[di
     results = [
         {**_read_result(run, root / run.path / "metrics.json"), "study": study} for run in runs
     ]
-    write_table(out / "runs.csv", pd.DataFrame(results)[RUN_COLUMNS])
+    rows = pd.DataFrame(results)[RUN_COLUMNS]
+    rows["chance_accuracy"] = 100 / rows["dataset"].map(classes).astype(float)
+    write_table(out / "runs.csv", rows)
     write_table(out / "layers.csv", _layers(runs, results))
     write_table(out / "histories.csv", _histories(runs, results, root))
     return results
@@ -179,10 +214,13 @@ def _names(run: Run) -> list[Any]:
     return [getattr(run, key) for key in RUN]
 
 
-def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
+def about(
+    plan: Plan, results: list[dict[str, Any]], data: Mapping[str, dict[str, Any]]
+) -> dict[str, Any]:
     """What the report says of the study: settings, expected runs, versions, hardware, sources.
 
-    ``command`` runs the study; a path after ``--`` makes it run one result.
+    ``data`` is what ``data_of`` says. ``command`` runs the study; a path after ``--`` makes it run
+    one result.
     """
     study = plan.study
     versions: dict[str, list[str]] = {}
@@ -211,8 +249,7 @@ def about(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
             "devices": dict(Counter(result["device"] for result in results)),
             "trained": days[:1] + days[-1:],
             "fingerprints": {"study": plan.study_digest},
-            "sources": _sources(plan),
-            "classes": _classes(plan),
+            **data,
             "deviations": deviations(study),
         },
     }
@@ -244,7 +281,6 @@ def _sources(plan: Plan) -> dict[str, Any]:
 
 
 def _classes(plan: Plan) -> dict[str, int]:
-    """How many classes each dataset has that is there; brought-back results come without."""
     paths = {run.dataset: plan.data(run.dataset, "clean") for run in plan.study.runs()}
     return {
         name: len(_header(path)["classes"])
