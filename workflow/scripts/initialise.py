@@ -21,8 +21,12 @@ def run() -> None:
     add_arithmetic(parser)
     args = parser.parse_args()
 
+    import torch
+
     from jackpot.stages.initialise import initialise
 
+    # What a user's network draws may depend on their number: orthogonal weights do.
+    torch.set_num_threads(1)
     initialise(**{**vars(args), "options": dict(args.options)})
 
 

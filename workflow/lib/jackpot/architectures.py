@@ -45,7 +45,7 @@ class _Models(Registry):
 def _networks() -> dict[str, tuple[str, tuple[int, ...]]]:
     """File -> the class or function in it, and its depths."""
     found = {}
-    for path in sorted(_FOLDER.glob("*.py")):
+    for path in sorted(_FOLDER.glob("[!.]*.py")):
         tree = parsed(path, path.stat().st_mtime_ns, "model")
         for node in tree.body:
             if (

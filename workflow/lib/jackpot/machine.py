@@ -99,7 +99,9 @@ def require_bfloat16(device: str, where: str = "") -> None:
     """
     gpus = _compute_capabilities() if device != "cpu" else []
     if any(capability < FIRST_BFLOAT16_GPU for capability in gpus):
-        refuse_bfloat16(f"a GPU of compute capability {min(gpus)} (8.0 is the first)", where)
+        refuse_bfloat16(
+            f"a GPU of compute capability {min(gpus)} ({FIRST_BFLOAT16_GPU} is the first)", where
+        )
     if device == "cuda" or gpus or multiplies_bfloat16():
         return
     limit = restrictions()

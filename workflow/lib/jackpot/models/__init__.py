@@ -75,7 +75,9 @@ def construct_own(
         JackpotError: it is no ``nn.Module``, has no prunable weights, weights that are not there
             yet, or a layer that cannot be made safe.
     """
-    model = MODELS[name](num_classes, in_channels, image_size, **options)
+    # A tuple comes back from a file as a list.
+    size = tuple(image_size) if isinstance(image_size, list) else image_size
+    model = MODELS[name](num_classes, in_channels, size, **options)
     if not isinstance(model, nn.Module):
         raise JackpotError(f"model {name} must return an nn.Module, not {type(model).__name__}")
     for parameter, value in model.named_parameters():

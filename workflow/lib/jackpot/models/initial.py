@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import torch
@@ -20,9 +21,9 @@ def initial_state(state: Tensors, draws: torch.Generator, initial: str = "fan_ou
     """Fresh initial values for every entry of a ``state_dict``, in its order.
 
     Convolutions are Kaiming-normal (He et al. 2015), linear weights N(0, 0.01), biases 0,
-    normalisations' weights and variances 1, means and counts 0; what is none of these, a parameter
-    of a user's own, stays as it is. Kinds are told by shape and name, so this also serves a bare
-    dictionary of loaded weights.
+    normalisations' weights and variances 1, means and counts 0; what is none of these stays as it
+    is. Kinds are told by shape and name, so this also serves a bare dictionary of loaded weights,
+    of networks that have such layers alone.
 
     Args:
         initial: ``fan_out``: std = sqrt(2 / (k*k*out)), their eq. 14; ``fan_in``: std =
@@ -74,19 +75,36 @@ def initial_weights(description: Mapping[str, Any], draws: torch.Generator) -> T
     ``initial`` says how: ``fan_out`` or ``fan_in`` as in ``initial_state``, or ``own``, the
     module's own initialisation: what its constructor and its layers' ``reset_parameters`` draw,
     with PyTorch's global generator seeded from ``draws``. A user's model has its own by default.
+    Of layers that ``initial_state`` does not know everything stays as the constructor makes it.
 
     Args:
         description: keyword arguments of ``build_model``, as stored beside weights.
     """
-    own = is_own(description["name"])
     initial = description.get("initial") or initial_by_default(description["name"])
-    if initial != "own":
-        with torch.device("cpu" if own else "meta"):
+    if not is_own(description["name"]):
+        if initial == "own":
+            raise JackpotError(f"{description['name']}: initial: own is for models of your own")
+        with torch.device("meta"):
             shapes = build_model(**description).state_dict()
         return initial_state(shapes, draws, initial)
-    if not own:
-        raise JackpotError(f"{description['name']}: initial: own is for models of your own")
+    if initial != "own":
+        model = build_model(**description)
+        state, known = model.state_dict(), _of_known_layers(model)
+        drawn = initial_state({n: t for n, t in state.items() if n in known}, draws, initial)
+        return {**state, **drawn}
     arguments = {key: value for key, value in description.items() if key != "initial"}
     with seeded(int(torch.randint(2**62, (), generator=draws))):
         model = construct_own(**arguments)
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def _of_known_layers(model: nn.Module) -> set[str]:
+    """Names in the ``state_dict`` of what belongs to the layers that ``initial_state`` knows."""
+    return {
+        f"{prefix}.{name}" if prefix else name
+        for prefix, layer in model.named_modules()
+        if isinstance(layer, nn.Conv2d | nn.Linear | nn.BatchNorm2d)
+        for name, _ in chain(
+            layer.named_parameters(recurse=False), layer.named_buffers(recurse=False)
+        )
+    }

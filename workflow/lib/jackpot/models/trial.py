@@ -12,6 +12,8 @@ from jackpot.models import prunable, seeded
 from jackpot.registry import own_traceback
 
 _BATCH = 4
+# A layer that is left out at random gets no gradient in some draws.
+_DRAWS = 8
 
 
 def try_out(name: str, model: nn.Module, shape: tuple[int, int, int], classes: int) -> None:
@@ -26,9 +28,13 @@ def try_out(name: str, model: nn.Module, shape: tuple[int, int, int], classes: i
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(lambda *_, weight=f"{layer}.weight": order.append(weight))
     images = _images(shape)
+
+    def logits_of(seed: int) -> torch.Tensor:
+        with seeded(seed):
+            return model.train()(images)
+
     try:
-        with seeded(0):
-            logits = model.train()(images)
+        logits = logits_of(0)
     except Exception as error:
         why = own_traceback(error) or f"{type(error).__name__}: {error}"
         raise JackpotError(
@@ -40,16 +46,22 @@ def try_out(name: str, model: nn.Module, shape: tuple[int, int, int], classes: i
             f"model {name} must give logits of shape {(len(images), classes)}, one a class, and "
             f"gives {got}"
         )
-    F.cross_entropy(logits.float(), torch.arange(len(images)) % classes).backward()
-    if idle := [key for key, value in model.named_parameters() if value.grad is None]:
+    used_last = order[-1] if order else None
+    labels = torch.arange(len(images)) % classes
+    for seed in range(_DRAWS):
+        F.cross_entropy(logits_of(seed).float(), labels).backward()
+        idle = [key for key, value in model.named_parameters() if value.grad is None]
+        if not idle:
+            break
+    else:
         raise JackpotError(
             f"model {name} has parameters that get no gradient: {', '.join(idle[:5])}. Leave them "
             "out, or register what stays fixed as a buffer."
         )
     classifier = list(prunable(model))[-1]
-    if order and order[-1] != classifier:
+    if used_last and used_last != classifier:
         print(
-            f"warning: {name} uses {order[-1]} last, and {classifier} is defined last; the latter "
+            f"warning: {name} uses {used_last} last, and {classifier} is defined last; the latter "
             "is taken for the classifier. Define the classifier after all other layers.",
             file=sys.stderr,
         )

@@ -60,6 +60,24 @@ def pruning_batch(
     return (images - centre) / spread, labels[chosen.to(labels.device)]
 
 
+def blank_batch(
+    images_uint8: torch.Tensor,
+    *,
+    kind: str,
+    samples_per_class: int,
+    draws: int,
+    size: int,
+    classes: int,
+) -> Batch:
+    """As many images as ``pruning_batch`` would choose, all zeros of class 0, for who reads none.
+
+    Nothing is chosen, so it needs no class to have as many.
+    """
+    count = size if kind == "shuffled" else samples_per_class * draws * classes
+    shape = (count, *images_uint8.shape[1:])
+    return torch.zeros(shape), torch.zeros(count, dtype=torch.int64)
+
+
 def _draw(
     labels: torch.Tensor, classes: int, samples: int, generator: torch.Generator
 ) -> torch.Tensor:

@@ -12,13 +12,13 @@ from jackpot.errors import JackpotError
 from jackpot.files.tensors import Mask, Tensors
 from jackpot.models import prunable, seeded
 from jackpot.pruning.allocation import GLOBAL, allocate
+from jackpot.pruning.batch import Batch
 from jackpot.pruning.counts import density_of, kept_count
 from jackpot.pruning.filters import keep_filters
 from jackpot.pruning.masks import keep_number, layer_counts
 from jackpot.pruning.scores import SCORES, checked_scores, revives, uses_data
 from jackpot.registry import is_own
 
-Batch = tuple[torch.Tensor, torch.Tensor]
 Edit = Callable[[Tensors], Tensors]
 
 

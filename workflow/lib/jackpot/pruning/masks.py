@@ -129,9 +129,12 @@ def attach(model: nn.Module, mask: Mask) -> nn.Module:
     Raises:
         JackpotError: the mask is not this model's.
     """
-    validate(mask, prunable(model))
-    for name, keep in mask.items():
-        layer, _, parameter = name.rpartition(".")
-        module = model.get_submodule(layer)
-        prune.custom_from_mask(module, parameter, keep.to(getattr(module, parameter).device))
+    weights = prunable(model)
+    validate(mask, weights)
+    masks = {id(weights[name]): keep.to(weights[name].device) for name, keep in mask.items()}
+    for module in list(model.modules()):
+        # By what it is, not by name: several layers may share a weight.
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            if id(parameter) in masks:
+                prune.custom_from_mask(module, name, masks[id(parameter)])
     return model

@@ -95,7 +95,7 @@ class Registry(Mapping[str, Any]):
 
     def names(self) -> list[str]:
         """Names of the built-in methods, sorted; imports none of them."""
-        return sorted(p.stem for p in self._folder.glob("*.py") if not p.stem.startswith("_"))
+        return sorted(path.stem for path in self._folder.glob("[!._]*.py"))
 
     def source(self, name: str) -> tuple[Path, str]:
         """The file and the function behind a name.

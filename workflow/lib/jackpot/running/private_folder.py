@@ -70,6 +70,6 @@ def warm_folder() -> str:
     A call that makes several looks stays one process. If the library changes between two of them,
     the next one has a warm process of its own, which knows nothing of the old code.
     """
-    sources = b"".join(path.read_bytes() for path in sorted(PACKAGE.rglob("*.py")))
+    sources = b"".join(path.read_bytes() for path in sorted(PACKAGE.rglob("[!.]*.py")))
     name = f"warm-{os.getpid()}-{hashlib.sha256(sources).hexdigest()[:8]}"
     return str(private_folder() / name)

@@ -11,7 +11,7 @@ from jackpot.checks import Check, find_check
 from jackpot.data.files import ImageData, load_data
 from jackpot.files.tensors import Mask, Tensors, save_mask
 from jackpot.models import load_weights, model_with_state, prunable
-from jackpot.pruning.batch import pruning_batch
+from jackpot.pruning.batch import blank_batch, pruning_batch
 from jackpot.pruning.make_masks import make_masks
 from jackpot.pruning.masks import layer_counts
 from jackpot.pruning.scores import SCORES, uses_data
@@ -71,23 +71,22 @@ def cut(
         more: ``edit`` of ``make_masks``, or ``progress`` and ``alive`` for one round of several.
     """
     device = next(model.parameters()).device
-    chosen = pruning_batch(
-        seen.train_images,
-        seen.train_labels,
-        seen.mean,
-        seen.std,
-        generator(seed, "pruning batch"),
-        classes=len(seen.classes),
-        **batch.model_dump(),
-    )
+    how = {**batch.model_dump(), "classes": len(seen.classes)}
     settings = pruner.model_dump(exclude={"weights", "iterations"})
+    scores = {"score_options": pruner.score}
+    if pruner.allocation in SCORES:
+        scores["allocation_options"] = pruner.allocation
+    readers = [options for options, score in scores.items() if uses_data(score)]
+    if readers:
+        draws = generator(seed, "pruning batch")
+        images, labels = seen.train_images, seen.train_labels
+        chosen = pruning_batch(images, labels, seen.mean, seen.std, draws, **how)
+    else:
+        chosen = blank_batch(seen.train_images, **how)
     if batch.kind == "per_class" and batch.draws > 1:
         # A score that sums gradients over the draws must know where one ends.
-        draws = {"draws": batch.draws}
-        if uses_data(pruner.score):
-            settings["score_options"] = {**pruner.score_options, **draws}
-        if pruner.allocation in SCORES and uses_data(pruner.allocation):
-            settings["allocation_options"] = {**pruner.allocation_options, **draws}
+        for options in readers:
+            settings[options] = {**settings[options], "draws": batch.draws}
     return make_masks(
         model,
         tuple(tensor.to(device) for tensor in chosen),

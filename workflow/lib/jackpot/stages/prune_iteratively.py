@@ -94,7 +94,8 @@ def prune_iteratively(
             accuracy = outcome.history[-1]["test_accuracy"]
             print(f"round {number} of {rounds}: {accuracy:.2f} % before its cut", flush=True)
         progress = number / rounds
-        cuts = cut(model, seen, pruner, batch, [sparsity], seed, progress=progress, alive=mask)
+        more = {"progress": progress, "alive": mask}
+        cuts = cut(model.eval(), seen, pruner, batch, [sparsity], seed, **more)
         mask = {name: keep.cpu() for name, keep in cuts[sparsity].items()}
         kept.save(number, mask)
     write_masks(out, {sparsity: mask}, pruner, about)

@@ -74,7 +74,8 @@ def retrain(
     check, options = find_check(run.check, own_checks), dict(check_options or {})
     fresh = partial(initial_weights, metadata["model"])
     ticket = spoiled(check, Ticket(kept, start), run.seed, fresh=fresh, **options)
-    model.load_state_dict(ticket.weights)
+    # Copies: the model holds the tensors that were read, and a check may exchange them.
+    model.load_state_dict({name: tensor.clone() for name, tensor in ticket.weights.items()})
     train_data = None
     model = placed(model, settings, device)
     if metadata.get("diverged") or about_mask.get("diverged"):
@@ -98,7 +99,8 @@ def retrain(
     if keep_weights:
         header = {"model": metadata["model"], "fingerprint": fingerprint}
         save_tensors(Path(out) / "weights.safetensors", final, header)
-    layers = layers_of(model, ticket.mask, train_data)
+    # A mask that was never made has no counts.
+    layers = [] if about_mask.get("diverged") else layers_of(model, ticket.mask, train_data)
     return write_results(out, record, outcome, layers, final)
 
 

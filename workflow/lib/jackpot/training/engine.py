@@ -99,9 +99,10 @@ def train(
             bar.set_postfix(loss=row["train_loss"], test=row["test_accuracy"])
             if run.epoch in snapshots:
                 run.outcome.snapshots[run.epoch] = cpu_state(model)
-            if resume and run.epoch < epochs and (stop.asked or resume.due(run.epoch, True)):
+            goes_on = run.epoch < epochs and not run.outcome.diverged
+            if resume and goes_on and (stop.asked or resume.due(run.epoch, True)):
                 run.save()
-            if stop.asked and run.epoch < epochs:
+            if stop.asked and goes_on:
                 raise SystemExit(SAVED_AND_STOPPED)
     return run.outcome
 

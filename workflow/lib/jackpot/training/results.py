@@ -146,7 +146,7 @@ def write_results(
     """Write ``history.csv`` and then ``metrics.json``, which is what says that a run is done.
 
     Args:
-        layers: every prunable layer.
+        layers: every prunable layer; none if no mask was made.
         final: the last weights, whose hash is recorded.
 
     Returns:
@@ -168,7 +168,7 @@ def write_results(
         "test_accuracy": None if outcome.diverged else last["test_accuracy"],
         "test_loss": None if outcome.diverged else last["test_loss"],
         "best_test_accuracy": max(accuracies, default=None),
-        "density": sum(layer.kept for layer in layers) / total,
+        "density": sum(layer.kept for layer in layers) / total if layers else None,
         "collapsed": any(layer.kept == 0 for layer in layers),
         "diverged": outcome.diverged,
         "epochs": len(outcome.history),
@@ -193,7 +193,7 @@ def write_results(
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
         # Weights that no path from input to output can use count as removed; None: not counted.
-        "effective_density": None if None in effective else sum(effective) / total,
+        "effective_density": None if None in effective or not layers else sum(effective) / total,
     }
     write_sealed(Path(out) / "metrics.json", metrics)
     accuracy = metrics["test_accuracy"]

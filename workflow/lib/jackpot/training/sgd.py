@@ -40,14 +40,20 @@ class SGD:
     def step(self, lr: float) -> None:
         """One update from the gradients, which are dropped."""
         gradients = [parameter.grad for parameter in self.parameters]
-        momenta = list(self.momenta.values())
+        weights, momenta = self.weights, list(self.momenta.values())
+        if any(gradient is None for gradient in gradients):
+            # What took no part in a step stays as it is, as torch.optim.SGD has it.
+            took_part = [i for i, gradient in enumerate(gradients) if gradient is not None]
+            gradients, weights, momenta = (
+                [part[i] for i in took_part] for part in (gradients, weights, momenta)
+            )
         if self.weight_decay:
-            torch._foreach_add_(gradients, self.weights, alpha=self.weight_decay)
+            torch._foreach_add_(gradients, weights, alpha=self.weight_decay)
         torch._foreach_mul_(momenta, self.momentum)
         torch._foreach_add_(momenta, gradients)
         if self.nesterov:
             torch._foreach_add_(gradients, momenta, alpha=self.momentum)
-        torch._foreach_add_(self.weights, gradients if self.nesterov else momenta, alpha=-lr)
+        torch._foreach_add_(weights, gradients if self.nesterov else momenta, alpha=-lr)
         self.apply_mask()
         for parameter in self.parameters:
             parameter.grad = None

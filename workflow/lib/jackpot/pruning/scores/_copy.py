@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from jackpot.errors import JackpotError
 from jackpot.models import prunable
-
-Batch = tuple[torch.Tensor, torch.Tensor]
+from jackpot.pruning.batch import Batch
 
 
 def scoring_copy(
@@ -27,11 +27,15 @@ def scoring_copy(
 
 @contextlib.contextmanager
 def plain_arithmetic(model: nn.Module) -> Iterator[None]:
-    """Gradients on; no autocast, TF32 or autotuned convolutions, so scores repeat exactly."""
+    """Gradients on; no autocast, TF32 or autotuned convolutions, so scores repeat exactly.
+
+    Attention is written out, as its fused form has no second derivative.
+    """
     device = next(model.parameters()).device.type
     with (
         torch.enable_grad(),
         torch.autocast(device, enabled=False),
+        sdpa_kernel(SDPBackend.MATH),
         # It switches cuDNN off where `enabled` is not said.
         torch.backends.cudnn.flags(
             enabled=True, benchmark=False, deterministic=True, allow_tf32=False

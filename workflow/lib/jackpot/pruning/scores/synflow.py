@@ -43,7 +43,8 @@ def synflow(
         input_shape = data[0].shape[1:]
     network = scoring_copy(model, torch.float64, train=False, inplace=inplace)
     for tensor in chain(network.parameters(), network.buffers()):
-        tensor.data.abs_()
+        if tensor.dtype != torch.bool:
+            tensor.data.abs_()
     weights = list(prunable(network).values())
     with plain_arithmetic(network):
         ones = torch.ones((1, *input_shape), dtype=torch.float64, device=weights[0].device)
