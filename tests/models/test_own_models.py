@@ -214,6 +214,53 @@ def test_dropout_repeats_and_goes_on_with_the_same_bits(tmp_path, monkeypatch):
         assert torch.equal(tensor, again[name]) and torch.equal(tensor, resumed[name])
 
 
+def test_layers_that_we_do_not_know_stay_as_they_are_made(tmp_path, monkeypatch):
+    (tmp_path / "net.py").write_text(
+        "import torch\n"
+        "from torch import nn\n"
+        "def net(classes, channels, size):\n"
+        "    model = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.PReLU(), nn.Flatten(1, 2),\n"
+        "        nn.Conv1d(24, 6, 3), nn.Flatten(), nn.Linear(24, classes))\n"
+        "    model.register_buffer('blur', torch.full((1, 1, 3, 3), 1 / 9))\n"
+        "    model.register_buffer('index', torch.arange(64).reshape(8, 8))\n"
+        "    model.register_parameter('position', nn.Parameter(0.02 * torch.randn(5, 4)))\n"
+        "    return model\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    net = {"name": "net.py:net", "num_classes": 3, "in_channels": 1, "image_size": 8}
+    built = build_model(**net).state_dict()
+    drawn = initial_weights({**net, "initial": "fan_out"}, generator(0))
+    changed = {name for name in built if not torch.equal(built[name], drawn[name])}
+    assert changed == {"0.weight", "0.bias", "5.weight", "5.bias"}
+
+
+def test_a_size_of_two_numbers_is_a_tuple_also_when_it_comes_from_a_file(tmp_path, monkeypatch):
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n"
+        "def net(classes, channels, size):\n"
+        "    assert size == (6, 8), size\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(channels * 48, classes))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    net = {"name": "net.py:net", "num_classes": 3, "in_channels": 1, "image_size": [6, 8]}
+    state = initial_weights(net, generator(0))
+    assert model_with_state(net, state).image_shape == (1, 6, 8)
+
+
+def test_a_layer_that_is_left_out_at_random_may_be(net):
+    class Skips(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Linear(192, 8), nn.Linear(8, 3)
+            self.middle = nn.Linear(8, 8)
+
+        def forward(self, x):
+            x = self.first(x.flatten(1))
+            return self.last(x if torch.rand(()) < 0.5 else self.middle(x))
+
+    try_out("net.py:skips", Skips(), (3, 8, 8), 3)
+
+
 def test_what_is_no_layers_stays_where_the_study_draws_the_weights(net):
     """Zeros, which suit a bias, would make a scale cut the network in two."""
     description = {**net, "initial": "fan_in"}

@@ -133,6 +133,14 @@ def test_layer_counts_and_collapse():
     assert collapsed(mask | {"c": torch.tensor([False, False])})
 
 
+def test_attach_masks_a_shared_weight_wherever_it_is():
+    first, second = nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False)
+    second.weight = first.weight
+    model = attach(nn.Sequential(first, second), {"0.weight": torch.eye(4, dtype=torch.bool)})
+    x, kept = torch.randn(3, 4), first.weight_orig * torch.eye(4)
+    torch.testing.assert_close(model(x), x @ kept.T @ kept.T)
+
+
 def test_attach_takes_the_form_of_torch_prune():
     model, scores = model_and_scores()
     dense = copy.deepcopy(model)

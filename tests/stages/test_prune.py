@@ -44,6 +44,30 @@ def test_inverted_masks_keep_the_smallest_weights_of_every_layer(tmp_path):
             assert keep.all() or not keep.any() or sizes[keep].max() <= sizes[~keep].min()
 
 
+@pytest.mark.parametrize(
+    ("pruner", "reads"),
+    [
+        (MAGNITUDE, False),
+        (Pruner(score="random", allocation="erk"), False),
+        (Pruner(score="magnitude", allocation="snip"), True),
+    ],
+)
+def test_who_reads_no_data_needs_no_whole_pruning_batch(tmp_path, pruner, reads):
+    """And keeps what is kept where there are images enough."""
+    paths = make_ticket(tmp_path)
+    few = PruningBatch(samples_per_class=2)
+    many = PruningBatch(samples_per_class=2000)
+    plain = masks(paths, tmp_path / "few", "none", pruner, few)
+    if reads:
+        with pytest.raises(JackpotError, match="takes 2000 of every class"):
+            masks(paths, tmp_path / "many", "none", pruner, many)
+        return
+    for one, other in zip(
+        plain, masks(paths, tmp_path / "many", "none", pruner, many), strict=True
+    ):
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
 def test_a_users_check_of_scores_has_options_and_draws_alike_every_time(tmp_path):
     paths = make_ticket(tmp_path)
     (tmp_path / "mine.py").write_text(

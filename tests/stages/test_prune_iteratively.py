@@ -91,6 +91,19 @@ def test_rounds_are_those_of_the_lottery_ticket(paths, tmp_path):
     assert all((expected[0][name] | ~found[name]).all() for name in found)
 
 
+def test_every_cut_asks_the_score_in_eval_mode(paths, tmp_path):
+    (tmp_path / "mode.py").write_text(
+        "USES_DATA = False\n"
+        "def mode(model, data, generator):\n"
+        "    assert not model.training\n"
+        "    return {n: p.abs() for n, p in model.named_parameters() if p.dim() > 1}\n"
+    )
+    score = f"{tmp_path / 'mode.py'}:mode"
+    own = iterate(paths, tmp_path / "own", THREE.model_copy(update={"score": score}))
+    ours = iterate(paths, tmp_path / "ours")
+    assert all(torch.equal(own[name], ours[name]) for name in ours)
+
+
 def test_a_later_cut_keeps_none_that_an_earlier_one_removed():
     model = build_model("vgg5", width=4)
     draws = torch.Generator().manual_seed(3)

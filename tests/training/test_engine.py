@@ -5,6 +5,7 @@ import json
 import math
 import os
 import random
+import signal
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from jackpot.randomness import generator
 from jackpot.settings import Training
 from jackpot.stages.retrain import retrain
 from jackpot.training.batches import DeviceImages
-from jackpot.training.engine import train
+from jackpot.training.engine import TrainingLoop, train
 from jackpot.training.results import Record, RunName
 from jackpot.training.resume import ResumeFile
 from jackpot.training.schedule import learning_rate
@@ -43,6 +44,9 @@ def test_sgd_is_pytorchs_bit_for_bit(momentum, nesterov):
         for a, b in zip(ours.values(), theirs, strict=True):
             a.grad = torch.randn(a.shape, generator=draws)
             b.grad = a.grad.clone()
+        if step in (0, 5):
+            # What takes no part in a step has no gradient, as under stochastic depth.
+            ours["0"].grad = theirs[0].grad = None
         one.step(lr)
         other.step()
         assert all(torch.equal(a, b) for a, b in zip(ours.values(), theirs, strict=True))
@@ -205,12 +209,61 @@ def test_checks_change_the_run_and_keep_every_layers_count(tmp_path, check):
     assert kept[0] == kept[1]
 
 
+def test_weights_that_a_check_exchanges_are_exchanged(tmp_path):
+    """The network holds the tensors that the check was given, or views of them."""
+    (tmp_path / "mine.py").write_text(
+        "def turned(weights, mask, generator):\n"
+        "    a, b = 'blocks.0.conv1.weight', 'blocks.0.conv2.weight'\n"
+        "    return {**weights, a: weights[b].transpose(2, 3), b: weights[a]}\n"
+    )
+    paths = make_ticket(tmp_path, architecture="resnet8")
+    mask, _ = load_mask(paths["mask"])
+    save_mask(paths["mask"], {name: torch.ones_like(keep) for name, keep in mask.items()})
+    start, _ = load_tensors(paths["init"])
+    name = RunName("test", "tiny", "resnet8", "snip", "turned", 0.0, 0)
+    still = FAST.model_copy(update={"learning_rate": 1e-30, "weight_decay": 0.0, "epochs": 1})
+    own = {"turned": f"{tmp_path / 'mine.py'}:turned"}
+    run(tmp_path, paths, name=name, settings=still, own_checks=own)
+    trained, _ = load_tensors(tmp_path / "out" / "weights.safetensors")
+    one, other = (start[f"blocks.0.conv{i}.weight"] for i in (1, 2))
+    assert torch.equal(trained["blocks.0.conv1.weight"], other.transpose(2, 3))
+    assert torch.equal(trained["blocks.0.conv2.weight"], one)
+
+
 def test_divergence_stops_the_run_and_is_no_number(tmp_path):
     paths = make_ticket(tmp_path)
     wild = FAST.model_copy(update={"learning_rate": 1e30, "epochs": 5})
     metrics, history = run(tmp_path, paths, settings=wild)
     assert metrics["diverged"] and metrics["test_accuracy"] is None
     assert len(history) < 5 and history[-1]["test_loss"] == ""
+
+
+def test_a_diverged_training_that_is_told_to_stop_has_ended(tmp_path, monkeypatch):
+    """Going on, it would pass for one that has not diverged."""
+    paths = make_ticket(tmp_path)
+    wild = FAST.model_copy(update={"learning_rate": 1e30, "epochs": 5})
+    plain, _ = run(tmp_path, paths, settings=wild)
+    end_epoch = TrainingLoop.end_epoch
+
+    def told_to_stop(loop, *arguments):
+        row = end_epoch(loop, *arguments)
+        if loop.outcome.diverged:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return row
+
+    monkeypatch.setattr(TrainingLoop, "end_epoch", told_to_stop)
+    resume = ResumeFile(tmp_path / "resume.safetensors", "f", minutes=None)
+    stopped, _ = run(tmp_path, paths, settings=wild, resume=resume)
+    assert stopped["diverged"] and stopped["epochs"] == plain["epochs"]
+
+
+def test_a_mask_that_was_never_made_has_no_density_and_no_empty_layer(tmp_path):
+    paths = make_ticket(tmp_path)
+    mask, about = load_mask(paths["mask"])
+    save_mask(paths["mask"], {n: k & False for n, k in mask.items()}, {**about, "diverged": True})
+    metrics, history = run(tmp_path, paths)
+    assert metrics["diverged"] and not metrics["collapsed"] and not history
+    assert metrics["density"] is None and metrics["layers"] == []
 
 
 def test_a_collapsed_layer_is_flagged(tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from jackpot.errors import JackpotError
 from jackpot.models import prunable
@@ -48,6 +49,26 @@ def test_scores_repeat_exactly_whatever_the_global_state(name):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         second = SCORES[name](model.eval(), batch(), generator(2, "s"))
     assert torch.equal(flat(first), flat(second))
+
+
+@pytest.mark.parametrize("name", SCORES.names())
+def test_attention_and_boolean_buffers_are_no_obstacle(name):
+    """The fused form of attention has no second derivative, and a bool no absolute value."""
+
+    class Attends(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.queries = nn.Linear(4, 6)
+            self.register_buffer("seen", torch.ones(5, 5, dtype=torch.bool))
+            self.classifier = nn.Linear(6, 3)
+
+        def forward(self, x):
+            x = self.queries(x.flatten(1, 2)[:, :5])[:, None]
+            x = nn.functional.scaled_dot_product_attention(x, x, x, attn_mask=self.seen)
+            return self.classifier(x.mean((1, 2)))
+
+    scores = SCORES[name](Attends(), batch(), generator(0))
+    assert flat(scores).isfinite().all()
 
 
 @pytest.mark.parametrize("name", ["snip", "grasp"])
