@@ -1,13 +1,16 @@
 """The tests over looks: against formulas written out, and over thousands of made-up studies."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
+from jackpot.analysis.frames import RUN, prepare_runs
 from jackpot.analysis.sequential import (
     holm_array,
     paired_test,
     resolution_of,
+    resolutions,
     sequential_tests,
     words_of,
 )
@@ -34,6 +37,14 @@ def test_equal_differences_have_a_spread_of_half_an_image(difference):
     assert result["p_noninferiority"] == pytest.approx(stats.t.sf((difference + 0.5) / se, 3))
     half = stats.t.isf(0.025, 3) * se
     assert result["ci95_high"] - difference == pytest.approx(half)
+
+
+def test_an_image_is_worth_what_the_test_set_says():
+    """20 images are fewer than any size that accuracies alone could tell."""
+    rows = [("d", "m", "t", "none", 0.5, seed, 85.0) for seed in range(5)]
+    runs = pd.DataFrame(rows, columns=[*RUN, "test_accuracy"])
+    assert resolutions(prepare_runs(runs)) == {"d": 1.0}
+    assert resolutions(prepare_runs(runs.assign(test_images=20))) == {"d": 5.0}
 
 
 @pytest.mark.parametrize("shares", [None, (0.5, 0.2, 0.3)])

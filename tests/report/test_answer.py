@@ -12,13 +12,12 @@ def test_a_real_change_within_the_margin_is_said():
     table = pd.DataFrame(
         {
             "verdict": ["unaffected"] * 4 + ["degraded"],
-            "ci95_low": [-1.0, 0.1, -0.9, -0.2, -4.0],
-            "ci95_high": [-0.2, 0.4, 0.3, 0.0, -3.0],
+            "p_difference_holm": [0.01, 0.05, 0.2, 0.06, 0.001],
         }
     )
-    (sentence,) = _small_changes(table)
+    (sentence,) = _small_changes(table, 0.05)
     assert sentence.startswith("In 2 of the 4 unaffected")
-    assert _small_changes(table[2:]) == []
+    assert _small_changes(table[2:], 0.05) == []
 
 
 def test_summary_counts_what_happened():

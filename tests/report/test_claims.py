@@ -9,6 +9,7 @@ from tests.support.synthetic import claimed, verdict_rows
 def test_a_claim_and_the_grid_are_told_apart():
     rows = verdict_rows(("snip", "rearranged", 0.9, "x"), ("snip", "rearranged", 0.98, "x"))
     rows = rows.assign(outcome=["did_not_hold", "held"], ci95_low=-1.0, ci95_high=0.0)
+    rows["margin"] = 1.0
     rows["effect"] = False
     grid = verdict_rows(
         ("snip", "rearranged", 0.9, "undecided"), ("snip", "rearranged", 0.98, "unaffected")
@@ -23,6 +24,9 @@ def test_a_claim_and_the_grid_are_told_apart():
     assert small["short"].endswith(
         "1 against it (with a loss beyond doubt, but smaller than the margin)"
     )
+    large = rows.assign(effect=True, mean_difference=-1.5)
+    (beyond,) = claim_entries([claimed(rows=large, outcome=HARM)], None)
+    assert "smaller than" not in beyond["short"], "not of what is shown to be larger"
     table = claim_rows(entry)
     assert [column.label for column in table.columns[-2:]] == ["in this claim", "in the grid"]
     assert [[cell.text for cell in row[-2:]] for row in table.rows] == [

@@ -6,7 +6,15 @@ import pytest
 
 from jackpot.analysis.frames import CELL, prepare_runs
 from jackpot.analysis.statistics import verdicts
-from jackpot.report.doubts import at_chance, declared_anew, doubts, mixed_devices, odd_edits
+from jackpot.report.doubts import (
+    at_chance,
+    declared_anew,
+    doubts,
+    mixed_devices,
+    near_chance,
+    odd_edits,
+    same_tickets,
+)
 from jackpot.report.page import write_report
 from tests.support.synthetic import make_study
 
@@ -26,7 +34,9 @@ def study(dense, images=10_000):
         ([10.0, 10.0, 9.8], 10, True),
         # Three standard errors of 10,000 guesses at ten classes are 0.9 points.
         ([10.0, 10.0, 10.89], 10, True),
-        ([10.0, 10.0, 10.91], 10, False),
+        ([10.0, 10.91, 10.91], 10, False),
+        # One lucky seed of three.
+        ([10.0, 10.0, 90.0], 10, True),
         ([50.2, 49.9, 50.0], 2, True),
         ([50.2, 49.9, 50.0], 10, False),
     ],
@@ -99,7 +109,7 @@ def test_pairs_of_two_devices_are_told_of_where_devices_differ_in_bits():
     pairs = (~runs["check"].eq("none")).sum()
     assert f"In {checked.sum()} of {pairs} pairs" in found and "A GPU and " in found
     assert found in doubts(runs, {})
-    assert doubts(runs, {"study": {"arithmetic": "portable"}}) == []
+    assert doubts(runs, {"provenance": {"versions": {"arithmetic": "portable"}}}) == []
 
 
 def test_a_ticket_whose_runs_all_diverged_is_said_to_have_diverged():
@@ -109,6 +119,38 @@ def test_a_ticket_whose_runs_all_diverged_is_said_to_have_diverged():
     (found,) = at_chance(prepare_runs(runs))
     assert "SNIP ticket of vgg5 on digits at 80 % diverged in all of its 2 runs" in found
     assert "nan" not in found
+
+
+def test_what_could_lose_all_within_the_margin_is_told():
+    runs = study([90.0, 90.2, 90.1]).assign(chance_accuracy=50.0)
+    unchecked = (runs["ticket"] == "snip") & (runs["check"] == "none")
+    lowest = runs["sparsity"] == runs.loc[unchecked, "sparsity"].min()
+    runs.loc[unchecked, "test_accuracy"] = 90.0
+    runs.loc[unchecked & lowest, "test_accuracy"] = 54.0
+    assert near_chance(prepare_runs(runs), 3.0) == []
+    (found,) = near_chance(prepare_runs(runs), 5.0)
+    assert found.startswith("SNIP at ") and "the margin of 5 points above a guess" in found
+    runs.loc[unchecked & lowest, "test_accuracy"] = 50.0
+    assert near_chance(prepare_runs(runs), 5.0) == [], "that is told as guessing"
+
+
+def test_tickets_that_are_one_are_told():
+    runs = study([90.0, 90.2, 90.1])
+    assert same_tickets(prepare_runs(runs)) == []
+    twin = runs[runs["ticket"] == "snip"].assign(ticket="twin")
+    (found,) = same_tickets(prepare_runs(pd.concat([runs, twin])))
+    assert "seed for seed: SNIP and twin." in found
+    twin.iloc[0, twin.columns.get_loc("test_loss")] += 1e-6
+    twin = twin[(twin["check"] == "none") & (twin["sparsity"] == twin.iloc[0]["sparsity"])]
+    assert same_tickets(prepare_runs(pd.concat([runs, twin]))) == []
+
+
+def test_tickets_of_several_devices_are_told():
+    runs = study([90.0, 90.2, 90.1])
+    twin = runs[(runs["ticket"] == "snip") & (runs["check"] == "none")].assign(ticket="twin")
+    both = pd.concat([runs, twin.assign(device="A GPU")])
+    (found,) = mixed_devices(prepare_runs(both))
+    assert found.startswith("Tickets that are compared with one another were trained on different")
 
 
 def test_a_ticket_at_chance_is_warned_of_at_its_sparsity_alone():

@@ -86,6 +86,15 @@ def test_what_is_declared_anew_is_kept_beside_what_was(tmp_path):
     assert margins(3.0, alpha=0.01) == [3.0, 9.0, 3.0, 3.0]
 
 
+def test_other_settings_of_the_runs_are_declared_anew_too(tmp_path):
+    """Other draws of a data check, on the same seeds, are another try."""
+    record = tmp_path / "declared.json"
+    declare(plan_of(tmp_path)[0], record)
+    assert len(declare(plan_of(tmp_path, description="told otherwise")[0], record)) == 1
+    (said,) = declared_anew(declare(plan_of(tmp_path, data_seed=1)[0], record))
+    assert "were there: other settings of the runs (" in said
+
+
 def test_other_seeds_and_other_cells_are_declared_anew_too(tmp_path):
     record = tmp_path / "declared.json"
 
@@ -99,7 +108,7 @@ def test_other_seeds_and_other_cells_are_declared_anew_too(tmp_path):
     assert len(declared([0, 1, 2], two)) == 2
     assert len(declared([0, 1, 2], ["rearranged"])) == 3
     (said,) = declared_anew(declared([0, 1, 7], ["shuffled_weights"]))
-    assert "runs 6 became 9" in said and "comparisons 2 became 1 and runs 9 became 6" in said
+    assert "runs 6 became 9" in said and "comparisons 2 became 1, runs 9 became 6" in said
     assert "other cells or seeds" in said
 
 

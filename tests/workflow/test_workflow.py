@@ -214,6 +214,14 @@ def test_copied_results_that_other_code_made_do_not_pass_for_todays(copied):
     assert "Nothing to be done" in snakemake(copied, "-n"), snakemake(copied, "-n")[-6000:]
 
 
+def test_a_copied_page_that_other_code_made_does_not_pass_for_todays(copied):
+    with open(copied / "workflow/lib/jackpot/analysis/statistics.py", "a") as file:
+        file.write("\nCHANGED = True\n")
+    jobs = planned(snakemake(copied, "-n"))
+    assert {"collect", "verdicts", "tables", "report", "draw_verdicts"} <= set(jobs)
+    assert not {"pretrain", "initialise", "prune", "retrain"} & set(jobs)
+
+
 def test_one_cell_runs_what_it_needs_and_nothing_else(tmp_path):
     folder = copy_project(tmp_path)
     jobs = planned(snakemake(folder, "-n", CELL))

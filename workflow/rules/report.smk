@@ -78,7 +78,6 @@ rule verdicts:
     params:
         study=study_options,
         design=DESIGN,
-        code=code_of("jackpot.stages.verdicts"),
         of=COLLECTED,
     message:
         f"verdicts of {STUDY.name}"
@@ -112,8 +111,7 @@ for FIGURE, TABLE in SOURCE_OF_FIGURE.items():
             figure=FIGURE,
             ingredients=command_options({"ingredients": STUDY.own_ingredients or None}),
             stem=lambda w, output: os.path.splitext(output[0])[0],
-            code=code_of("jackpot.stages.draw"),
-            of=COLLECTED,
+                of=COLLECTED,
         message:
             "draw {params.figure}"
         shell:
@@ -147,7 +145,6 @@ rule tables:
         out=lambda w, output: os.path.dirname(output[0]),
         study=study_options,
         design=DESIGN,
-        code=code_of("jackpot.stages.tables"),
         of=COLLECTED,
     message:
         f"tables of {STUDY.name}"
@@ -189,7 +186,6 @@ rule report:
     params:
         study=study_options,
         design=DESIGN,
-        code=code_of("jackpot.stages.report"),
         of=COLLECTED,
     message:
         f"report of {STUDY.name}: {{output}}"

@@ -38,6 +38,16 @@ class Claim:
             return HARM
         return self.outcome if isinstance(self.outcome, Effect) else None
 
+    def questions(self, rows: pd.DataFrame) -> list[str]:
+        """Which of the tests' questions gave the outcome of each of its rows."""
+        held, failed = _ASKED.get(self.outcome, ("difference", "difference"))
+        answers = {"held": held, "did_not_hold": failed}
+        unaffected = (rows["verdict"] == "unaffected") & (self.outcome not in _ASKED)
+        return [
+            "equivalence" if within and outcome == "did_not_hold" else answers.get(outcome, "")
+            for outcome, within in zip(rows["outcome"], unaffected, strict=True)
+        ]
+
     @property
     def denies_harm(self) -> bool:
         """Whether it says that there is none as large as the margin."""
@@ -97,6 +107,7 @@ def against_reported(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
 
     Nearly all reported values are one run, so they are set against what one further run like ours
     would give (standard error sd * sqrt(1 + 1/n), a prediction interval's), not against our mean.
+    Where the source tells of a spread larger than the margin, that is the margin.
     """
     by = ["source", *CELL, "accuracy"]
     reported = load_reported().drop_duplicates(by)
@@ -105,10 +116,17 @@ def against_reported(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
         planned = planned.merge(reported, on=CELL)
     pairs = runs.merge(reported, on=CELL)
     pairs = pairs.assign(difference=pairs["test_accuracy"] - pairs["accuracy"])
-    table = measure(pairs, by, design, planned, against_one_run=True)
-    table = judge(table, design)
+    parts = []
+    for margin, cells in reported.groupby(reported["spread"].fillna(0).clip(lower=design.margin)):
+        mine = [None if t is None else t.merge(cells[by], on=by) for t in (pairs, planned)]
+        settings = replace(design, margin=margin)
+        part = measure(mine[0], by, settings, mine[1], against_one_run=True)
+        parts.append(part.assign(margin=margin))
+    table = pd.concat(parts, ignore_index=True).sort_values(by, ignore_index=True)
+    margins = table["margin"]
+    table = judge(table, design).assign(margin=margins)
     inside = (table["ci95_low"] <= 0) & (table["ci95_high"] >= 0)
-    return table.assign(inside_interval=inside).merge(reported[[*by, "spread"]], on=by)
+    return table.assign(inside_interval=inside)
 
 
 def _word(row: pd.Series, alpha: float) -> str:
@@ -142,9 +160,11 @@ class Effect:
 
 def agrees(row: pd.Series, alpha: float) -> str:
     """The outcome of a cell whose mean should be the reported value."""
-    if row["p_equivalence"] <= alpha or abs(row["mean_difference"]) <= row["spread"]:
+    if row["p_equivalence"] <= alpha:
         return "held"
     return "did_not_hold" if row["p_beyond_holm"] <= alpha else "undecided"
 
 
+# What answers for a claim, and what against it.
+_ASKED = {not_worse: ("noninferiority", "inferiority"), agrees: ("equivalence", "beyond")}
 HARM, GAIN = Effect("degraded"), Effect("improved")

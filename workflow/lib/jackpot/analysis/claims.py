@@ -7,14 +7,19 @@ any is corrected by Holm over its planned cells. ``docs/statistics.md`` states t
 """
 
 from dataclasses import dataclass
+from itertools import product
 
+import numpy as np
 import pandas as pd
 
 from jackpot.analysis.claim import GAIN, Claim
 from jackpot.analysis.design import Design
 from jackpot.analysis.frames import CELL, prepare_runs
 from jackpot.analysis.papers import CLAIMS
-from jackpot.analysis.statistics import check_table, open_cells
+from jackpot.analysis.statistics import check_table, decided_at, open_cells
+
+# Between a ticket and a check of it.
+JOINED = ": "
 
 
 @dataclass(frozen=True)
@@ -37,10 +42,19 @@ class ClaimResult:
 
     @property
     def lacking(self) -> list[str]:
-        """Tickets and checks that the claim is about and none of its cells with runs has."""
+        """Tickets and checks that the claim is about and none of its cells with runs has.
+
+        Of a claim about several checks also each ticket's that are missing, ``ticket: check``.
+        """
         keys = [key for key in ("ticket", "check", "reference") if key in self.rows]
-        found = set(self.rows.loc[self.rows["ran"], keys].to_numpy().flat)
-        return [name for name in getattr(self.claim.table, "names", ()) if name not in found]
+        there = self.rows.loc[self.rows["ran"], keys]
+        found, table = set(there.to_numpy().flat), self.claim.table
+        names = [name for name in getattr(table, "names", ()) if name not in found]
+        if getattr(table, "alike", True):
+            return names
+        pairs = set(there[["ticket", "check"]].itertuples(index=False, name=None))
+        missing = [pair for pair in product(table.tickets, table.checks) if pair not in pairs]
+        return names + [JOINED.join(pair) for pair in missing if not {*pair} & {*names}]
 
 
 def evaluate_claims(runs: pd.DataFrame, design: Design) -> list[ClaimResult]:
@@ -102,6 +116,9 @@ def _evaluate(claim: Claim, runs: pd.DataFrame, design: Design) -> ClaimResult:
         for _, row in rows.iterrows()
     ]
     rows = rows.assign(outcome=pd.Series(outcomes, index=rows.index, dtype=object))
+    rows = decided_at(
+        rows, np.array(claim.questions(rows)), np.isin(outcomes, ("held", "did_not_hold"))
+    )
     rows["ran"] = _ran(rows, runs)
     rows["effect"] = claim.effect.is_there(rows, design.alpha) if claim.effect else False
     verdict = overall(outcomes)

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from jackpot.analysis.frames import CELL
-from jackpot.analysis.sequential import FINEST, resolution_of
+from jackpot.analysis.sequential import FINEST, resolutions
 from jackpot.errors import JackpotError
 from jackpot.settings import check_looks
 
@@ -30,7 +30,7 @@ class Design:
         seeds: the seeds in the order in which they are run; ascending, of those in the table,
             unless given.
         resolution: points of accuracy per test image, one number or one for every dataset;
-            worked out by ``resolution_of`` unless given.
+            worked out by ``resolutions`` unless given.
     """
 
     margin: float = 0.5
@@ -64,8 +64,7 @@ class Design:
         """The same with the ``resolution`` and the order of ``seeds`` of ``runs``, as prepared."""
         found = {}
         if self.resolution is None:
-            by_dataset = runs.groupby("dataset")["test_accuracy"]
-            found["resolution"] = by_dataset.agg(resolution_of).to_dict()
+            found["resolution"] = resolutions(runs)
         if self.seeds is None:
             found["seeds"] = sorted(set(runs["seed"]))
         return replace(self, **found)

@@ -30,6 +30,7 @@ _NUMBERS = [
     "images_per_second",
     "effective_density",
     "chance_accuracy",
+    "test_images",
 ]
 
 
@@ -111,10 +112,12 @@ def prepare_runs(runs: pd.DataFrame) -> pd.DataFrame:
             f"the table of runs has test_accuracy from {accuracy.min():g} to {accuracy.max():g}; "
             "percent go from 0 to 100."
         )
-    if len(accuracy) and accuracy.max() <= 1:
-        warnings.warn("no test_accuracy is above 1: they are read as percent", stacklevel=3)
     for name in ("dataset", "model", "ticket", "check"):
         runs[name] = runs[name].astype(str)
+    for name, highest in accuracy.groupby(runs["dataset"]).max().items():
+        if highest <= 1:
+            said = f"no test_accuracy of {name} is above 1: they are read as percent"
+            warnings.warn(said, stacklevel=3)
     runs["collapsed"] = np.array([flag(value) for value in runs["collapsed"]], dtype=bool)
     runs["diverged"] = runs["test_accuracy"].isna()
     twice = runs.loc[runs.duplicated(RUN), RUN]

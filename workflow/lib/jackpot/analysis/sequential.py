@@ -43,6 +43,18 @@ def resolution_of(accuracies: Iterable[float]) -> float:
     return 100 / float(images[0])
 
 
+def resolutions(runs: pd.DataFrame) -> dict[str, float]:
+    """Points of accuracy per test image of every dataset of prepared runs.
+
+    By the column ``test_images`` where it is known, and else by ``resolution_of``.
+    """
+    found = {}
+    for name, part in runs.groupby("dataset"):
+        images = part["test_images"].max()
+        found[name] = 100 / images if images > 0 else resolution_of(part["test_accuracy"])
+    return found
+
+
 def sequential_tests(
     differences: np.ndarray,
     ran: np.ndarray | None = None,
@@ -80,8 +92,9 @@ def sequential_tests(
         all looks); ``n`` and the mean are of all pairs where no look is reached. Over all looks
         reached, NaN if none has two differences: ``p_difference`` (the mean is not 0),
         ``p_equivalence`` (it lies within ±margin), ``p_noninferiority`` (above -margin),
-        ``p_inferiority`` (below -margin) and ``p_beyond`` (outside ±margin); ``sign`` is the
-        mean's (-1, 0 or 1) at the look that gave ``p_difference``.
+        ``p_inferiority`` (below -margin) and ``p_beyond`` (outside ±margin); for each of them
+        ``look_of_*``, the look that gave it, and ``mean_of_*``, the mean there, whose sign
+        (-1, 0 or 1) is ``sign`` for ``p_difference``.
     """
     differences = np.asarray(differences, dtype=float)
     ran = np.isfinite(differences) if ran is None else np.asarray(ran, dtype=bool)
@@ -90,7 +103,8 @@ def sequential_tests(
     shares = [1 / len(ends)] * len(ends) if shares is None else shares
     n, mean, _ = _moments(differences)
     result = {"n": n, "mean_difference": mean, "look": np.zeros(shape, dtype=int)}
-    result |= {name: np.full(shape, np.nan) for name in [*_STATISTICS[1:], "sign"]}
+    at = [f"{name}_of_{question}" for name in ("look", "mean") for question in QUESTIONS]
+    result |= {name: np.full(shape, np.nan) for name in [*_STATISTICS[1:], *at]}
     for look, (end, share) in enumerate(zip(ends, shares, strict=True), 1):
         if end > seeds:
             break
@@ -110,12 +124,13 @@ def sequential_tests(
         for name, value in now.items():
             result[name] = np.where(reached, value, result[name])
         spent = {name: np.where(reached, np.minimum(p[name] / share, 1), np.nan) for name in p}
-        before = result["p_difference"]
-        first = (spent["difference"] < before) | (np.isnan(before) & reached)
-        result["sign"] = np.where(first, np.sign(mean), result["sign"])
         for name, value in spent.items():
-            result[f"p_{name}"] = np.fmin(result[f"p_{name}"], value)
-    return result
+            before = result[f"p_{name}"]
+            gave = (value < before) | (np.isnan(before) & reached)
+            result[f"look_of_{name}"] = np.where(gave, look, result[f"look_of_{name}"])
+            result[f"mean_of_{name}"] = np.where(gave, mean, result[f"mean_of_{name}"])
+            result[f"p_{name}"] = np.fmin(before, value)
+    return {**result, "sign": np.sign(result["mean_of_difference"])}
 
 
 def _moments(differences: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

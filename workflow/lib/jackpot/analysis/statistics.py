@@ -28,9 +28,12 @@ COLUMNS = [
     *("p_difference", "p_equivalence", "p_difference_holm", "p_equivalence_holm"),
     *("margin", "verdict", "look", "looks", "ci_repeated_low", "ci_repeated_high"),
     "at_chance",
+    *("decided_look", "decided_mean_difference"),
 ]
 COLUMNS_OF_TICKETS = ["reference" if name == "check" else name for name in COLUMNS]
 COLUMNS_OF_TICKETS.remove("at_chance")
+# The verdicts that say something.
+DECIDED = ("unaffected", "degraded", "improved")
 BY_TICKET = ["dataset", "model", "ticket", "reference", "sparsity"]
 
 
@@ -56,8 +59,10 @@ def verdicts(
         and 90 % t-intervals whatever ``alpha`` is, not corrected for looks; ``ci_repeated``
         allows for them. ``p_*`` are over all looks reached, and ``p_*_holm`` over all cells as
         well. ``at_chance`` is True where the ticket itself cannot be told from guessing, and empty
-        where ``runs`` have no ``chance_accuracy``. What cannot be computed is NaN, and counts as 1
-        in Holm's correction.
+        where ``runs`` have no ``chance_accuracy``. ``decided_look`` is the look that gave the
+        p-value of the word, and ``decided_mean_difference`` the mean there: a word is never
+        withdrawn, whatever the numbers of a later look. What cannot be computed is NaN, and counts
+        as 1 in Holm's correction.
 
     Raises:
         JackpotError: columns are missing, values unusable, or a run is there twice.
@@ -290,14 +295,31 @@ def judge(table: pd.DataFrame, design: Design) -> pd.DataFrame:
     """Add Holm's correction over the rows of ``table``, ``margin`` and ``verdict``.
 
     Equivalence is looked at first: a difference that is real yet within the margin was declared
-    beforehand to be none.
+    beforehand to be none. ``decided_look`` and ``decided_mean_difference`` are of the look that
+    gave the p-value of the word; they are missing where there is no such word.
     """
     adjusted = {f"p_{question}_holm": holm(table[f"p_{question}"]) for question in QUESTIONS}
     table = table.assign(**adjusted, margin=float(design.margin))
     words = words_of(
         table["p_difference_holm"], table["p_equivalence_holm"], table["sign"], design.alpha
     )
-    return table.assign(verdict=words)
+    question = np.where(words == "unaffected", "equivalence", "difference")
+    return decided_at(table.assign(verdict=words), question, np.isin(words, DECIDED))
+
+
+def decided_at(table: pd.DataFrame, question: np.ndarray, decided: np.ndarray) -> pd.DataFrame:
+    """Add ``decided_look`` and ``decided_mean_difference``: where each row's question was answered.
+
+    Args:
+        question: of ``QUESTIONS``, one a row.
+        decided: rows that have an answer.
+    """
+    found = {}
+    for name, of in (("decided_look", "look_of"), ("decided_mean_difference", "mean_of")):
+        values = [table[f"{of}_{each}"].to_numpy(float) for each in QUESTIONS]
+        found[name] = np.select([question == each for each in QUESTIONS], values, np.nan)
+        found[name] = np.where(decided, found[name], np.nan)
+    return table.assign(**found).astype({"decided_look": "Int64"})
 
 
 def _pair(first: pd.DataFrame, second: pd.DataFrame, by: list[str]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ def summary(
     claims: list,
     missing: int,
     going_on: bool = False,
+    alpha: float = 0.05,
 ) -> list:
     """The answer in a few plain sentences.
 
@@ -24,12 +25,13 @@ def summary(
         claims: entries of ``claim_entries``.
         missing: how many runs of the study have not finished.
         going_on: whether a later look of the study is still to come.
+        alpha: what the study declared.
     """
     sentences = [_what_ran(runs)]
     if verdicts is None or verdicts.empty:
         sentences.append("There is no verdict yet: no check has been compared with its original.")
     else:
-        sentences += [_what_came_out(verdicts, going_on), *_small_changes(verdicts)]
+        sentences += [_what_came_out(verdicts, going_on), *_small_changes(verdicts, alpha)]
     counts = Counter(claim["verdict"] for claim in claims)
     of_a_part = Counter(claim["verdict"] for claim in claims if claim["part"])
     del counts["not_tested"]
@@ -91,14 +93,13 @@ def _what_came_out(verdicts: pd.DataFrame, going_on: bool) -> str:
     return f"Of {counted(total, 'comparison')} with the unspoiled ticket: {join(parts)}."
 
 
-def _small_changes(verdicts: pd.DataFrame) -> list[str]:
+def _small_changes(verdicts: pd.DataFrame, alpha: float) -> list[str]:
     """What ``unaffected`` does not say: a change can be real and smaller than the margin."""
     within = verdicts[verdicts["verdict"] == "unaffected"]
-    real = int(((within["ci95_low"] > 0) | (within["ci95_high"] < 0)).sum())
+    real = int((within["p_difference_holm"] <= alpha).sum())
     if not real:
         return []
     return [
-        f"In {real} of the {len(within)} unaffected the 95 % interval leaves out zero: a change "
-        "that is likely real, and smaller than the margin. Who cares for less declares a smaller "
-        "one, in a new study with other seeds."
+        f"In {real} of the {len(within)} unaffected there is a change beyond doubt, smaller than "
+        "the margin. Who cares for less declares a smaller one, in a new study with other seeds."
     ]

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from jackpot.analysis.claims import ClaimResult
+from jackpot.analysis.claims import JOINED, ClaimResult
 from jackpot.analysis.frames import CELL, Network
 from jackpot.analysis.tables import points
-from jackpot.report.words import join, word_for, word_of_cell
+from jackpot.report.words import earlier, join, word_for, word_of_cell
 from jackpot.vocabulary import OUTCOMES, counted, words
 
 _EFFECTS = {"degraded": "a loss", "improved": "a gain"}
@@ -34,8 +34,10 @@ def claim_entries(
 def _claim(
     result: ClaimResult, words_of_cells: Mapping[tuple, str], guessing: Container[Network]
 ) -> dict[str, Any]:
+    # Of a reported value the grid asks nothing: its cells are checks of one ticket.
+    known = {} if "source" in result.rows else words_of_cells
     rows = [
-        {**row, "by_itself": words_of_cells.get(tuple(row.get(name) for name in CELL))}
+        {**row, "by_itself": known.get(tuple(row.get(name) for name in CELL))}
         for row in result.rows.to_dict("records")
     ]
     numbers = numbers_of(result, guessing)
@@ -83,7 +85,9 @@ def _with_effect(result: ClaimResult, outcome: str) -> str:
     if not count or outcome == ("did_not_hold" if denies else "held"):
         return ""
     which = "" if len(mine) == 1 else "all " if count == len(mine) else f"{count} "
-    small = "" if outcome == "undecided" else ", but smaller than the margin"
+    # A decision stands, whatever further seeds bring; the numbers shown are of all of them.
+    within = (mine["mean_difference"].abs() < mine["margin"])[mine["effect"]].all()
+    small = ", but smaller than the margin" if within and outcome != "undecided" else ""
     return f" ({which}with {_EFFECTS[result.claim.effect.verdict]} beyond doubt{small})"
 
 
@@ -95,7 +99,8 @@ def covers_a_part(result: ClaimResult, guessing: Container[Network]) -> bool:
 
 
 def _not_run(result: ClaimResult) -> str:
-    lacking = join([words(name) for name in result.lacking])
+    names = [name.split(JOINED) for name in result.lacking]
+    lacking = join([JOINED.join(map(words, parts)) for parts in names])
     return f"; not run: {lacking}" if lacking else ""
 
 
@@ -154,5 +159,5 @@ def _numbers(row: dict) -> str:
     return (
         f"{points(row['mean_difference'])} points (95 % interval {points(row['ci95_low'])} to "
         f"{points(row['ci95_high'])}, n = {row['n']}; {' '.join(run)}, sparsity "
-        f"{row['sparsity']:g})"
+        f"{row['sparsity']:g}){earlier(row)}"
     )

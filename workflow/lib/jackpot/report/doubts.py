@@ -19,11 +19,21 @@ def doubts(runs: pd.DataFrame, about: Mapping[str, Any]) -> list[str]:
         runs: prepared runs.
         about: what ``about.json`` says, as far as it is known.
     """
-    # In portable arithmetic processors give the same bits.
-    portable = (about.get("study") or {}).get("arithmetic") == "portable"
-    mixed = [] if portable else mixed_devices(runs)
-    redeclared = declared_anew(about.get("declared") or [])
-    return [*redeclared, *at_chance(runs), *odd_edits(runs), *mixed]
+    # In portable arithmetic processors give the same bits; GPUs have none.
+    versions = (about.get("provenance") or {}).get("versions") or {}
+    mixed = [] if versions.get("arithmetic") == "portable" else mixed_devices(runs)
+    statistics = (about.get("study") or {}).get("statistics") or {}
+    return [
+        *declared_anew(about.get("declared") or []),
+        *at_chance(runs),
+        *near_chance(runs, statistics.get("margin") or 0.0),
+        *odd_edits(runs),
+        *same_tickets(runs),
+        *mixed,
+    ]
+
+
+_OTHERS = {"seeds": "seeds", "cells": "cells or seeds", "recipe": "settings of the runs"}
 
 
 def declared_anew(declared: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -36,12 +46,10 @@ def declared_anew(declared: Sequence[Mapping[str, Any]]) -> list[str]:
     for before, now in pairwise(declared):
         both = [name for name in now if name in before and name != "since"]
         changed = [name for name in both if now[name] != before[name]]
-        # The digest says something where the numbers do not.
-        if changed != ["cells"]:
-            changed = [name for name in changed if name != "cells"]
+        # Which cells, seeds and settings is said by digests alone.
         said = [
-            f"other {'cells or seeds' if name == 'cells' else name}"
-            if name in ("seeds", "cells")
+            f"other {_OTHERS[name]}"
+            if name in _OTHERS
             else f"{name} {_said(before[name])} became {_said(now[name])}"
             for name in changed
         ]
@@ -65,7 +73,7 @@ def at_chance(runs: pd.DataFrame) -> list[str]:
     """A sentence for each of ``guessing``."""
     found = []
     for (dataset, model, ticket, sparsity), part in guessing(runs).items():
-        chance, best = part["chance_accuracy"].iloc[0], part["test_accuracy"].max()
+        chance, middle = part["chance_accuracy"].iloc[0], part["test_accuracy"].median()
         if ticket == "dense":
             who = f"The dense {model} on {dataset}"
             advice = "look at learning rate, epochs and initial weights first"
@@ -73,15 +81,51 @@ def at_chance(runs: pd.DataFrame) -> list[str]:
             who = f"The {words(ticket)} ticket of {model} on {dataset} at {percent(sparsity)}"
             advice = "“unaffected” says nothing there, nor do its cells of a claim"
         empty = ", with an empty layer in every run" if part["collapsed"].all() else ""
-        if pd.isna(best):
+        if pd.isna(middle):
             found.append(f"{who} diverged in all of its {counted(len(part), 'run')}; {advice}.")
             continue
         found.append(
-            f"{who} cannot be told from guessing{empty}: the best of {counted(len(part), 'run')} "
-            f"ends at {best:.1f} %, and a guess is right in {chance:.1f} %. Verdicts on it "
+            f"{who} cannot be told from guessing{empty}: half of {counted(len(part), 'run')} end "
+            f"at {middle:.1f} % or less, and a guess is right in {chance:.1f} %. Verdicts on it "
             f"compare chance with chance; {advice}."
         )
     return found
+
+
+def near_chance(runs: pd.DataFrame, margin: float) -> list[str]:
+    """A sentence on the tickets that could lose all that they learned within the margin."""
+    chance = runs["chance_accuracy"]
+    unchecked = runs[(runs["check"] == "none") & chance.notna()]
+    means = unchecked.groupby(NETWORK, sort=False)[["test_accuracy", "chance_accuracy"]].mean()
+    near = means["test_accuracy"] < means["chance_accuracy"] + margin
+    found = [key for key in means.index[near] if key not in guessing(runs)]
+    if not found:
+        return []
+    named = join([f"{words(ticket)} at {percent(s)}" for _, _, ticket, s in found[:3]])
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return [
+        f"{named}{more}: less than the margin of {margin:g} points above a guess, so that even the "
+        "loss of all that was learned would be “unaffected”, and no harm, there."
+    ]
+
+
+def same_tickets(runs: pd.DataFrame) -> list[str]:
+    """A sentence on tickets that ended alike in every run: they are one finding, not two."""
+    unchecked = runs[(runs["check"] == "none") & (runs["ticket"] != "dense")]
+    ends: dict[tuple, dict[str, list]] = {}
+    for (dataset, model, ticket, sparsity), part in unchecked.groupby(NETWORK, sort=False):
+        if part["test_loss"].notna().all():
+            part = part.sort_values("seed")
+            end = tuple(part[["seed", "test_accuracy", "test_loss"]].to_numpy().flat)
+            ends.setdefault((dataset, model, sparsity, end), []).append(ticket)
+    alike = list(dict.fromkeys(tuple(names) for names in ends.values() if len(names) > 1))
+    if not alike:
+        return []
+    named = "; ".join(join([words(name) for name in names]) for names in alike)
+    return [
+        f"The same networks to the last digit, seed for seed: {named}. What is said of one is said "
+        "of the other; together they are one finding."
+    ]
 
 
 def odd_edits(runs: pd.DataFrame) -> list[str]:
@@ -119,15 +163,23 @@ def odd_edits(runs: pd.DataFrame) -> list[str]:
 
 
 def mixed_devices(runs: pd.DataFrame) -> list[str]:
-    """A sentence where a check and its reference were trained on different devices."""
+    """A sentence where a check and its reference, or two tickets, had different devices."""
     pairs = _pairs(runs)
     mixed = pairs[pairs["device"] != pairs["device_none"]]
-    if mixed.empty:
+    if len(mixed):
+        names = sorted({*mixed["device"], *mixed["device_none"]})
+        where = f"In {len(mixed)} of {counted(len(pairs), 'pair')} the two runs were trained on"
+    else:
+        alone = runs[runs["check"] == "none"]
+        cells = alone.groupby(["dataset", "model", "sparsity", "seed"])["device"]
+        several = alone[cells.transform("nunique") > 1]
+        names = sorted(set(several["device"]))
+        where = "Tickets that are compared with one another were trained on"
+    if not names:
         return []
-    names = sorted({*mixed["device"], *mixed["device_none"]})
     return [
-        f"In {len(mixed)} of {counted(len(pairs), 'pair')} the two runs were trained on different "
-        f"devices ({join(names)}); what those round differently is part of the difference."
+        f"{where} different devices ({join(names)}); what those round differently is part of the "
+        "difference."
     ]
 
 

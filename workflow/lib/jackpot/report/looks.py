@@ -14,13 +14,16 @@ from jackpot.vocabulary import counted, words
 _DECIDED = ("unaffected", "degraded", "improved")
 
 
-def looks_section(runs: pd.DataFrame, verdicts: pd.DataFrame, design: Design) -> dict:
+def looks_section(
+    runs: pd.DataFrame, verdicts: pd.DataFrame, design: Design, beforehand: bool = True
+) -> dict:
     """What the page says of a study's looks.
 
     Args:
         runs: prepared runs.
         verdicts: rows of ``verdicts.csv`` with the columns of ``details``.
         design: with its planned cells, where they are known.
+        beforehand: whether all was declared before there were results.
 
     Returns:
         ``sentences``, ``table`` (a row a look; None in a study of one look), ``now`` (one sentence
@@ -38,7 +41,7 @@ def looks_section(runs: pd.DataFrame, verdicts: pd.DataFrame, design: Design) ->
     asked = going_on(runs, design) if design.planned is not None else set()
     last = max(int(verdicts["look"].max()), 0)
     now = _now(verdicts, still_open, asked, last, design)
-    sentences = [_declared(design), now]
+    sentences = [_declared(design, beforehand), now]
     if len(still_open):
         sentences.append(_likely(still_open, len(design.looks)))
     # Only where runs are missing (`partial`) is a cell that goes on behind another one.
@@ -77,14 +80,15 @@ def _one_look(verdicts: pd.DataFrame) -> str:
     return text
 
 
-def _declared(design: Design) -> str:
+def _declared(design: Design, beforehand: bool) -> str:
     seeds = join([str(n) for n in design.looks])
     if len(set(design.shares)) == 1:
         share = f"an equal part (1/{len(design.looks)})"
     else:
         share = f"a declared part ({join([f'{100 * share:g} %' for share in design.shares])})"
     return (
-        f"This study looks {len(design.looks)} times, as declared beforehand: at {seeds} seeds. "
+        f"This study looks {len(design.looks)} times{', as declared beforehand' * beforehand}: "
+        f"at {seeds} seeds. "
         f"Each look spends {share} of the error rate. A comparison stops when it is unaffected, "
         f"or different with a mean of at least {design.margin:g} points; the others go on."
     )

@@ -111,14 +111,18 @@ def _page(runs, verdicts, claims, layers, about, reported, design) -> dict:
     missing = evidence.missing_runs(runs, about.get("expected_runs"))
     lost = runs[runs["collapsed"] | runs["diverged"]]
     has_layers = layers is not None and len(layers) > 0
-    looks = None if verdicts is None else looks_section(runs, verdicts, design)
+    looks = (
+        None
+        if verdicts is None
+        else looks_section(runs, verdicts, design, len(about.get("declared") or []) < 2)
+    )
     going_on = looks is not None and looks["going_on"]
     return {
         "name": study.get("name") or next(iter(runs["study"].unique()), "") or "study",
         "description": study.get("description") or "",
         "n_runs": len(runs),
         "n_expected": len(about.get("expected_runs") or []),
-        "summary": summary(runs, verdicts, entries, len(missing), going_on),
+        "summary": summary(runs, verdicts, entries, len(missing), going_on, design.alpha),
         "warnings": doubts(runs, about),
         "days": " to ".join(dict.fromkeys(provenance.get("trained") or [])),
         "looks": looks,

@@ -38,8 +38,7 @@ MEANINGS = {
     "fails the check.",
     "undecided": "Neither a difference, nor that it is within the margin, is shown with these "
     "seeds, among all comparisons of the study.",
-    "too_few_seeds": "Too few pairs of runs with an accuracy to form a p-value: they have not "
-    "finished, or diverged.",
+    "too_few_seeds": "Too few pairs of runs with an accuracy: they have not finished, or diverged.",
 }
 # One cell of a claim has no verdict of its own there: it speaks for the claim, against it, or not.
 _OF_A_CLAIMS_CELL = {"held": "for it", "did_not_hold": "against it", "undecided": "open"}
@@ -66,7 +65,10 @@ def explain(row: Mapping[str, Any]) -> str:
     n, verdict = int(row["n"]), str(row["verdict"])
     word = word_for(verdict).word.capitalize()
     if verdict == "too_few_seeds":
-        return f"{word}: {counted(n, 'pair')} with an accuracy, too few to form a p-value."
+        pairs = f"{counted(n, 'pair')} with an accuracy"
+        if n > 1 and not row["look"]:
+            return f"{word}: {pairs}, and no verdict before all declared seeds of a look have run."
+        return f"{word}: {pairs}, too few to form a p-value."
     numbers = (
         f"{points(row['mean_difference'])} points, 95 % interval "
         f"{points(row['ci95_low'])} to {points(row['ci95_high'])}, n = {n}"
@@ -80,7 +82,18 @@ def explain(row: Mapping[str, Any]) -> str:
         reason = f"neither a difference nor its absence is shown{forecast(row)}"
     else:
         reason = f"different from zero, p = {row['p_difference_holm']:.2g} after Holm"
-    return f"{word}: {numbers}; {reason}."
+    return f"{word}: {numbers}; {reason}{earlier(row)}."
+
+
+def earlier(row: Mapping[str, Any]) -> str:
+    """Where a word was decided, if not at the look whose numbers are shown."""
+    look = row.get("decided_look")
+    if look is None or pd.isna(look) or look >= row["look"]:
+        return ""
+    return (
+        f" (decided at look {int(look)} of {int(row['looks'])}, where it was "
+        f"{points(row['decided_mean_difference'])})"
+    )
 
 
 def forecast(row: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ def write_tables(
         JackpotError: a result is missing, damaged, or is another run's.
     """
     tables = {name: out / f"{name}.csv" for name in NAMES}
-    classes = read_sealed(about)["provenance"].get("classes", {}) if about.exists() else {}
-    write_results(plan.study.name, runs, root, out, classes)
+    test = read_sealed(about)["provenance"].get("test", {}) if about.exists() else {}
+    write_results(plan.study.name, runs, root, out, test)
     judge(tables["runs"], tables["verdicts"], Design(**plan.design()))
     return tables

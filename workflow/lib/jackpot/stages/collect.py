@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import shlex
 from collections import Counter
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from safetensors import safe_open
 
@@ -42,6 +42,8 @@ RUN_COLUMNS = [
     "effective_density",
 ]
 DECLARED = "declared.json"
+# What of a study decides no result, or is declared by its own words.
+_NO_RECIPE = {"name", "description", "statistics", "experiments", "resources", "logging"}
 OTHERS = ("layers", "versions", "resumes", "started", "ended")
 LAYER_COLUMNS = [*RUN, "position", "layer", "total", "kept", "effective"]
 
@@ -71,10 +73,11 @@ def collect(plan: Plan, *, partial: bool = False) -> None:
             f"{root}/runs: no run has a result yet that today's settings and code would make; "
             "there is nothing to report."
         )
-    declared = declare(plan, root / DECLARED)
     data = data_of(plan, root / DECLARED)
     runs = [run for run, _ in there]
-    results = write_results(plan.study.name, runs, root, root, data["classes"])
+    results = write_results(plan.study.name, runs, root, root, data["test"])
+    _keep(root / DECLARED, data=data)
+    declared = declare(plan, root / DECLARED)
     made_by = {"fingerprints": {"run": plan.collected(file.path for _, file in there)}}
     said = {**about(plan, results, data), "declared": declared}
     write_sealed(root / "about.json", {**made_by, **said})
@@ -93,19 +96,18 @@ def declare(plan: Plan, record: Path) -> list[dict[str, Any]]:
         "seeds": plan.study.seed_order,
         "comparisons": len(checked),
         "runs": len(plan.study.runs()),
-        # Which cells and seeds, where their numbers stay.
+        # Which cells and seeds, where their numbers stay; and how they are run, `data_seed` too.
         "cells": digest(plan.design()["planned"]),
+        "recipe": digest(plan.study.model_dump(mode="json", exclude=_NO_RECIPE)),
     }
-    before = _read_record(record)
-    known = before.get("declared", [])
+    known = _read_record(record).get("declared", [])
     last = known[-1] if known else {}
     if not known or any(now[name] != last[name] for name in now.keys() & last.keys()):
         known.append({**now, "since": datetime.now(UTC).date().isoformat()})
     else:
         # An older record lacks some words.
         known[-1] = {**now, **last}
-    if known[-1] != last:
-        write_sealed(record, {**before, "declared": known})
+    _keep(record, declared=known)
     return known
 
 
@@ -117,19 +119,25 @@ def remember(record: Path, about: Mapping[str, Any]) -> None:
     Args:
         about: ``about.json`` of the publication.
     """
-    data = {name: about["provenance"].get(name, {}) for name in ("sources", "classes")}
-    declared = {"declared": about.get("declared", [])}
-    write_sealed(record, {**declared, **_read_record(record), "data": data})
+    declared = _read_record(record).get("declared") or about.get("declared", [])
+    data = {name: about["provenance"].get(name, {}) for name in ("sources", "test")}
+    _keep(record, declared=declared, data=data)
 
 
 def data_of(plan: Plan, record: Path) -> dict[str, dict[str, Any]]:
-    """Each dataset's source, and how many classes it has, as far as they are known.
+    """Each dataset's source, and what its test split is, as far as they are known.
 
-    Of data that is not there, what ``remember`` kept.
+    Of data that is not there, what was known when it was, or told by a publication.
     """
     told = _read_record(record).get("data", {})
-    found = {"sources": _sources(plan), "classes": _classes(plan)}
+    found = {"sources": _sources(plan), "test": _test_splits(plan)}
     return {name: {**told.get(name, {}), **known} for name, known in found.items()}
+
+
+def _keep(record: Path, **words: Any) -> None:
+    before = _read_record(record)
+    if {**before, **words} != before:
+        write_sealed(record, {**before, **words})
 
 
 def _read_record(record: Path) -> dict[str, Any]:
@@ -146,12 +154,12 @@ def _read_record(record: Path) -> dict[str, Any]:
 
 
 def write_results(
-    study: str, runs: list[Run], root: Path, out: Path, classes: Mapping[str, int]
+    study: str, runs: list[Run], root: Path, out: Path, test: Mapping[str, Mapping[str, float]]
 ) -> list[dict[str, Any]]:
     """Write the tables of a study's runs whose results are below ``root``; return these results.
 
     Args:
-        classes: how many each dataset has, as far as they are known.
+        test: the test splits of datasets, as far as they are known; see ``_test_splits``.
 
     Raises:
         JackpotError: a result is missing, damaged, or is another run's.
@@ -161,7 +169,9 @@ def write_results(
         {**_read_result(run, root / run.path / "metrics.json"), "study": study} for run in runs
     ]
     rows = pd.DataFrame(results)[RUN_COLUMNS]
-    rows["chance_accuracy"] = 100 / rows["dataset"].map(classes).astype(float)
+    for name, kind in (("chance_accuracy", "Float64"), ("test_images", "Int64")):
+        known = {dataset: split[name] for dataset, split in test.items()}
+        rows[name] = rows["dataset"].map(known).astype(kind)
     write_table(out / "runs.csv", rows)
     write_table(out / "layers.csv", _layers(runs, results))
     write_table(out / "histories.csv", _histories(runs, results, root))
@@ -280,18 +290,21 @@ def _sources(plan: Plan) -> dict[str, Any]:
     return found
 
 
-def _classes(plan: Plan) -> dict[str, int]:
-    paths = {run.dataset: plan.data(run.dataset, "clean") for run in plan.study.runs()}
-    return {
-        name: len(_header(path)["classes"])
-        for name, path in sorted(paths.items())
-        if Path(path).exists()
-    }
+def _test_splits(plan: Plan) -> dict[str, dict[str, float]]:
+    """Of each dataset that is there, how many images test, and what a guess gets right of them.
 
-
-def _header(path: str) -> dict[str, Any]:
-    with safe_open(path, framework="np") as file:
-        return json.loads(file.metadata()["metadata"])
+    That is the share of the most frequent class, in percent.
+    """
+    found = {}
+    for name in sorted({run.dataset for run in plan.study.runs()}):
+        path = Path(plan.data(name, "clean"))
+        if path.exists():
+            with safe_open(path, framework="np") as file:
+                counts = np.bincount(file.get_tensor("test_labels"))
+            images = int(counts.sum())
+            chance = 100 * int(counts.max()) / images
+            found[name] = {"test_images": images, "chance_accuracy": chance}
+    return found
 
 
 def deviations(study: Study) -> list[str]:

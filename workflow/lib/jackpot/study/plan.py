@@ -24,6 +24,9 @@ from jackpot.study.looks import Cell, Progress, progress
 from jackpot.study.model import Run
 from jackpot.study.rules import Rules
 
+# The stages that show what came out.
+AFTER_TRAINING = ("collect", "verdicts", "draw", "tables", "report")
+
 
 class Plan(Rules):
     """The jobs of one study on one machine, and how far it has come."""
@@ -140,11 +143,15 @@ class Plan(Rules):
         return self.look(self.progress.look, self.progress.runs)
 
     def collected(self, paths: Iterable[str]) -> str:
-        """Fingerprint of runs.csv and what is collected beside it from these results."""
+        """Fingerprint of what is collected from these results, and of all that is made of it.
+
+        It is recorded in about.json alone; verdicts, figures, tables and page have no place for it.
+        """
         today = {file.path: file.fingerprint for file in self.results()}
         results = [(os.path.relpath(path, self.root), today[path]) for path in paths]
         said = self.study.own_questions
-        return digest([results, self.study_digest, said, code_of("jackpot.stages.collect")])
+        code = [code_of(f"jackpot.stages.{stage}") for stage in AFTER_TRAINING]
+        return digest([results, self.study_digest, said, code])
 
     @property
     def study_digest(self) -> str:
