@@ -14,6 +14,7 @@ from jackpot.architectures import architecture_names
 from jackpot.models import build_model
 from jackpot.study import document, load_config, load_study
 from tests.support import ROOT
+from tests.support.pages import readme_study, write_files
 
 STUDIES = sorted((ROOT / "studies").glob("*.yaml"))
 
@@ -57,6 +58,27 @@ def test_links_and_commands_of_the_readme_lead_somewhere():
         assert (ROOT / word).exists(), word
     for target in re.findall(r"^make (\w+)", text, re.M):
         assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M), target
+
+
+def test_the_study_of_the_readme_loads_beside_its_pruner(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_files(tmp_path)
+    name, text = readme_study()
+    (tmp_path / name).write_text(text)
+    assert f"snakemake --cores all --config study={name}\n" in (ROOT / "README.md").read_text()
+    study = load_study(name)
+    assert study.name == Path(name).stem
+    of_weights = {"shuffled_weights", "reinitialized", "redrawn_magnitudes", "redrawn_signs"}
+    blind = {"none", "rearranged", "inverted", *of_weights}
+    seeing = blind | {"random_labels", "random_pixels", "corrupted_data"}
+    checks = [("random", check) for check in blind] + [("gradient_norm", check) for check in seeing]
+    cells = {(*check, sparsity) for check in checks for sparsity in (0.8, 0.9)}
+    expected = {(*cell, seed) for cell in cells | {("dense", "none", 0.0)} for seed in range(5)}
+    found = [(run.ticket, run.check, run.sparsity, run.seed) for run in study.runs()]
+    assert len(found) == len(expected) and set(found) == expected
+    assert {(run.dataset, run.model) for run in study.runs()} == {("digits", "vgg5")}
+    # As the default study trains.
+    assert study.training == load_study(ROOT / "studies" / "digits.yaml").training
 
 
 def test_versions_agree():

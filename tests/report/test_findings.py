@@ -97,7 +97,7 @@ def test_differences_and_intervals_by_another_calculation(folder):
 
 
 def test_the_readme_counts_as_the_published_studies_do():
-    text = (ROOT / "README.md").read_text().split("A pruned network")[0].replace("\n", " ")
+    text = " ".join((ROOT / "README.md").read_text().split("## Two commands")[0].split())
     of_digits, of_zoo = text.split("On CIFAR-10 (margin")[0].split("so they do with other seeds")
     for counts, name in ((of_digits, "digits"), (of_zoo, "zoo")):
         counts = re.findall(r"\b(\d+ of \d+)\b", counts)

@@ -4,9 +4,8 @@ import json
 import re
 
 import pytest
-import yaml
 
-from tests.support.pages import write_files, yaml_blocks
+from tests.support.pages import parts_of_studies, write_files
 from tests.support.snake import Clone
 
 pytestmark = pytest.mark.workflow
@@ -31,8 +30,8 @@ EXPERIMENTS = [
 def own(tmp_path_factory):
     """The study of the pages' YAML blocks, run once."""
     study = {}
-    for block in yaml_blocks().values():
-        for key, value in yaml.safe_load(block).items():
+    for part in parts_of_studies():
+        for key, value in part.items():
             study[key] = {**study.get(key, {}), **value} if isinstance(value, dict) else value
     training = {"epochs": 2, "crop_padding": 1, "flip": False}
     study |= {"experiments": EXPERIMENTS, "training": training}
