@@ -4,7 +4,7 @@ Every score is ``score(model, data, generator, **options) -> dict[str, Tensor]``
 prunable weight, higher = keep, in ``named_parameters()`` order. ``data`` is an ``(images, labels)``
 pair, already chosen and normalised. The caller's model is untouched. Each file says in a literal
 ``USES_DATA`` whether its values depend on the data; a file that says nothing is taken to use it,
-and one that says that they do not gets black images, all of class 0, in the shapes of the batch.
+and one that says that they do not gets images of zeros, all of class 0, in the shapes of the batch.
 
 In rounds a score is asked again for the network with the pruned weights at 0. One that has an
 argument ``alive`` gets the dense network and the mask of what earlier rounds left (None at first).
