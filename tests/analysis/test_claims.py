@@ -11,7 +11,7 @@ from jackpot.analysis.design import Design
 from jackpot.analysis.papers import CLAIMS
 from jackpot.analysis.reported import load_reported
 from jackpot.analysis.statistics import CELL, COLUMNS, ticket_table, verdicts
-from jackpot.report.claims import guesses_in, numbers_of
+from jackpot.report.claims import covers_a_part, guesses_in, numbers_of
 from jackpot.vocabulary import OUTCOMES
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
@@ -117,6 +117,18 @@ def test_without_seeds_nothing_is_tested(seeds):
     assert all(numbers_of(r).startswith("Not tested") for r in results)
     if seeds:
         assert "4 cells with too few seeds" in numbers_of(results[0])
+
+
+def test_a_ticket_that_lacks_one_of_a_claims_checks_is_told():
+    """Each check and each ticket is there, and half of what the claim is about is not."""
+    effects = {(t, "none"): 0.0 for t in ("snip", "grasp", "synflow", "magnitude_initial")}
+    effects |= {(t, "rearranged"): 0.0 for t in ("snip", "synflow")}
+    effects |= {(t, "reinitialized"): 0.0 for t in ("grasp", "magnitude_initial")}
+    claim = BY_ID["pruning_at_initialization_needs_only_layer_counts"]
+    result = evaluate(claim, make_runs(effects), Design())
+    assert result.verdict == "held" and len(result.lacking) == 4
+    assert covers_a_part(result, ())
+    assert "not run: SNIP: reinitialized, GraSP: rearranged," in numbers_of(result)
 
 
 def test_holm_counts_the_claims_own_cells_alone():
