@@ -149,8 +149,11 @@ onsuccess:
             f"{len(missing)} of the files asked for are still to be made, {missing[0]} first, and "
             "no job is left that would make them."
         )
-    # A look that was made in this call may send cells on to the next one.
-    if not missing and Plan(STUDY, SETTINGS).progress.look > PLAN.progress.look:
+    # A look that was made in this call may send cells on to the next one. A call that asked for
+    # that look by its path has it; no rule of the next one's makes it.
+    by_path = map(os.path.normpath, snakemake_internals.targets())
+    more = Plan(STUDY, SETTINGS).progress.look > PLAN.progress.look
+    if not missing and more and PLAN.look_now() not in by_path:
         start_again()
 
 
