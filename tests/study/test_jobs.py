@@ -149,6 +149,16 @@ def test_a_path_says_nothing_of_images_that_a_digest_tells(tmp_path):
     assert one[0] != other[0] and one[1] != other[1]
 
 
+def test_images_that_are_gone_are_missed_where_they_are_to_be_read(tmp_path):
+    """They are read twice: when their digest is taken, and when tensors are made of them."""
+    mine = {"kind": "image_folder", "path": str(tmp_path / "gone")}
+    plan = plan_of(tmp_path, datasets={"mine": mine})
+    plan.require_sources({plan.data("mine", "random_pixels")})
+    for wanted in (plan.source("mine"), plan.data("mine", "clean")):
+        with pytest.raises(JackpotError, match=r"dataset mine: .*gone does not exist"):
+            plan.require_sources({wanted})
+
+
 def test_the_same_relative_path_elsewhere_is_another_source(tmp_path, monkeypatch):
     datasets = {"d": {"kind": "image_folder", "path": "images"}}
     experiments = [{"tickets": ["random"], "sparsities": [0.9], "seeds": [0]}]
