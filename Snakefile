@@ -47,6 +47,7 @@ try:
     STUDY = load_study(SETTINGS.study, SETTINGS.datasets)
     PLAN = Plan(STUDY, SETTINGS)
     PLAN.progress  # reads the files of its looks
+    PLAN.own_code()  # and those of the user's own
     for target in snakemake_internals.targets():
         PLAN.check_target(target)
         # Another workflow that has ours as a module may keep files of its own beside ours.
