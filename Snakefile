@@ -15,7 +15,7 @@ from snakemake.utils import min_version
 sys.path.insert(0, os.path.join(str(workflow.current_basedir), "workflow", "lib"))
 
 from jackpot.cli import command_options
-from jackpot.environment import Environment, portable_device
+from jackpot.environment import Environment, portable_device, refuse_second_study
 from jackpot.errors import JackpotError
 from jackpot.fingerprints import code_of, digest, recorded
 from jackpot.machine import require_bfloat16, restricted
@@ -46,6 +46,7 @@ try:
     SETTINGS = load_config(config)
     STUDY = load_study(SETTINGS.study, SETTINGS.datasets)
     PLAN = Plan(STUDY, SETTINGS)
+    refuse_second_study(STUDY.name, PLAN.study_digest)
     PLAN.progress  # reads the files of its looks
     PLAN.own_code()  # and those of the user's own
     for target in snakemake_internals.targets():
