@@ -15,7 +15,7 @@ from snakemake.utils import min_version
 sys.path.insert(0, os.path.join(str(workflow.current_basedir), "workflow", "lib"))
 
 from jackpot.cli import command_options
-from jackpot.environment import Environment, portable_device
+from jackpot.environment import Environment, portable_device, refuse_second_study
 from jackpot.errors import JackpotError
 from jackpot.fingerprints import digest, recorded
 from jackpot.machine import require_bfloat16, restricted
@@ -46,7 +46,9 @@ try:
     SETTINGS = load_config(config)
     STUDY = load_study(SETTINGS.study, SETTINGS.datasets)
     PLAN = Plan(STUDY, SETTINGS)
+    refuse_second_study(STUDY.name, PLAN.study_digest)
     PLAN.progress  # reads the files of its looks
+    PLAN.own_code()  # and those of the user's own
     for target in snakemake_internals.targets():
         PLAN.check_target(target)
         # Another workflow that has ours as a module may keep files of its own beside ours.
@@ -149,8 +151,11 @@ onsuccess:
             f"{len(missing)} of the files asked for are still to be made, {missing[0]} first, and "
             "no job is left that would make them."
         )
-    # A look that was made in this call may send cells on to the next one.
-    if not missing and Plan(STUDY, SETTINGS).progress.look > PLAN.progress.look:
+    # A look that was made in this call may send cells on to the next one. A call that asked for
+    # that look by its path has it; no rule of the next one's makes it.
+    by_path = map(os.path.normpath, snakemake_internals.targets())
+    more = Plan(STUDY, SETTINGS).progress.look > PLAN.progress.look
+    if not missing and more and PLAN.look_now() not in by_path:
         start_again()
 
 

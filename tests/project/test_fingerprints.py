@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import jackpot.fingerprints
+from jackpot.errors import JackpotError
 from jackpot.files.atomic import write_json
 from jackpot.files.tensors import save_tensors
 from jackpot.fingerprints import _dump, _not_python, bare, code_of, code_of_file, recorded
@@ -232,6 +233,15 @@ def test_nothing_in_a_users_call_is_taken_for_words(tmp_path, line):
         path.write_text(f"def f(w):\n    {line.format(number)}\n")
         found.add(code_of_file(str(path)))
     assert len(found) == 2
+
+
+def test_a_helper_that_is_no_python_is_named(tmp_path):
+    (tmp_path / "mine.py").write_text("import helper\n")
+    helper = tmp_path / "helper.py"
+    for content, why in ((b"x = 1\ndef f(:\n", "line 2: "), (b"\xff", "'utf-8' codec can't")):
+        helper.write_bytes(content)
+        with pytest.raises(JackpotError, match=f"^{helper}: cannot be read: {why}"):
+            code_of_file(str(tmp_path / "mine.py"))
 
 
 def test_the_fingerprint_in_a_file_can_be_read_back(tmp_path):

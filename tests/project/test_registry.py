@@ -37,6 +37,10 @@ VALUE = 3
 @pytest.fixture
 def own(tmp_path, monkeypatch):
     (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").write_text("1 / 0\n")
+    (tmp_path / "package" / "module.py").write_text("def f(a, b, c): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -65,6 +69,8 @@ def own(tmp_path, monkeypatch):
         ("own.py:plian", [], r"no function 'plian' \(did you mean plain\?\); it defines: plain, "),
         ("other.py:plain", [], "there is no file other.py"),
         ("no.such:f", [], "no module 'no.such'"),
+        ("os:f", [], "no module 'os' in a file$"),
+        ("package.module:f", [], r"no module 'package.module' .*\(ZeroDivisionError: division"),
         ("nothing", [], "does not exist. Allowed: .*snip.*file.py:function"),
     ],
 )

@@ -20,6 +20,12 @@ from jackpot.running.again import without_force
         ("snakemake --forcea --forcer prune --cores 2", "snakemake --cores 2"),
         ("snakemake --force-use-threads -c2", "snakemake --force-use-threads -c2"),
         ("snakemake -R prune -F --cores 2", "snakemake --cores 2"),
+        ("snakemake -R prune -F out", "snakemake out"),
+        ("snakemake -pR prune retrain --cores 2", "snakemake -p --cores 2"),
+        ("snakemake -FkpR prune -c2", "snakemake -kp -c2"),
+        ("snakemake -FR prune -c2", "snakemake -c2"),
+        ("snakemake -pRprune -c2 out", "snakemake -p -c2 out"),
+        ("snakemake -c2 -Rprune out", "snakemake -c2 out"),
         ("snakemake -kp --cores 2 --config study=F", "snakemake -kp --cores 2 --config study=F"),
     ],
 )

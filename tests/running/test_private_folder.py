@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from jackpot.errors import JackpotError
 from jackpot.running import lease
@@ -66,7 +65,7 @@ def test_what_a_stranger_made_first_holds_up_no_job(shared, attack, why):
     done = as_nobody(f"os.setuid({NOBODY})\np = sys.argv[1]\n{attack}", folder)
     assert done.returncode == 0, done.stderr
     with pytest.raises(JackpotError) as refused:
-        lease.lease_device(torch.device("cpu"), 1, names=["a"])
+        lease.lease_folder()
     assert str(refused.value).startswith(f"{folder}: not used, because {why}. Remove it, or set")
     assert not list(shared.rglob("*.lock"))
 

@@ -54,3 +54,10 @@ def test_where_nothing_is_published_nothing_is_redrawn(tmp_path):
     for folder in (tmp_path, tmp_path / "nope"):
         status, text = run("redraw", "--published", folder, "--out", tmp_path / "out")
         assert status == 1 and f"error: {folder}: nothing is published there." in text
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    status, text = run("redraw", "--out", tmp_path / "file")
+    assert status == 1 and text.startswith(f"error: {tmp_path}/file/"), text
+    assert text.endswith(": Not a directory\n")

@@ -1,7 +1,12 @@
 """Scripts run in a fork of a warm process exactly as they run by themselves."""
 
+import array
+import errno
+import importlib.util
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -120,6 +125,37 @@ def test_eight_at_once(tmp_path, owner):
         for i in range(8)
     ]
     assert [job.communicate()[0] for job in jobs] == [f"{i}\n" for i in range(8)]
+
+
+def test_a_job_for_which_there_is_no_process_leaves_the_server_as_it_was(
+    tmp_path, monkeypatch, capfd
+):
+    need(sys.platform == "linux", "warm processes need Linux")
+    spec = importlib.util.spec_from_file_location("warm", WARM)
+    warm = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(warm)
+
+    def fork():
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr(os, "fork", fork)
+    monkeypatch.chdir(tmp_path)
+    listener, client = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+    read, write = os.pipe()
+    jobs, message = {}, json.dumps({"arguments": ["script.py"]}).encode()
+    with listener, client:
+        listener.bind("socket")
+        listener.listen()
+        client.connect("socket")
+        files = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [write] * 3))]
+        client.sendmsg([len(message).to_bytes(8, "big")], files)
+        client.sendall(message)
+        warm.start(listener, jobs)
+        assert not jobs and client.recv(1) == b"", "the client is told that there is no job"
+    os.close(write)
+    assert os.read(read, 1) == b"", "the job's files are closed"
+    os.close(read)
+    assert capfd.readouterr().err == "script.py: no process: Cannot allocate memory\n"
 
 
 def test_without_a_server_the_script_runs_in_the_ordinary_way(tmp_path):

@@ -16,6 +16,7 @@ from jackpot.study import load_study
 from jackpot.training.engine import train
 from jackpot.training.results import load_splits
 from jackpot.training.resume import ResumeFile
+from tests.support.scripts import succeed
 from tests.support.small import make_dense, make_ticket
 from tests.support.snake import Clone
 from tests.support.studies import written
@@ -184,6 +185,28 @@ def test_cuts_of_another_pytorch_are_not_gone_on_from(stopped, paths, tmp_path, 
     )
     iterate(paths, tmp_path / "b", resume=stopped)
     assert first_cuts == [True, False, False]
+
+
+def test_a_mask_that_another_job_has_just_made_is_not_made_again(paths, tmp_path, warm):
+    """That of a Snakemake which died; the next one's job has waited for it."""
+    inputs = {"clean": "clean", "data": "clean", "initial": "init", "weights": "trained"}
+    words = [word for name, file in inputs.items() for word in (f"--{name}", paths[file])]
+    words += ["--out", tmp_path / "out", "--sparsity", 0.9, "--score", "magnitude"]
+    words += ["--iterations", 2, "--epochs", 1, "--resume-file", tmp_path / "r.safetensors"]
+    mask = tmp_path / "out" / "sparsity0.9.safetensors"
+
+    def trains(*fingerprint):
+        return "round 2 of 2" in succeed(
+            "prune_iteratively", *words, *fingerprint, environment=warm
+        )
+
+    today = ("--fingerprint", "today")
+    assert trains(*today) and not trains(*today)
+    assert trains("--fingerprint", "other") and trains() and trains(*today)
+    mask.write_bytes(mask.read_bytes()[:-1])
+    assert trains(*today) and load_mask(mask)
+    (tmp_path / "r@another.mask").write_text("")
+    assert not trains(*today) and not list(tmp_path.glob("r@*"))
 
 
 def test_layers_follow_an_allocation_to_their_own_counts(paths, tmp_path):

@@ -149,6 +149,30 @@ def test_a_path_says_nothing_of_images_that_a_digest_tells(tmp_path):
     assert one[0] != other[0] and one[1] != other[1]
 
 
+def test_a_folder_that_is_not_mounted_changes_no_fingerprint(tmp_path):
+    folder, archive = tmp_path / "cifar10", tmp_path / "cifar-10-python.tar.gz"
+
+    def prepared(path):
+        data = {"cifar10": {"kind": "cifar10", **({"path": str(path)} if path else {})}}
+        return plan_of(tmp_path, datasets=data).prepare("cifar10").fingerprint
+
+    gone = {path: prepared(path) for path in (folder, archive)}
+    folder.mkdir()
+    archive.write_text("")
+    assert {path: prepared(path) for path in gone} == gone
+    assert gone[archive] == prepared(None) != gone[folder], "only a folder may hold other images"
+
+
+def test_images_that_are_gone_are_missed_where_they_are_to_be_read(tmp_path):
+    """They are read twice: when their digest is taken, and when tensors are made of them."""
+    mine = {"kind": "image_folder", "path": str(tmp_path / "gone")}
+    plan = plan_of(tmp_path, datasets={"mine": mine})
+    plan.require_sources({plan.data("mine", "random_pixels")})
+    for wanted in (plan.source("mine"), plan.data("mine", "clean")):
+        with pytest.raises(JackpotError, match=r"dataset mine: .*gone does not exist"):
+            plan.require_sources({wanted})
+
+
 def test_the_same_relative_path_elsewhere_is_another_source(tmp_path, monkeypatch):
     datasets = {"d": {"kind": "image_folder", "path": "images"}}
     experiments = [{"tickets": ["random"], "sparsities": [0.9], "seeds": [0]}]

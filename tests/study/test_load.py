@@ -187,6 +187,31 @@ def test_a_key_given_twice_is_refused(tmp_path):
         load_study(path)
 
 
+def test_mappings_may_be_merged(tmp_path):
+    """Keys of a mapping's own go before those that it takes over, however they are nested."""
+    path = written(tmp_path, models={}, overrides=[])
+    text = path.read_text()
+    assert "models: {}\n" in text and "overrides: []\n" in text
+    text = text.replace("models: {}", "models: {a: &a {architecture: vgg5, width: 4}, b: {<<: *a}}")
+    merged = (
+        "overrides:\n"
+        "- {when: {model: a}, pretraining: &one {epochs: 5, batch_size: 9}}\n"
+        "- {when: {model: b}, pretraining: &two {<<: *one, epochs: 6}}\n"
+        "- {when: {model: b}, retraining: {<<: [*two, *one], batch_size: 8}}\n"
+    )
+    path.write_text(text.replace("overrides: []\n", merged))
+    study = load_study(path)
+    assert study.models["b"] == study.models["a"]
+    one, two = (study.pretraining_of("digits", model) for model in "ab")
+    other = study.retraining_of("digits", "b", "snip")
+    found = [(each.epochs, each.batch_size) for each in (one, two, other)]
+    assert found == [(5, 9), (6, 9), (6, 8)]
+    # A mapping that is merged above before it is read itself.
+    path.write_text("x: {y: &y {<<: &z {a: 1}, a: 2}}\nw: {<<: *y}\n")
+    with pytest.raises(JackpotError, match="unknown key 'x'"):
+        load_study(path)
+
+
 def test_a_missing_study_lists_those_there():
     with pytest.raises(JackpotError, match=r"no such study.*digits\.yaml"):
         load_study(ROOT / "studies" / "digit.yaml")

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from jackpot.study import Plan, load_config, load_study
 from tests.support.studies import message, written
 
@@ -112,3 +114,26 @@ def test_weights_can_be_rewound_to_another_epoch_than_the_schedule(tmp_path):
     study = load_study(written(tmp_path, experiments=experiments, overrides=overrides))
     assert study.rewind_weights_epoch_of("digits", "vgg5", "weight_rewinding") == 4
     assert study.rewind_epochs == [4]
+
+
+@pytest.mark.parametrize("ticket", ["dense", "lottery", "snip"])
+def test_every_pretraining_lasts_until_the_epoch_that_any_ticket_rewinds_to(tmp_path, ticket):
+    """Each keeps the weights of every such epoch; initial tickets need no pretraining."""
+    experiments = [
+        {"models": ["big"], "tickets": ["weight_rewinding"]},
+        {"models": ["small"], "tickets": [ticket]},
+    ]
+    values = {
+        "models": {name: {"architecture": "vgg5"} for name in ("big", "small")},
+        "experiments": [{**each, "sparsities": [0.5], "seeds": [0]} for each in experiments],
+        "training": {"epochs": 9},
+        "rewind_epoch": 4,
+    }
+    for epochs in (4, 3):
+        override = {"when": {"model": "small"}, "pretraining": {"epochs": epochs}}
+        if epochs == 4 or ticket == "snip":
+            assert load_study(written(tmp_path, **values, overrides=[override]))
+            continue
+        text = message(tmp_path, **values, overrides=[override])
+        assert "weight_rewinding of big on digits needs the weights after epoch 4" in text
+        assert "that of small on digits has 3 epochs. Pretrain small for 4 or more, or" in text

@@ -57,6 +57,22 @@ def test_a_target_that_names_what_the_study_has_not_is_refused(tmp_path, path, s
         plan.check_target(f"{plan.root}/{path}")
 
 
+def test_a_source_of_another_definition_or_dataset_is_refused(tmp_path):
+    config = load_config({"data_dir": str(tmp_path / "images")})
+    plan = Plan(load_study(written(tmp_path)), config)
+    other = {"digits": {"kind": "digits", "test_fraction": 0.3}}
+    before = Plan(load_study(written(tmp_path, datasets=other)), config).source("digits")
+    today = plan.source("digits")
+    plan.check_target(today)
+    why = f"^{before}: this source is of another definition of the dataset digits .*{today}\\.$"
+    with pytest.raises(JackpotError, match=why):
+        plan.check_target(before)
+    foo = today.replace("/digits/", "/foo/")
+    with pytest.raises(JackpotError, match=f"^{foo}: dataset foo is not in .*; it has digits"):
+        plan.check_target(foo)
+    plan.check_target(f"{tmp_path}/images/digits/source-of-mine.json")
+
+
 def test_every_file_that_a_study_can_make_is_welcome_as_a_target(tmp_path):
     """Of every ticket under every check, and with data that are spoiled in two ways."""
     experiment = {"tickets": [*TICKETS], "checks": "all", "sparsities": [0.9], "seeds": [0]}

@@ -102,6 +102,27 @@ def test_another_workflows_rule_of_the_name_figures_is_not_ours(clone, tmp_path)
     assert re.search(r"^jackpot_collect +1$", text, re.MULTILINE), text[-4000:]
 
 
+def test_another_workflow_has_one_study_of_ours(clone, tmp_path):
+    """The jobs of both would be told of the later one."""
+
+    def two(text):
+        module, _, rest = text.partition("rule count")
+        second = module.replace("jackpot:", "again:").replace(
+            "jackpot as jackpot", "again as again"
+        )
+        return module + second.replace("study.yaml", "second.yaml") + "rule count" + rest
+
+    snake.write_outer(tmp_path, clone, STUDY, two)
+    (tmp_path / "second.yaml").write_text(STUDY.replace("name: small", "name: second"))
+    text = call(tmp_path, "-n", status=1)
+    said = "second: this Snakefile has the study small as a module already, and a call of"
+    assert said in text and "Traceback" not in text
+    # Snakemake reads a module anew for each `use rule`.
+    change = "\nuse rule report from jackpot as jackpot_report with:\n    priority: 2\n"
+    snake.write_outer(tmp_path, clone, STUDY, lambda text: text + change)
+    call(tmp_path, "-n")
+
+
 # As in docs/interoperation.md.
 HANDLERS = """
 onstart:

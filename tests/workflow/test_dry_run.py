@@ -1,9 +1,10 @@
-"""Laying out a large study takes little memory; benchmarks/ has its seconds."""
+"""What is laid out, and that it takes little memory; benchmarks/ has its seconds."""
 
 import os
 
 import pytest
 
+from jackpot.study import Plan, load_config, load_study
 from tests.support import ROOT, snake
 
 pytestmark = pytest.mark.workflow
@@ -28,6 +29,26 @@ def test_a_study_of_a_name_with_braces_is_laid_out(tmp_path):
         (tmp_path / name).symlink_to(ROOT / name)
     options = ["--snakefile", ROOT / "Snakefile", "-n", "--quiet", "rules"]
     snake.succeed(tmp_path, *options, "--config", f"study={study}", "results_dir=results")
+
+
+def test_rules_make_what_the_description_says(tmp_path):
+    """The rules in workflow/rules state their outputs once more, as patterns."""
+    tickets = ["dense", "snip", "lottery_iterative", "weight_rewinding"]
+    checks = ["corrupted_data", "inverted", "rearranged"]
+    cells = {"sparsities": [0.5, 0.8], "seeds": [0, 1]}
+    experiments = [{"tickets": tickets, **cells}, {"tickets": ["snip"], "checks": checks, **cells}]
+    clone = snake.Clone(tmp_path, study={"experiments": experiments})
+    rows = [line.split("\t") for line in clone.make(options=["--summary"]).splitlines()]
+    laid_out = {(row[2], row[0]) for row in rows if len(row) > 2}
+    config = {"results_dir": str(clone.results), "data_dir": str(tmp_path / "data")}
+    plan = Plan(load_study(tmp_path / "study.yaml"), load_config(config))
+    jobs = {plan.job_of(run) for run in plan.study.runs()}
+    while more := {file.job for job in jobs for file in job.inputs.values()} - jobs:
+        jobs |= more
+    described = {(job.rule, path) for job in jobs for path in job.outputs}
+    rules = {rule for rule, _ in described}
+    assert {(rule, path) for rule, path in laid_out if rule in rules} == described
+    assert len(rules) == 9, "one of each is among them"
 
 
 def test_a_dry_run_of_five_thousand_jobs_takes_little_memory(tmp_path):

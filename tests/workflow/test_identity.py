@@ -210,4 +210,10 @@ def test_figures_beside_another_target_leaves_nothing_out(small_study, tmp_path)
     text = clone.make(options=["-n", "all", "figures"])
     assert "retrain" in text and "collect" in text
     text = clone.make(options=["-n", "figures"])
+    assert "retrain" not in text and "draw" in text and "warning: " not in text
+    values = yaml.safe_load((clone.folder / "study.yaml").read_text())
+    values["training"]["epochs"] += 1
+    (clone.folder / "study.yaml").write_text(yaml.safe_dump(values))
+    text = clone.make(options=["-n", "figures"])
+    assert f"warning: {clone.root}/runs.csv is not what today's study and code would" in text
     assert "retrain" not in text and "draw" in text

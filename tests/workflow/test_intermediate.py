@@ -7,11 +7,15 @@ from safetensors import safe_open
 from tests.support.snake import Clone
 
 pytestmark = pytest.mark.workflow
+TICKETS = ["dense", "snip", "weight_rewinding", "lottery_iterative"]
 STUDY = {
+    "pruners": {
+        "magnitude_iterative": {"score": "magnitude", "weights": "trained", "iterations": 2}
+    },
     "experiments": [
-        {"tickets": ["dense", "snip", "weight_rewinding"], "sparsities": [0.8], "seeds": [0]},
+        {"tickets": TICKETS, "sparsities": [0.8], "seeds": [0]},
         {"tickets": ["snip"], "checks": ["corrupted_data"], "sparsities": [0.8], "seeds": [0]},
-    ]
+    ],
 }
 
 
@@ -27,6 +31,7 @@ def test_masks_and_weights_go_and_nothing_is_left_to_do(tmp_path):
         clone.run_of("snip"),
         clone.run_of("snip", "corrupted_data"),
         clone.run_of("weight_rewinding"),
+        clone.run_of("lottery_iterative"),
     ]
     kept = [f"{run}/weights.safetensors" for run in runs]
     assert {path for path in results if path.endswith(".safetensors")} == {*data, *kept}

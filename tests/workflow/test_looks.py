@@ -90,6 +90,15 @@ def test_a_lost_look_is_made_again(finished):
     assert "Job" in said and not re.search(r"^Job \d+: (retrain|prune|pretrain)", said, re.M)
 
 
+def test_a_look_that_is_asked_for_by_its_path_is_all_that_is_made(finished, tmp_path):
+    clone = Clone(tmp_path / "clone", study=STUDY)
+    shutil.copytree(finished.root, clone.root)
+    shutil.rmtree(clone.root / "looks")
+    look = plan_of(clone).look_now()
+    clone.make(look)
+    assert [str(path) for path in (clone.root / "looks").iterdir()] == [look]
+
+
 def test_a_dry_run_lists_the_next_look(finished, tmp_path):
     """Another margin is another design: its first look has all its runs and decides anew."""
     study = {**STUDY, "statistics": {**STUDY["statistics"], "margin": 61}}

@@ -152,3 +152,18 @@ def test_an_error_in_the_users_code_is_told_without_ours(own, file, old, target,
     said = (own.root / "logs" / log).read_text()
     assert status != 0 and "AttributeError" in said
     assert file in said and "/jackpot/" not in said.replace("/docs/", "")
+
+
+def test_a_helper_that_is_no_python_is_told_before_any_job(own):
+    text = (own.folder / "mine.py").read_text()
+    (own.folder / "mine.py").write_text(f"import helper\n{text}")
+    (own.folder / "helper.py").write_text("def f(:\n")
+    try:
+        status, said = own.snakemake("runs.csv")
+        status_of_script, said_of_script = own.script("stale")
+    finally:
+        (own.folder / "mine.py").write_text(text)
+        (own.folder / "helper.py").unlink()
+    why = "helper.py: cannot be read: line 1"
+    assert status == 1 and why in said and "SyntaxError" not in said, said
+    assert status_of_script == 1 and said_of_script.startswith(f"error: {why}")

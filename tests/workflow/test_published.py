@@ -36,8 +36,11 @@ def test_verdicts_tables_figures_and_page_are_made_anew(small_study, published, 
     shutil.copytree(published, forged)
     table = (forged / "verdicts.csv").read_text()
     (forged / "verdicts.csv").write_text(table.replace("too_few_seeds", "unaffected"))
+    # A table that is not made any more; the same one is left of an earlier redrawing.
+    for folder in (forged, redrawn):
+        (folder / "tables" / "gone.md").write_text("gone")
     status, said = clone.script("redraw", "--published", forged.parent, "--out", tmp_path)
-    assert status == 1 and "not as published: verdicts.csv" in said, said
+    assert status == 1 and "not as published: verdicts.csv, tables/gone.md" in said, said
     status, said = clone.script("redraw", "--published", forged.parent, "--out", forged.parent)
     assert status == 1 and "a publication is there, and would be overwritten" in said, said
 

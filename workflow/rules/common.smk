@@ -112,6 +112,13 @@ GATHERED = [f"{ROOT}/{name}" for name in ("runs.csv", "layers.csv", "histories.c
 GATHERED_OF = recorded(GATHERED[-1])
 SETTLED = not FROM_TABLES and PLAN.is_settled() and GATHERED_OF == COLLECTED
 
+if workflow.is_main_process and FROM_TABLES and GATHERED_OF not in (None, COLLECTED):
+    print(
+        f"warning: {GATHERED[0]} is not what today's study and code would collect; figures and "
+        "tables are made of it as it is. Without a target, Snakemake makes it anew.",
+        file=sys.stderr,
+    )
+
 
 def results_to_collect(w):
     """Every result; they are collected again where nothing but about.json tells that it is stale.

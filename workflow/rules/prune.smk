@@ -43,7 +43,7 @@ rule prune_iteratively:
     input:
         unpack(inputs("prune_iteratively")),
     output:
-        PLAN.mask("{dataset}", "{model}", "{pruner}", "{data}", "{seed}", "{sparsity}"),
+        spare(PLAN.mask("{dataset}", "{model}", "{pruner}", "{data}", "{seed}", "{sparsity}")),
     log:
         f"{ROOT}/logs/prune/{{dataset}}/{{model}}/{{pruner}}/{{data}}/seed{{seed}}-{{sparsity}}.log",
     wildcard_constraints:

@@ -1,5 +1,7 @@
 """Train, prune and restart at the initial weights, several times over (lottery tickets)."""
 
+from pathlib import Path
+
 from jackpot.cli import add_machine, add_resume, add_settings, main, parser_of, settings_from
 from jackpot.settings import Pruner, PruningBatch, Training
 
@@ -24,25 +26,28 @@ def run() -> None:
     from jackpot.running.alone import alone
     from jackpot.running.arguments import forget_resume_files, resume_file_of
     from jackpot.running.device import job_device
+    from jackpot.running.finished import has_mask
     from jackpot.stages.prune_iteratively import prune_iteratively
 
     with alone(args.resume_file):
-        device = job_device(args.device, args.threads, training.precision)
-        prune_iteratively(
-            args.out,
-            clean=args.clean,
-            data=args.data,
-            initial=args.initial,
-            weights=args.weights,
-            pruner=pruner,
-            batch=batch,
-            training=training,
-            sparsity=args.sparsity,
-            seed=args.seed,
-            device=device,
-            resume=resume_file_of(args, device),
-            fingerprint=args.fingerprint,
-        )
+        # Whoever was at it before may have ended well.
+        if not has_mask(Path(args.out, f"sparsity{args.sparsity:g}.safetensors"), args.fingerprint):
+            device = job_device(args.device, args.threads, training.precision)
+            prune_iteratively(
+                args.out,
+                clean=args.clean,
+                data=args.data,
+                initial=args.initial,
+                weights=args.weights,
+                pruner=pruner,
+                batch=batch,
+                training=training,
+                sparsity=args.sparsity,
+                seed=args.seed,
+                device=device,
+                resume=resume_file_of(args, device),
+                fingerprint=args.fingerprint,
+            )
         forget_resume_files(args.resume_file)
 
 

@@ -38,7 +38,7 @@ SLOW = (
 # What the scripts import is the workflow's own, whichever is installed.
 LIBRARY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib")
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-BROKEN = 70  # EX_SOFTWARE: the server died under the job
+BROKEN = 70  # EX_SOFTWARE: the server could not start the job, or died under it
 
 
 def run_ordinarily(arguments: list[str]) -> None:
@@ -63,6 +63,7 @@ def client(arguments: list[str], folder: str) -> int:
     reply = connection.makefile("r")
     child = int(reply.readline() or 0)
     if not child:
+        print(f"error: the job was not started; {folder}/log may say why.", file=sys.stderr)
         return BROKEN
     for number in PASSED_ON:
         signal.signal(number, lambda number, _: os.kill(child, number))
@@ -220,11 +221,19 @@ def start(listener: socket.socket, jobs: dict[int, socket.socket]) -> None:
     import_stage(job["arguments"][0])
     # Jobs need not look for cycles among what was imported: a tenth of the time of drawing.
     gc.freeze()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError as error:
+        # No memory, or too many processes: the other jobs go on, and this one ends as BROKEN.
+        print(f"{job['arguments'][0]}: no process: {error.strerror}", file=sys.stderr, flush=True)
+        child = None
     if child == 0:
         become(job, files, [listener, connection, *jobs.values()])
     for file in files:
         os.close(file)
+    if child is None:
+        connection.close()
+        return
     jobs[child] = connection
     with contextlib.suppress(OSError):
         connection.sendall(f"{child}\n".encode())

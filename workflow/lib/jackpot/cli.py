@@ -237,6 +237,8 @@ def main(function: Callable[[], None]) -> None:
     except Exception as error:
         if told := own_traceback(error):
             sys.exit(f"error: your own code failed: {type(error).__name__}: {error}\n{told}")
+        if isinstance(error, OSError) and error.filename is not None:
+            sys.exit(f"error: {error.filename}: {error.strerror}")
         raise
 
 

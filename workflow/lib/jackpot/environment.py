@@ -14,6 +14,9 @@ from jackpot.errors import JackpotError
 
 PREFIX = "JACKPOT_"
 
+# The study that this process has laid out: its name and digest.
+_laid_out: list[tuple[str, str]] = []
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -49,6 +52,20 @@ class Environment:
         """Set the variables for the jobs of this process."""
         for field in fields(self):
             os.environ[PREFIX + field.name.upper()] = str(getattr(self, field.name))
+
+
+def refuse_second_study(name: str, digest: str) -> None:
+    """Refuse another study than this process has laid out: what is handed on is of one.
+
+    Raises:
+        JackpotError: one Snakefile has two studies as modules.
+    """
+    if _laid_out and _laid_out != [(name, digest)]:
+        raise JackpotError(
+            f"{name}: this Snakefile has the study {_laid_out[0][0]} as a module already, and a "
+            "call of Snakemake can have one study only. Give each a call of its own."
+        )
+    _laid_out[:] = [(name, digest)]
 
 
 def portable_device(device: str) -> str:

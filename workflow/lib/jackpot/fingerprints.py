@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import jackpot
+from jackpot.errors import JackpotError
 
 PACKAGE = Path(jackpot.__file__).parent
 # Plumbing that moves, names or checks values; what it carries is in the fingerprint itself.
@@ -73,7 +74,7 @@ def code_of_file(path: str) -> str:
     """Fingerprint of a user's file, of what it imports from beside it, and from jackpot.
 
     Raises:
-        OSError, SyntaxError: it cannot be read.
+        JackpotError: one of them cannot be read, or is no Python.
     """
     name, beside = Path(path).stem, Path(path).parent
     # In a package, what it imports is named from beside the package.
@@ -90,7 +91,12 @@ def _reached(queue: list[str], beside: Path | None) -> dict[str, str]:
         if name in found or path is None or _is_plumbing(name):
             continue
         is_package = path.name == "__init__.py"
-        imports, found[name] = _source(path.read_text(encoding="utf-8"), name, is_package)
+        try:
+            imports, found[name] = _source(path.read_text(encoding="utf-8"), name, is_package)
+        except (OSError, SyntaxError, ValueError) as error:
+            is_syntax = isinstance(error, SyntaxError)
+            why = f"line {error.lineno}: {error.msg}" if is_syntax else error
+            raise JackpotError(f"{path}: cannot be read: {why}") from None
         queue += imports
         if path.is_relative_to(PACKAGE) and path.parent != PACKAGE:
             found |= _not_python(path.parent)

@@ -255,11 +255,13 @@ class Registry(Mapping[str, Any]):
                 )
             return Path(where)
         try:
-            spec = importlib.util.find_spec(where)
-        except (ImportError, ValueError):
-            spec = None
-        if spec is None or spec.origin is None:
-            raise ValueError(f"{self._what(name)}: there is no module {where!r} to import")
+            # Runs the packages that the module is in, if not itself.
+            spec, why = importlib.util.find_spec(where), ""
+        except Exception as error:
+            spec, why = None, f" ({type(error).__name__}: {error})"
+        # Some of Python's own modules are in no file.
+        if spec is None or not Path(spec.origin or "").is_file():
+            raise ValueError(f"{self._what(name)}: there is no module {where!r} in a file{why}")
         return Path(spec.origin)
 
     def _parsed(self, name: str) -> ast.Module:

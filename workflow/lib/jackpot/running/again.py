@@ -11,7 +11,8 @@ from jackpot.running import results_folder
 # What asks for work that is done already; it was done again before the first look. Options may be
 # abbreviated, and flags stand in one word, of which the last can have a value: -pFc2.
 FORCED = re.compile("--force(a|al|all)?")
-FORCED_BY_NAME = re.compile("(-R|--forcer(u|un)?)(=.*)?")
+FORCED_BY_NAME = re.compile("--forcer(?:u|un)?(=.*)?")
+FLAGS_BY_NAME = re.compile("(-[kpnlSDvfF]*)R(.*)")
 FLAGS = re.compile("-[kpnlSDvfF]*[fF][kpnlSDvfF]*")
 
 # Why the call before this one started this one.
@@ -41,7 +42,14 @@ def without_force(words: list[str]) -> list[str]:
     """A command line of Snakemake's that does nothing twice."""
     kept, names = [], False
     for word in words:
-        if FORCED.fullmatch(word) or re.fullmatch("-R.+", word):
+        if FORCED.fullmatch(word):
+            names = False
+            continue
+        if flags := FLAGS_BY_NAME.fullmatch(word):
+            # A name in the same word is the only one; otherwise they follow.
+            names = not flags[2]
+            if (word := re.sub("[fF]", "", flags[1])) != "-":
+                kept.append(word)
             continue
         if flags := FLAGS.match(word):
             word = re.sub("[fF]", "", flags[0]) + word[flags.end() :]

@@ -18,7 +18,7 @@ from pathlib import Path
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed, sha256_of_file
-from jackpot.files.tensors import load_tensors
+from jackpot.files.tensors import load_mask, load_tensors
 from jackpot.running.alone import alone
 from jackpot.running.arguments import forget_resume_files
 from jackpot.running.links import forget_links, links_of
@@ -90,6 +90,18 @@ def restore(
         # Not older than its inputs, which may have been made again meanwhile.
         os.utime(file)
     return True
+
+
+def has_mask(path: str | Path, fingerprint: str) -> bool:
+    """Whether the mask is there and whole, of these settings and code.
+
+    Snakemake deletes a job's outputs before it starts it, so that such a mask is another
+    process's, which the job has waited for.
+    """
+    try:
+        return bool(fingerprint) and load_mask(path)[1].get("fingerprint") == fingerprint
+    except JackpotError:
+        return False
 
 
 def _whole(folder: Path, fingerprint: str, weights: list[str]) -> bool:

@@ -25,41 +25,29 @@ if TYPE_CHECKING:
 _HELD: list[FileLock] = []
 
 
-def lease_device(
-    device: "torch.device", jobs_per_device: int | None = None, names: Sequence[str] | None = None
-) -> "torch.device":
+def lease_device(device: "torch.device") -> "torch.device":
     """Wait for a place on a GPU and make it this process's device; a CPU needs no place.
 
     Args:
         device: as ``prepare_device`` chose it.
-        jobs_per_device: jobs that may use a GPU at once; default: the environment's.
-        names: what the devices are called; default: those that are visible.
     """
-    if jobs_per_device is None:
-        jobs_per_device = Environment.read().jobs_per_device
-    if names is None:
-        names = device_names(device.type)
-    if not names:
-        return device
-    index = names.index(take(names, jobs_per_device, lease_folder()))
     if device.type == "cpu":
         return device
 
     import torch
 
-    chosen = torch.device(device.type, index)
+    names = device_names()
+    name = take(names, Environment.read().jobs_per_device, lease_folder())
+    chosen = torch.device(device.type, names.index(name))
     torch.cuda.set_device(chosen)
     return chosen
 
 
-def device_names(kind: str) -> list[str]:
-    """What the visible devices are called on this machine; none for a CPU.
+def device_names() -> list[str]:
+    """What the visible GPUs are called on this machine.
 
     An existing CUDA_VISIBLE_DEVICES is honoured: only its devices are leased, by its names.
     """
-    if kind == "cpu":
-        return []
-
     import torch
 
     visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]

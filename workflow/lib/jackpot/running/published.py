@@ -176,7 +176,7 @@ def redraw(folder: str | Path, out: str | Path) -> list[str]:
     The study is what it was when it was published, whatever its YAML file says today.
 
     Returns:
-        The published tables that came out otherwise.
+        The published tables that came out otherwise, or are not made any more.
 
     Raises:
         JackpotError: the archive lacks a run of ``runs.csv``, a result was altered, or a
@@ -201,5 +201,12 @@ def redraw(folder: str | Path, out: str | Path) -> list[str]:
         tables=texts,
         design=Design(**plan.design()),
     )
-    names = ["runs.csv", "verdicts.csv", *(f"tables/{f.name}" for f in folder.glob("tables/*.md"))]
-    return [n for n in names if (folder / n).read_bytes() != (out / n).read_bytes()]
+    there = sorted(path.name for path in folder.glob("tables/*.md"))
+    published = ["runs.csv", "verdicts.csv", *(f"tables/{name}" for name in there)]
+    # What else lies in `out` is of an earlier call.
+    made = {*tables.values(), *texts}
+    return [
+        name
+        for name in published
+        if out / name not in made or (folder / name).read_bytes() != (out / name).read_bytes()
+    ]

@@ -154,7 +154,8 @@ def _check_seeds(study: "Study", where: str, seeds: list[int] | None) -> None:
 
 
 def _check_rewinding(study: "Study") -> None:
-    for dataset, model, name in {(r.dataset, r.model, r.ticket) for r in study.runs()}:
+    cells = sorted({(r.dataset, r.model, r.ticket) for r in study.runs()})
+    for dataset, model, name in cells:
         ticket = study.all_tickets[name]
         network = study.network_of(dataset, model, name)
         epochs = study.pretraining_of(dataset, network).epochs
@@ -169,6 +170,30 @@ def _check_rewinding(study: "Study") -> None:
             raise ValueError(
                 f"rewind_epoch: {epoch} is not before the end of pretraining; allowed for "
                 f"{name} of {model} on {dataset}: 0 to {epochs - 1}"
+            )
+    _check_snapshots(study, cells)
+
+
+def _check_snapshots(study: "Study", cells: list[tuple[str, str, str]]) -> None:
+    """Every pretraining keeps the weights of every epoch that some ticket of the study needs."""
+    epoch_of = {
+        cell: study.rewind_weights_epoch_of(*cell)
+        for cell in cells
+        if study.all_tickets[cell[2]].weights == "rewound"
+    }
+    last = max(epoch_of.values(), default=0)
+    for dataset, model, name in cells:
+        pruner, weights = study.pruner_of(name), study.all_tickets[name].weights
+        is_pretrained = pruner is None or pruner.weights == "trained" or weights != "initial"
+        network = study.network_of(dataset, model, name)
+        epochs = study.pretraining_of(dataset, network).epochs
+        if is_pretrained and epochs < last:
+            needs = next(cell for cell, epoch in epoch_of.items() if epoch == last)
+            raise ValueError(
+                f"rewind_weights_epoch: {needs[2]} of {needs[1]} on {needs[0]} needs the weights "
+                f"after epoch {last}, which every pretraining keeps, and that of {network} on "
+                f"{dataset} has {epochs} epochs. Pretrain {network} for {last} or more, or run it "
+                "in a study of its own"
             )
 
 

@@ -19,9 +19,12 @@ class _Loader(yaml.SafeLoader):
     1e-3 is a number, as in YAML 1.2; PyYAML follows YAML 1.1, which asks for a point.
     """
 
-    def construct_mapping(self, node, deep=False):
-        seen = set()
+    def compose_mapping_node(self, anchor):
+        # Not later: a mapping that was merged with another has the keys that it changes twice.
+        node, seen = super().compose_mapping_node(anchor), set()
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
             key = self.construct_object(key_node, deep=True)
             try:
                 repeated = key in seen
@@ -34,7 +37,7 @@ class _Loader(yaml.SafeLoader):
                     None, None, f"key {key!r} is given twice", key_node.start_mark
                 )
             seen.add(key)
-        return super().construct_mapping(node, deep)
+        return node
 
 
 _Loader.add_implicit_resolver(

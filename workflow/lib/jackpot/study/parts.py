@@ -16,6 +16,10 @@ def _short(sparsity: float) -> float:
     return sparsity
 
 
+# What a path to an archive ends with, which a folder's does not: a study says the same whether or
+# not the disk with its images is there.
+ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zip")
+
 # A dash and a plus have meanings of their own in the names of checks and of spoiled data.
 CheckName = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 Sparsity = Annotated[float, Field(ge=0, lt=1), AfterValidator(_short)]
@@ -80,8 +84,10 @@ class Dataset(Settings):
     @property
     def has_digest(self) -> bool:
         """Whether a digest, given or published, says what the images are, wherever they lie."""
-        given = bool(self.sha256 or self.md5)
-        return given or is_published(self.kind, self.path, self.verify)
+        if self.sha256 or self.md5:
+            return True
+        is_archive = self.path is None or self.path.lower().endswith(ARCHIVES)
+        return is_archive and is_published(self.kind, self.path, self.verify)
 
 
 class Model(Settings):

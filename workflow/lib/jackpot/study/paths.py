@@ -1,6 +1,7 @@
 """Where the files of a study are: a path tells which rule made the file."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -62,11 +63,12 @@ class Paths:
         return f"{self.root}/{RUN_FOLDER.format(**names, sparsity=sparsity, seed=seed)}"
 
     def check_target(self, path: str) -> None:
-        """Refuse a file below the study's results that names what the study has not.
+        """Refuse a file below the study's results, or a source, that is not of today's study.
 
         Raises:
             JackpotError: naming the first part of its path that the study lacks, and what there is.
         """
+        self._check_source(path)
         folder, *asked = os.path.relpath(path, self.root).split("/")
         if folder == "runs":
             self._check_run(path, asked)
@@ -95,6 +97,23 @@ class Paths:
             raise JackpotError(
                 f"{path}: this path is of the study {other}, and this call is of "
                 f"{self.study.name} ({self.config.study}). Add --config {option}."
+            )
+
+    def _check_source(self, path: str) -> None:
+        """The rule would record today's source of the dataset under the name of another one."""
+        dataset, *rest = os.path.relpath(path, self.config.data_dir).split("/")
+        if len(rest) != 1 or not re.fullmatch(r"source-[0-9a-f]+\.json", rest[0]):
+            return
+        known = self.study.datasets
+        if dataset not in known:
+            raise JackpotError(
+                f"{path}: dataset {dataset} is not in the study {self.config.study}; it has "
+                f"{', '.join(known)}."
+            )
+        if rest[0] != os.path.basename(self.source(dataset)):
+            raise JackpotError(
+                f"{path}: this source is of another definition of the dataset {dataset} than "
+                f"today's in {self.config.study}, whose is {self.source(dataset)}."
             )
 
     def _named(self, folder: str, asked: list[str]) -> Iterator[tuple[str, str, list[str]]]:

@@ -51,7 +51,8 @@ class Plan(Rules):
             JackpotError: naming the dataset and the path.
         """
         for name, dataset in self.study.datasets.items():
-            if dataset.path and self.source(name) in wanted:
+            read_by = (self.source(name), self.data(name, "clean"))
+            if dataset.path and any(file in wanted for file in read_by):
                 local_source(name, dataset.path)
 
     def missing_sources(self) -> list[str]:

@@ -61,7 +61,7 @@ class Rules(Paths):
         return getattr(self, rule)(**dict(wildcards.items()))
 
     def download(self, dataset: str, source: str = "") -> Job:
-        """Have a dataset's source at hand."""
+        """Have a dataset's source at hand; ``source`` is in its path alone."""
         definition = self.study.datasets[dataset]
         mirrors = self.config.mirrors.get(dataset)
         return Job(

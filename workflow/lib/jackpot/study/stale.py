@@ -41,7 +41,7 @@ def findings(plan: Plan) -> Iterator[Finding]:
         yield Finding(about, why)
     for path, today in sorted(known.items()):
         if Path(path).exists():
-            why = _why(plan, path, today)
+            why = _why(path, today)
             if why:
                 yield Finding(path, why)
     root = Path(plan.root)
@@ -67,7 +67,7 @@ def _is_made(path: Path) -> bool:
     )
 
 
-def _why(plan: Plan, path: str, today: str) -> str:
+def _why(path: str, today: str) -> str:
     made = recorded(path)
     if made is None:
         return "it has no fingerprint, or is damaged"
