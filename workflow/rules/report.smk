@@ -111,7 +111,7 @@ for FIGURE, TABLE in SOURCE_OF_FIGURE.items():
             figure=FIGURE,
             ingredients=command_options({"ingredients": STUDY.own_ingredients or None}),
             stem=lambda w, output: os.path.splitext(output[0])[0],
-                of=COLLECTED,
+            of=COLLECTED,
         message:
             "draw {params.figure}"
         shell:
