@@ -105,7 +105,13 @@ TRAININGS = {"stages.pretrain", "stages.retrain", "stages.prune_iteratively"}
         ("training/sgd.py", "alpha=-lr", "alpha=-2 * lr", TRAININGS),
         ("training/schedule.py", "(1 - (epoch", "(2 - (epoch", TRAININGS),
         ("pruning/scores/snip.py", ".abs()", ".square()", {"pruning.scores.snip"}),
-        ("pruning/batch.py", "labels", "marks", {"stages.prune", "stages.prune_iteratively"}),
+        # What a batch is, the scores have from there.
+        (
+            "pruning/batch.py",
+            "labels",
+            "marks",
+            {"stages.prune", "stages.prune_iteratively", "pruning.scores.snip"},
+        ),
         ("checks/rearranged.py", "keep.numel()", "len(keep)", {"checks.rearranged"}),
         ("stages/retrain.py", "fresh = partial", "drawn = partial", {"stages.retrain"}),
     ],
