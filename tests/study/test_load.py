@@ -101,6 +101,10 @@ def test_checks_apply_where_there_is_something_to_spoil():
             "tickets.dense: dense is a built-in ticket; choose another name",
         ),
         (
+            {"tickets": {"SNIP": {"pruner": "grasp"}}},
+            "tickets.SNIP: would read 'SNIP' in tables and figures, as the built-in snip does",
+        ),
+        (
             {"pruners": {"snip": {"score": "magnitude"}}},
             "pruners.snip: the built-in pruner of this name ranks initial weights by snip",
         ),

@@ -1,12 +1,14 @@
 """Whether the parts of a study go together: names, seeds, epochs, draws and number formats."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from jackpot.checks import Check
+from jackpot.checks import CHECKS, Check
 from jackpot.pruning.scores import SCORES, uses_data
 from jackpot.study.parts import Experiment
 from jackpot.study.scopes import check_scopes, edits_of_ticket, one_of
 from jackpot.study.tickets import PRUNERS, TICKETS, applicable_checks, applies
+from jackpot.vocabulary import words
 
 if TYPE_CHECKING:
     from jackpot.study.model import Study
@@ -51,6 +53,20 @@ def _check_names(study: "Study") -> None:
             raise ValueError(f"tickets.{name}: {name} is a built-in ticket; choose another name")
         if ticket.pruner is not None:
             one_of(f"tickets.{name}.pruner: pruner", ticket.pruner, study.all_pruners)
+    _check_labels("tickets", study.tickets, TICKETS)
+    _check_labels("checks", study.checks, CHECKS)
+
+
+def _check_labels(key: str, own: Iterable[str], built_in: Iterable[str]) -> None:
+    """On the page and in figures two of one label could not be told from one another."""
+    labels = {words(name).lower(): name for name in built_in}
+    for name in own:
+        known = labels.get(words(name).lower(), name)
+        if known != name:
+            raise ValueError(
+                f"{key}.{name}: would read {words(name)!r} in tables and figures, as the built-in "
+                f"{known} does; choose another name"
+            )
 
 
 def _check_overrides(study: "Study") -> None:
