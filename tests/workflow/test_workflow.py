@@ -83,7 +83,8 @@ def test_the_study_runs_to_its_report(project):
     assert len(runs) - 1 == 2 + 4 + 2 * 3 * 4
     assert runs[0] == (
         "study,dataset,model,ticket,check,sparsity,seed,test_accuracy,test_loss,"
-        "best_test_accuracy,density,collapsed,epochs,seconds,images_per_second,device,precision,effective_density"
+        "best_test_accuracy,density,collapsed,epochs,seconds,images_per_second,device,precision,"
+        "effective_density,chance_accuracy"
     )
     assert (
         (results / "verdicts.csv")
