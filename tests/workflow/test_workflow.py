@@ -84,7 +84,7 @@ def test_the_study_runs_to_its_report(project):
     assert runs[0] == (
         "study,dataset,model,ticket,check,sparsity,seed,test_accuracy,test_loss,"
         "best_test_accuracy,density,collapsed,epochs,seconds,images_per_second,device,precision,"
-        "effective_density,chance_accuracy"
+        "effective_density,chance_accuracy,test_images"
     )
     assert (
         (results / "verdicts.csv")
