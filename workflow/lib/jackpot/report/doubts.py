@@ -98,7 +98,8 @@ def near_chance(runs: pd.DataFrame, margin: float) -> list[str]:
     unchecked = runs[(runs["check"] == "none") & chance.notna()]
     means = unchecked.groupby(NETWORK, sort=False)[["test_accuracy", "chance_accuracy"]].mean()
     near = means["test_accuracy"] < means["chance_accuracy"] + margin
-    found = [key for key in means.index[near] if key not in guessing(runs)]
+    told = guessing(runs)
+    found = [key for key in means.index[near] if key not in told]
     if not found:
         return []
     named = join([f"{words(ticket)} at {percent(s)}" for _, _, ticket, s in found[:3]])
