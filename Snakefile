@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.join(str(workflow.current_basedir), "workflow", "lib"
 from jackpot.cli import command_options
 from jackpot.environment import Environment, portable_device, refuse_second_study
 from jackpot.errors import JackpotError
-from jackpot.fingerprints import digest, recorded
+from jackpot.fingerprints import code_of, digest, recorded
 from jackpot.machine import require_bfloat16, restricted
 from jackpot.running import results_folder, snakemake_internals
 from jackpot.running.again import start_again

@@ -120,6 +120,17 @@ if workflow.is_main_process and FROM_TABLES and GATHERED_OF not in (None, COLLEC
     )
 
 
+def gathered_of():
+    """What about.json says that was collected; called from input functions.
+
+    Where Snakemake remembers nothing, other code than today's may have made figures and page.
+    """
+    if snakemake_internals.remembers(workflow, GATHERED[-1]):
+        return GATHERED_OF
+    same = recorded(GATHERED[-1], "shown_by") == PLAN.shown_by
+    return GATHERED_OF if same or GATHERED_OF is None else ""
+
+
 def results_to_collect(w):
     """Every result; they are collected again where nothing but about.json tells that it is stale.
 
@@ -127,9 +138,9 @@ def results_to_collect(w):
     no longer leaves no newer file. Behind a training that runs again Snakemake looks at nothing
     that has `ancient` inputs alone, whatever reason of its own that has.
     """
-    if GATHERED_OF not in (None, COLLECTED):
+    if gathered_of() not in (None, COLLECTED):
         redo_unnoticed(GATHERED, COLLECTED)
-    if GATHERED_OF != COLLECTED or snakemake_internals.is_forced(workflow):
+    if gathered_of() != COLLECTED or snakemake_internals.is_forced(workflow):
         return [file.path for file in RESULTS]
     return [cached(file) for file in RESULTS]
 
@@ -152,7 +163,8 @@ def parts_of(product, *paths):
 
     def chosen(w):
         known = snakemake_internals.remembers(workflow, product)
-        copied = SETTLED and not known and not snakemake_internals.is_forced(workflow)
+        settled = SETTLED and gathered_of() == COLLECTED
+        copied = settled and not known and not snakemake_internals.is_forced(workflow)
         return [ancient(path) if copied else path for path in paths]
 
     return chosen

@@ -78,6 +78,7 @@ rule verdicts:
     params:
         study=study_options,
         design=DESIGN,
+        code=code_of("jackpot.stages.verdicts"),
         of=COLLECTED,
     message:
         f"verdicts of {STUDY.name}"
@@ -111,6 +112,7 @@ for FIGURE, TABLE in SOURCE_OF_FIGURE.items():
             figure=FIGURE,
             ingredients=command_options({"ingredients": STUDY.own_ingredients or None}),
             stem=lambda w, output: os.path.splitext(output[0])[0],
+            code=code_of("jackpot.stages.draw"),
             of=COLLECTED,
         message:
             "draw {params.figure}"
@@ -145,6 +147,7 @@ rule tables:
         out=lambda w, output: os.path.dirname(output[0]),
         study=study_options,
         design=DESIGN,
+        code=code_of("jackpot.stages.tables"),
         of=COLLECTED,
     message:
         f"tables of {STUDY.name}"
@@ -186,6 +189,7 @@ rule report:
     params:
         study=study_options,
         design=DESIGN,
+        code=code_of("jackpot.stages.report"),
         of=COLLECTED,
     message:
         f"report of {STUDY.name}: {{output}}"

@@ -226,12 +226,16 @@ _DOCUMENTED = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 @cache
-def recorded(path: str) -> str | None:
-    """The fingerprint stored in a weights, mask, data or metrics file; None if there is none."""
+def recorded(path: str, name: str = "run") -> str | None:
+    """The fingerprint stored in a weights, mask, data or metrics file; None if there is none.
+
+    Args:
+        name: which of those that a JSON file has.
+    """
     try:
         if path.endswith(".json"):
             with open(path, encoding="utf-8") as file:
-                return json.load(file)["fingerprints"]["run"]
+                return json.load(file)["fingerprints"][name]
         with open(path, "rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > os.path.getsize(path):

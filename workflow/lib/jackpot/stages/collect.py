@@ -78,9 +78,9 @@ def collect(plan: Plan, *, partial: bool = False) -> None:
     results = write_results(plan.study.name, runs, root, root, data["test"])
     _keep(root / DECLARED, data=data)
     declared = declare(plan, root / DECLARED)
-    made_by = {"fingerprints": {"run": plan.collected(file.path for _, file in there)}}
+    made_by = {"run": plan.collected(file.path for _, file in there), "shown_by": plan.shown_by}
     said = {**about(plan, results, data), "declared": declared}
-    write_sealed(root / "about.json", {**made_by, **said})
+    write_sealed(root / "about.json", {"fingerprints": made_by, **said})
 
 
 def declare(plan: Plan, record: Path) -> list[dict[str, Any]]:

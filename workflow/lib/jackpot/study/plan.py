@@ -24,8 +24,8 @@ from jackpot.study.looks import Cell, Progress, progress
 from jackpot.study.model import Run
 from jackpot.study.rules import Rules
 
-# The stages that show what came out.
-AFTER_TRAINING = ("collect", "verdicts", "draw", "tables", "report")
+# The stages that show what was collected.
+SHOWING = ("verdicts", "draw", "tables", "report")
 
 
 class Plan(Rules):
@@ -144,15 +144,19 @@ class Plan(Rules):
         return self.look(self.progress.look, self.progress.runs)
 
     def collected(self, paths: Iterable[str]) -> str:
-        """Fingerprint of what is collected from these results, and of all that is made of it.
-
-        It is recorded in about.json alone; verdicts, figures, tables and page have no place for it.
-        """
+        """Fingerprint of runs.csv and what is collected beside it from these results."""
         today = {file.path: file.fingerprint for file in self.results()}
         results = [(os.path.relpath(path, self.root), today[path]) for path in paths]
         said = self.study.own_questions
-        code = [code_of(f"jackpot.stages.{stage}") for stage in AFTER_TRAINING]
-        return digest([results, self.study_digest, said, code])
+        return digest([results, self.study_digest, said, code_of("jackpot.stages.collect")])
+
+    @property
+    def shown_by(self) -> str:
+        """Fingerprint of the code of what is made of runs.csv, which has no place for one.
+
+        about.json keeps it, for who finds verdicts, figures and page without Snakemake's memory.
+        """
+        return digest([code_of(f"jackpot.stages.{stage}") for stage in SHOWING])
 
     @property
     def study_digest(self) -> str:
