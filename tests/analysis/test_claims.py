@@ -192,7 +192,7 @@ def test_what_ran_without_a_verdict_was_run():
         assert result.lacking == [] and "not run" not in numbers_of(result)
     without = runs[(runs.ticket != "grasp") | (runs.check == "none")]
     result = evaluate(BY_ID["initial_tickets_do_not_need_positions"], without, Design(3.0))
-    assert result.lacking == ["grasp"] and "not run: GraSP" in numbers_of(result)
+    assert result.lacking == [("grasp",)] and "not run: GraSP" in numbers_of(result)
 
 
 def test_cells_of_a_ticket_that_guesses_are_counted():

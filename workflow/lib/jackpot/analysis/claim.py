@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from jackpot.analysis.design import Design
 from jackpot.analysis.frames import CELL
 from jackpot.analysis.reported import load_reported
 from jackpot.analysis.sequential import words_of
-from jackpot.analysis.statistics import check_table, judge, measure, ticket_table
+from jackpot.analysis.statistics import asked_by, check_table, judge, measure, ticket_table
 
 Table = Callable[[pd.DataFrame, Design], pd.DataFrame]
 Outcome = Callable[[pd.Series, float], str]
@@ -38,15 +39,12 @@ class Claim:
             return HARM
         return self.outcome if isinstance(self.outcome, Effect) else None
 
-    def questions(self, rows: pd.DataFrame) -> list[str]:
-        """Which of the tests' questions gave the outcome of each of its rows."""
-        held, failed = _ASKED.get(self.outcome, ("difference", "difference"))
-        answers = {"held": held, "did_not_hold": failed}
-        unaffected = (rows["verdict"] == "unaffected") & (self.outcome not in _ASKED)
-        return [
-            "equivalence" if within and outcome == "did_not_hold" else answers.get(outcome, "")
-            for outcome, within in zip(rows["outcome"], unaffected, strict=True)
-        ]
+    def questions(self, rows: pd.DataFrame) -> np.ndarray:
+        """Which of the tests' questions gave the outcome of each row, where it has one."""
+        if self.outcome not in _ASKED:
+            return asked_by(rows["verdict"])
+        for_it, against_it = _ASKED[self.outcome]
+        return np.where(rows["outcome"] == "held", for_it, against_it)
 
     @property
     def denies_harm(self) -> bool:

@@ -18,9 +18,6 @@ from jackpot.analysis.frames import CELL, prepare_runs
 from jackpot.analysis.papers import CLAIMS
 from jackpot.analysis.statistics import check_table, decided_at, open_cells
 
-# Between a ticket and a check of it.
-JOINED = ": "
-
 
 @dataclass(frozen=True)
 class ClaimResult:
@@ -41,20 +38,20 @@ class ClaimResult:
         return self.rows[self.rows["outcome"] != "not_tested"]
 
     @property
-    def lacking(self) -> list[str]:
+    def lacking(self) -> list[tuple[str, ...]]:
         """Tickets and checks that the claim is about and none of its cells with runs has.
 
-        Of a claim about several checks also each ticket's that are missing, ``ticket: check``.
+        Of a claim about several checks also the pairs of a ticket and a check that are missing.
         """
         keys = [key for key in ("ticket", "check", "reference") if key in self.rows]
         there = self.rows.loc[self.rows["ran"], keys]
         found, table = set(there.to_numpy().flat), self.claim.table
-        names = [name for name in getattr(table, "names", ()) if name not in found]
+        names = [(name,) for name in getattr(table, "names", ()) if name not in found]
         if getattr(table, "alike", True):
             return names
         pairs = set(there[["ticket", "check"]].itertuples(index=False, name=None))
         missing = [pair for pair in product(table.tickets, table.checks) if pair not in pairs]
-        return names + [JOINED.join(pair) for pair in missing if not {*pair} & {*names}]
+        return names + [pair for pair in missing if found.issuperset(pair)]
 
 
 def evaluate_claims(runs: pd.DataFrame, design: Design) -> list[ClaimResult]:
@@ -116,9 +113,8 @@ def _evaluate(claim: Claim, runs: pd.DataFrame, design: Design) -> ClaimResult:
         for _, row in rows.iterrows()
     ]
     rows = rows.assign(outcome=pd.Series(outcomes, index=rows.index, dtype=object))
-    rows = decided_at(
-        rows, np.array(claim.questions(rows)), np.isin(outcomes, ("held", "did_not_hold"))
-    )
+    decided = np.isin(outcomes, ("held", "did_not_hold"))
+    rows = decided_at(rows, claim.questions(rows), decided)
     rows["ran"] = _ran(rows, runs)
     rows["effect"] = claim.effect.is_there(rows, design.alpha) if claim.effect else False
     verdict = overall(outcomes)

@@ -303,8 +303,12 @@ def judge(table: pd.DataFrame, design: Design) -> pd.DataFrame:
     words = words_of(
         table["p_difference_holm"], table["p_equivalence_holm"], table["sign"], design.alpha
     )
-    question = np.where(words == "unaffected", "equivalence", "difference")
-    return decided_at(table.assign(verdict=words), question, np.isin(words, DECIDED))
+    return decided_at(table.assign(verdict=words), asked_by(words), np.isin(words, DECIDED))
+
+
+def asked_by(words: Any) -> np.ndarray:
+    """Which of ``QUESTIONS`` each verdict answers."""
+    return np.where(np.asarray(words) == "unaffected", "equivalence", "difference")
 
 
 def decided_at(table: pd.DataFrame, question: np.ndarray, decided: np.ndarray) -> pd.DataFrame:

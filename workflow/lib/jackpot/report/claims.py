@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from jackpot.analysis.claims import JOINED, ClaimResult
+from jackpot.analysis.claims import ClaimResult
 from jackpot.analysis.frames import CELL, Network
 from jackpot.analysis.tables import points
 from jackpot.report.words import earlier, join, word_for, word_of_cell
@@ -99,8 +99,7 @@ def covers_a_part(result: ClaimResult, guessing: Container[Network]) -> bool:
 
 
 def _not_run(result: ClaimResult) -> str:
-    names = [name.split(JOINED) for name in result.lacking]
-    lacking = join([JOINED.join(map(words, parts)) for parts in names])
+    lacking = join([": ".join(map(words, names)) for names in result.lacking])
     return f"; not run: {lacking}" if lacking else ""
 
 
