@@ -106,11 +106,10 @@ def _reached(queue: list[str], beside: Path | None) -> dict[str, str]:
 @cache
 def _source(text: str, name: str, is_package: bool) -> tuple[list[str], str]:
     """The modules that a module imports, and its code without what changes no result."""
-    tree = ast.parse(text)
-    package = name if is_package else name.rpartition(".")[0]
-    imports = _imports(tree, package)
     own = not _is_ours(name)
-    return imports, bare(tree, sentences=own or name.split(".")[1] in WRITERS, calls=own)
+    reader = Reader(sentences=own or name.split(".")[1] in WRITERS, calls=own)
+    code = reader.dump(ast.parse(text))
+    return _names(reader.imports, name if is_package else name.rpartition(".")[0]), code
 
 
 def _is_ours(name: str) -> bool:
@@ -146,23 +145,27 @@ def _path_of(name: str, beside: Path | None) -> Path | None:
     return None
 
 
-def _imports(tree: ast.Module, package: str) -> list[str]:
+def _names(imports: list[ast.Import | ast.ImportFrom], package: str) -> list[str]:
+    """The modules that import statements in ``package`` may name."""
     names = []
-    for node in ast.walk(tree):
+    for node in imports:
         if isinstance(node, ast.ImportFrom):
             parents = package.split(".")[: len(package.split(".")) - node.level + 1]
             relative = ".".join(filter(None, [*parents, node.module]))
             module = relative if node.level else node.module
             names += [module, *(f"{module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
+        else:
             names += [alias.name for alias in node.names]
     # Importing a.b runs a as well.
     parts = [name.split(".") for name in names if name]
     return sorted({".".join(p[:n]) for p in parts for n in range(1, len(p) + 1)} - {"jackpot"})
 
 
-def bare(tree: ast.Module, sentences: bool = False, calls: bool = False) -> str:
-    """Source without what changes no result: comments, layout, docstrings, words for people.
+class Reader:
+    """Reads a module once: what it imports, and its source without what changes no result.
+
+    That is comments, layout, docstrings, and words for people. Every call of Snakemake reads all
+    of jackpot's modules, so their trees are walked once for both.
 
     Args:
         sentences: strings of four words or more count too, as in a user's file, of which nobody
@@ -170,43 +173,57 @@ def bare(tree: ast.Module, sentences: bool = False, calls: bool = False) -> str:
         calls: what errors and lines that are printed are made of counts too, as in a user's file,
             where ``MeanSquaredError(delta=0.1)`` may be a loss.
     """
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if body and isinstance(node, _DOCUMENTED):
-            first = body[0]
+
+    def __init__(self, sentences: bool = False, calls: bool = False) -> None:
+        self._sentences, self._calls = sentences, calls
+        self.imports: list[ast.Import | ast.ImportFrom] = []
+
+    def dump(self, node: ast.AST | list | object) -> str:
+        """What Python 3.11's ``ast.dump`` says of what counts, on every version of Python.
+
+        Later ones leave empty lists out (3.13), name the type parameters of each function, or end
+        a format with an empty string (3.12): their results would pass for those of other code.
+        """
+        if isinstance(node, list):
+            return f"[{', '.join(map(self.dump, node))}]"
+        if not isinstance(node, ast.AST):
+            return repr(node)
+        kind, parts = type(node), []
+        self.strip(node, kind)
+        for name, start, may_be_absent in _fields(kind):
+            value = getattr(node, name, None)
+            if kind is ast.JoinedStr:
+                value = [part for part in value if getattr(part, "value", None) != ""]
+            if not (may_be_absent and value is None) and (name != "type_params" or value):
+                parts.append(start + self.dump(value))
+        return f"{kind.__name__}({', '.join(parts)})"
+
+    def strip(self, node: ast.AST, kind: type) -> None:
+        """Take note of an import; take out of ``node`` what changes no result."""
+        if kind in _IMPORTS:
+            self.imports.append(node)
+        elif kind in _DOCUMENTED:
+            first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = body[1:] or [ast.Pass()]
-        if not calls and isinstance(node, ast.Call) and _speaks(node.func):
-            node.args, node.keywords = [], []
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "QUESTION":
-            node.value = ast.Constant("")
-        if not sentences and isinstance(node, ast.JoinedStr) and _is_sentence(node):
-            node.values = []
-        if not sentences and isinstance(node, ast.Constant) and _is_sentence(node):
+                node.body = node.body[1:] or [ast.Pass()]
+        elif kind is ast.Call:
+            if not self._calls and _speaks(node.func):
+                node.args, node.keywords = [], []
+        elif kind is ast.Assign:
+            if getattr(node.targets[0], "id", None) == "QUESTION":
+                node.value = ast.Constant("")
+        elif kind is ast.JoinedStr:
+            if not self._sentences and _is_sentence(node):
+                node.values = []
+        elif kind is ast.Constant and not self._sentences and _is_sentence(node):
             node.value = ""
-    return _dump(tree)
 
 
-def _dump(node: ast.AST | list | object) -> str:
-    """What Python 3.11's ``ast.dump`` says, on every version of Python (and in half the time).
-
-    Later ones leave empty lists out (3.13), name the type parameters of each function, or end a
-    format with an empty string (3.12): their results would pass for those of other code.
-    """
-    if isinstance(node, list):
-        return f"[{', '.join(map(_dump, node))}]"
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    kind, parts = type(node), []
-    for name in node._fields:
-        value = getattr(node, name, None)
-        # A field that may be absent is None in the class as well.
-        absent = value is None and getattr(kind, name, ...) is None
-        if kind is ast.JoinedStr:
-            value = [part for part in value if getattr(part, "value", None) != ""]
-        if not absent and (name != "type_params" or value):
-            parts.append(f"{name}={_dump(value)}")
-    return f"{kind.__name__}({', '.join(parts)})"
+@cache
+def _fields(kind: type[ast.AST]) -> list[tuple[str, str, bool]]:
+    """Of each field its name, how its dump starts, and whether it may be absent."""
+    # A field that may be absent is None in the class as well.
+    return [(name, f"{name}=", getattr(kind, name, ...) is None) for name in kind._fields]
 
 
 def _speaks(function: ast.expr) -> bool:
@@ -222,7 +239,8 @@ def _is_sentence(text: ast.JoinedStr | ast.Constant) -> bool:
     return sum(len(part.split()) for part in said if isinstance(part, str)) >= 4
 
 
-_DOCUMENTED = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+_IMPORTS = (ast.Import, ast.ImportFrom)
+_DOCUMENTED = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 @cache
