@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -95,6 +96,11 @@ class Registry(Mapping[str, Any]):
 
     def names(self) -> list[str]:
         """Names of the built-in methods, sorted; imports none of them."""
+        return list(self._built_in)
+
+    # Laying out a study asks for a few names thousands of times.
+    @cached_property
+    def _built_in(self) -> list[str]:
         return sorted(path.stem for path in self._folder.glob("[!._]*.py"))
 
     def source(self, name: str) -> tuple[Path, str]:
