@@ -205,7 +205,7 @@ async def main():
 
 
 class _Whole(Reader):
-    def strip(self, node, kind):
+    def strip(self, node):
         pass
 
 

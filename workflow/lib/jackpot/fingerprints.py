@@ -189,7 +189,7 @@ class Reader:
         if not isinstance(node, ast.AST):
             return repr(node)
         kind, parts = type(node), []
-        self.strip(node, kind)
+        self.strip(node)
         for name, start, may_be_absent in _fields(kind):
             value = getattr(node, name, None)
             if kind is ast.JoinedStr:
@@ -198,8 +198,9 @@ class Reader:
                 parts.append(start + self.dump(value))
         return f"{kind.__name__}({', '.join(parts)})"
 
-    def strip(self, node: ast.AST, kind: type) -> None:
+    def strip(self, node: ast.AST) -> None:
         """Take note of an import; take out of ``node`` what changes no result."""
+        kind = type(node)
         if kind in _IMPORTS:
             self.imports.append(node)
         elif kind in _DOCUMENTED:
