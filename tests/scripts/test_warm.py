@@ -2,8 +2,6 @@
 
 import array
 import errno
-import importlib.util
-import json
 import os
 import signal
 import socket
@@ -14,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from jackpot.running import warm
 from tests.support import ROOT, need
 
 WARM = ROOT / "workflow" / "scripts" / "warm.py"
@@ -55,20 +54,22 @@ def test_arguments_streams_folder_environment_and_status_are_the_scripts_own(tmp
     script = written(
         tmp_path,
         "import os, sys\n"
-        "print(sys.argv[1:], os.getcwd(), os.environ['MINE'], 'torch' in sys.modules)\n"
+        "own = [os.environ[name] for name in ('MINE', 'EMPTY')]\n"
+        "print(sys.argv[1:], os.getcwd(), *map(repr, own), 'torch' in sys.modules)\n"
         "print(sys.stdin.read(), file=sys.stderr)\n"
         "sys.exit(int(sys.argv[1]))\n",
     )
     for number in (0, 3):
+        arguments, mine = [str(number), "", "a b\n\udcff=é"], f"m=\n{number}"
         done = subprocess.run(
-            command(script, str(number), "a b"),
+            command(script, *arguments),
             input="in",
-            env={**owner, "MINE": f"m{number}"},
+            env={**owner, "MINE": mine, "EMPTY": ""},
             cwd=tmp_path,
             capture_output=True,
             text=True,
         )
-        assert done.stdout == f"['{number}', 'a b'] {tmp_path} m{number} True\n"
+        assert done.stdout == f"{arguments} {tmp_path} {mine!r} '' True\n"
         assert (done.stderr, done.returncode) == ("in\n", number)
 
 
@@ -131,9 +132,6 @@ def test_a_job_for_which_there_is_no_process_leaves_the_server_as_it_was(
     tmp_path, monkeypatch, capfd
 ):
     need(sys.platform == "linux", "warm processes need Linux")
-    spec = importlib.util.spec_from_file_location("warm", WARM)
-    warm = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(warm)
 
     def fork():
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
@@ -142,7 +140,7 @@ def test_a_job_for_which_there_is_no_process_leaves_the_server_as_it_was(
     monkeypatch.chdir(tmp_path)
     listener, client = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
     read, write = os.pipe()
-    jobs, message = {}, json.dumps({"arguments": ["script.py"]}).encode()
+    jobs, message = {}, b"1\0script.py\0/\0"
     with listener, client:
         listener.bind("socket")
         listener.listen()
@@ -150,7 +148,7 @@ def test_a_job_for_which_there_is_no_process_leaves_the_server_as_it_was(
         files = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [write] * 3))]
         client.sendmsg([len(message).to_bytes(8, "big")], files)
         client.sendall(message)
-        warm.start(listener, jobs)
+        warm.start(listener, jobs, lambda _: True)
         assert not jobs and client.recv(1) == b"", "the client is told that there is no job"
     os.close(write)
     assert os.read(read, 1) == b"", "the job's files are closed"
@@ -186,14 +184,13 @@ def test_a_strangers_folder_is_not_used_and_no_link_is_followed(tmp_path, owner)
 
 
 INTRUDER = """
-import array, json, os, socket, sys
+import array, os, socket, sys
 address, script, folder = sys.argv[1:]
-job = {"arguments": [script], "folder": folder, "environment": {}}
 os.chdir(address)
 os.setgid(65534); os.setuid(int(sys.stdin.read()))
 connection = socket.socket(socket.AF_UNIX)
 connection.connect("socket")
-message = json.dumps(job).encode()
+message = f"1\\0{script}\\0{folder}\\0".encode()
 files = array.array("i", [0, 1, 2])
 try:
     header = len(message).to_bytes(8, "big")
