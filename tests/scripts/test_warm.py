@@ -128,32 +128,105 @@ def test_eight_at_once(tmp_path, owner):
     assert [job.communicate()[0] for job in jobs] == [f"{i}\n" for i in range(8)]
 
 
-def test_a_job_for_which_there_is_no_process_leaves_the_server_as_it_was(
-    tmp_path, monkeypatch, capfd
+def server_of(folder):
+    """The number of the process that listens in a folder."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[-3:-1] == [b"--serve", os.fsencode(folder)]:
+            return int(process.name)
+    raise AssertionError(f"no server in {folder}")
+
+
+def test_a_server_that_dies_under_a_message_or_a_job_ends_it_with_its_own_status(tmp_path, owner):
+    subprocess.run(command(written(tmp_path, "")), env=owner, check=True)
+    folder = owner["JACKPOT_WARM"]
+    server = server_of(folder)
+    os.kill(server, signal.SIGSTOP)
+    # More than the socket holds, and less: one is still sending, and one waits for its job.
+    many = {**owner, **{f"V{number}": "x" * 100_000 for number in range(6)}}
+    clients = [
+        subprocess.Popen(
+            command(tmp_path / "script.py"), env=each, stderr=subprocess.PIPE, text=True
+        )
+        for each in (many, owner)
+    ]
+    time.sleep(0.5)
+    os.kill(server, signal.SIGKILL)
+    for client in clients:
+        said = client.communicate(timeout=30)[1]
+        assert said == f"error: the job was not started; {folder}/log may say why.\n"
+        assert client.returncode == 70
+    # And the next client finds none, and starts one.
+    subprocess.run(command(tmp_path / "script.py"), env=owner, check=True)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_not_taken_by_the_clients_own_files(tmp_path, owner, closed):
+    subprocess.run(command(written(tmp_path, "")), env=owner, check=True)
+    script = written(
+        tmp_path,
+        "import os, pathlib, sys, time\n"
+        "print('out', flush=True)\n"
+        "print('err', file=sys.stderr, flush=True)\n"
+        "time.sleep(0.3)\n"
+        "files = [os.path.realpath(f'/proc/self/fd/{number}') for number in range(3)]\n"
+        "pathlib.Path(sys.argv[1]).write_text(' '.join(files))\n",
+    )
+    said = tmp_path / "said"
+    shell = ["bash", "-c", f'"$@" {closed}', "bash", *command(script, str(said))]
+    done = subprocess.run(shell, env=owner, stdin=subprocess.DEVNULL, capture_output=True)
+    assert done.returncode == 0
+    assert "socket" not in said.read_text() and "/dev/null" in said.read_text()
+
+
+def test_a_signal_after_a_jobs_end_changes_nothing(tmp_path, owner):
+    script = written(tmp_path, "import os\nprint(os.getpid(), flush=True)\n")
+    client = subprocess.Popen(
+        command(script), env=owner, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    job = Path("/proc", client.stdout.readline().strip())
+    client.send_signal(signal.SIGSTOP)
+    deadline = time.monotonic() + 10
+    while job.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    client.send_signal(signal.SIGTERM)
+    client.send_signal(signal.SIGCONT)
+    assert (client.communicate()[1], client.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize("fault", ["no process", "half a message"])
+def test_a_job_that_cannot_be_started_leaves_the_server_as_it_was(
+    tmp_path, monkeypatch, capfd, fault
 ):
     need(sys.platform == "linux", "warm processes need Linux")
 
     def fork():
+        assert fault == "no process", "nothing of a client that died half way is run"
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
     monkeypatch.setattr(os, "fork", fork)
     monkeypatch.chdir(tmp_path)
     listener, client = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
     read, write = os.pipe()
-    jobs, message = {}, b"1\0script.py\0/\0"
+    jobs, message = {}, b"1\0script.py\0/\0A=1\0B=2\0"
     with listener, client:
         listener.bind("socket")
         listener.listen()
         client.connect("socket")
         files = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [write] * 3))]
         client.sendmsg([len(message).to_bytes(8, "big")], files)
-        client.sendall(message)
+        client.sendall(message if fault == "no process" else message[:-4])
+        client.shutdown(socket.SHUT_WR)
         warm.start(listener, jobs, lambda _: True)
         assert not jobs and client.recv(1) == b"", "the client is told that there is no job"
     os.close(write)
     assert os.read(read, 1) == b"", "the job's files are closed"
     os.close(read)
-    assert capfd.readouterr().err == "script.py: no process: Cannot allocate memory\n"
+    said = "script.py: no process: Cannot allocate memory\n" if fault == "no process" else ""
+    assert capfd.readouterr().err == said
 
 
 def test_without_a_server_the_script_runs_in_the_ordinary_way(tmp_path):

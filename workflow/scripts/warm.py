@@ -31,35 +31,48 @@ def run_ordinarily(arguments: list[str]) -> None:
 
 def run_warm(arguments: list[str], folder: str) -> int:
     """Have the server run a script; its exit status."""
+    # What is opened must not pass for the job's input or output, where one of these is closed.
+    while (opened := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass
+    os.close(opened)
     connection = connected(folder) or start_server(folder)
-    variables = (name + b"=" + value for name, value in os.environb.items())
+    variables = (name + b"=" + value for name, value in os.environb.items() if name)
     words = [b"%d" % len(arguments), *map(os.fsencode, arguments), os.getcwdb(), *variables]
     message = b"".join(word + b"\0" for word in words)
-    files = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2))
     # From here on a job may be running, and a signal is its own: hold it back until it is known.
     _signal.pthread_sigmask(_signal.SIG_BLOCK, PASSED_ON)
-    header = len(message).to_bytes(8, "big")
-    connection.sendmsg([header], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, files)])
-    connection.sendall(message)
-    told = numbers(connection)
+    told = answers(connection, message)
     child = next(told, None)
     if not child:
         print(f"error: the job was not started; {folder}/log may say why.", file=sys.stderr)
         return BROKEN
+
+    def pass_on(number, _):
+        try:
+            os.kill(child, number)
+        except ProcessLookupError:
+            return  # it has ended, and its status is on the way
+
     for number in PASSED_ON:
-        _signal.signal(number, lambda number, _: os.kill(child, number))
+        _signal.signal(number, pass_on)
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, PASSED_ON)
     return next(told, BROKEN)
 
 
-def numbers(connection: _socket.socket):
-    """The lines that the server sends: the job's process, and then its exit status."""
-    received = b""
+def answers(connection: _socket.socket, message: bytes):
+    """What the server says to a message and our files: the job's process, then its exit status.
+
+    Nothing, or nothing more, where the server has died.
+    """
+    header, received = len(message).to_bytes(8, "big"), b""
+    files = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2))
     try:
+        connection.sendmsg([header], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, files)])
+        connection.sendall(message)
         while more := connection.recv(64):
             *lines, received = (received + more).split(b"\n")
             yield from map(int, lines)
-    except ConnectionResetError:
+    except (BrokenPipeError, ConnectionResetError):
         return
 
 

@@ -113,8 +113,10 @@ def read_registries() -> None:
     from jackpot.architectures import MODELS
     from jackpot.checks import CHECKS
 
-    for registry in (MODELS, CHECKS):
-        registry.names()
+    # What is wrong with a file, the job that needs it says.
+    with contextlib.suppress(Exception):
+        for registry in (MODELS, CHECKS):
+            registry.names()
 
 
 def alive(process: int) -> bool:
@@ -135,18 +137,22 @@ def start(
 ) -> None:
     """Fork a child for the next connection, and tell the client its number."""
     connection, _ = listener.accept()
+    files = array.array("i")
     try:
         # What arrives is run: from nobody else, root neither.
         if not is_own(connection):
             raise OSError("another user's client")
         header, ancillary, _, _ = connection.recvmsg(8, socket.CMSG_SPACE(3 * 4))
-        files = array.array("i")
         for _, _, data in ancillary:
             files.frombytes(data)
+        length = int.from_bytes(header, "big")
         with connection.makefile("rb") as stream:
-            job = Job.read(stream.read(int.from_bytes(header, "big")))
+            message = stream.read(length)
+        if len(message) < length:
+            raise OSError("its client has died")
+        job = Job.read(message)
     except (OSError, ValueError):
-        connection.close()
+        refuse(connection, files)
         return
     import_stage(job.arguments[0])
     # Jobs need not look for cycles among what was imported: a tenth of the time of drawing.
@@ -159,14 +165,21 @@ def start(
         child = None
     if child == 0:
         become(job, files, [listener, connection, *jobs.values()])
+    if child is None:
+        refuse(connection, files)
+        return
     for file in files:
         os.close(file)
-    if child is None:
-        connection.close()
-        return
     jobs[child] = connection
     with contextlib.suppress(OSError):
         connection.sendall(f"{child}\n".encode())
+
+
+def refuse(connection: socket.socket, files: array.array) -> None:
+    """Start no job; its client reads that from the end of the connection."""
+    for file in files:
+        os.close(file)
+    connection.close()
 
 
 def import_stage(script: str) -> None:
