@@ -11,8 +11,9 @@ from shlex import quote
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
+HERE = str(workflow.current_basedir)
 # Its library is beside it, whatever is installed.
-sys.path.insert(0, os.path.join(str(workflow.current_basedir), "workflow", "lib"))
+sys.path.insert(0, os.path.join(HERE, "workflow", "lib"))
 
 from jackpot.cli import command_options
 from jackpot.environment import Environment, portable_device, refuse_second_study
@@ -36,14 +37,16 @@ min_version("9.27")
 gc.set_threshold(20_000)
 
 
-configfile: "config.yaml"
+# Of the folder that Snakemake runs in (--directory), which may have none of its own.
+configfile: "config.yaml" if os.path.exists("config.yaml") else os.path.join(HERE, "config.yaml")
 
 
 report: "workflow/lib/jackpot/report/templates/workflow.rst"
 
 
 try:
-    SETTINGS = load_config(config)
+    SETTINGS = load_config(config, beside=HERE)
+    snakemake_internals.refuse_prefix(workflow)
     STUDY = load_study(SETTINGS.study, SETTINGS.datasets)
     PLAN = Plan(STUDY, SETTINGS)
     refuse_second_study(STUDY.name, PLAN.study_digest)

@@ -7,7 +7,7 @@ import pytest
 from jackpot.analysis.claims import going_on
 from jackpot.analysis.design import Design
 from jackpot.analysis.frames import CELL
-from jackpot.analysis.statistics import check_table
+from jackpot.analysis.statistics import check_table, open_cells
 
 LOOKS = (5, 10, 20)
 
@@ -54,6 +54,22 @@ def test_only_what_is_open_goes_on_and_its_original_with_it(rng):
     assert table.verdict["grasp", "rearranged"] == "degraded"
     wanted = {("snip", "random_labels"), ("snip", "none"), ("grasp", "rearranged")}
     assert going_on(runs, design_of(runs)) == {cell(*key) for key in wanted | {("grasp", "none")}}
+
+
+def test_a_check_that_stops_while_a_claim_about_it_is_open_goes_on():
+    """SNIP needs its data a little; whether as much as the margin, five seeds cannot tell."""
+    keys = (("snip", "none"), ("snip", "corrupted_data"))
+    for mean, goes_on in ((-0.7, True), (-2.0, False)):
+        rows = [
+            (*cell(*key), seed, 90 + (mean + 0.2 * noise) * (key is keys[1]))
+            for key in keys
+            for seed, noise in enumerate((-1, -0.5, 0, 0.5, 1))
+        ]
+        runs = pd.DataFrame(rows, columns=[*CELL, "seed", "test_accuracy"])
+        design = design_of(runs)
+        table = check_table(runs, design)
+        assert list(table.verdict) == ["degraded"] and open_cells(table).empty
+        assert going_on(runs, design) == ({cell(*key) for key in keys} if goes_on else set())
 
 
 def test_pairs_of_tickets_that_claims_leave_open_go_on(rng):

@@ -3,11 +3,12 @@
 import logging
 import random
 
+import pytest
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from jackpot.cli import command_options
-from jackpot.running.messages import last_line, short_reason, shorten_messages, summary
+from jackpot.running.messages import short_reason, shorten_messages, summary, useful_line
 
 MADE = "0123456789ab-cccccccccccc-dddddddddddd"
 NOW = "0123456789ab-ffffffffffff-dddddddddddd"
@@ -70,17 +71,54 @@ def test_no_command_is_printed(caplog):
 def test_the_summary_has_a_line_and_a_log_for_each(tmp_path):
     log = tmp_path / "a.log"
     log.write_text("warning: x\nerror: the disk is full\n\n")
-    assert last_line(log) == "error: the disk is full" and last_line(tmp_path / "none") == ""
     text = summary([("retrain snip", str(log), "OUT_OF_MEMORY"), ("collect", "", "")])
     assert text.splitlines()[:6] == [
         "What failed:",
         "- retrain snip",
+        f"    log: {log}",
         "    OUT_OF_MEMORY",
         "    error: the disk is full",
-        f"    log: {log}",
         "- collect",
     ]
     assert "start the same command again" in text and summary([]) == ""
     # Of what failed before a call was stopped there is more to say.
     assert summary([("collect", "", "")], stopped=True) == summary([("collect", "", "")])
     assert "Nothing is lost: the same command goes on" in summary([], stopped=True)
+
+
+@pytest.mark.parametrize(
+    ("log", "line"),
+    [
+        ("warning: x\nerror: the disk is full\n\n", "error: the disk is full"),
+        ("error: cifar10: no server answers\nGive a copy:\n  path: x.tar.gz\n", 0),
+        ("Traceback (most recent call last):\n  File x\nKeyError: 'a'\n", 2),
+        (
+            "torch.AcceleratorError: CUDA error: misaligned\nCompile with `TORCH_USE_X`",
+            0,
+        ),
+        ("error: your own code failed: ValueError: bad\nmine.py:3, in score\n", 0),
+        ("ValueError: an earlier one\nerror: prune was killed (signal 9)\n", 1),
+        ("Killed\n", 0),
+        ("", ""),
+    ],
+)
+def test_the_line_that_says_what_is_wrong_is_found(tmp_path, log, line):
+    (tmp_path / "a.log").write_text(log)
+    expected = log.splitlines()[line] if isinstance(line, int) else line
+    assert useful_line(tmp_path / "a.log") == expected
+    assert useful_line(tmp_path / "none") == ""
+
+
+def test_five_hundred_failures_make_a_short_list(tmp_path):
+    failed = []
+    for number in range(500):
+        log = tmp_path / f"{number}.log"
+        log.write_text(f"error: the disk is full\nFree some space, says job {number}.\n")
+        failed.append((f"retrain {number}", str(log), ""))
+    for number in range(20):
+        failed.append((f"prune {number}", "", f"cause {number}"))
+    lines = summary(failed).splitlines()
+    assert len(lines) < 35
+    assert lines[7:9] == ["- and 497 more, which say the same", "    error: the disk is full"]
+    assert "- and 13 more, which say something else; their logs are beside these" in lines
+    assert not any("more" in line for line in summary(failed[:3]).splitlines())

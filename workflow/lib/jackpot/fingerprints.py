@@ -254,12 +254,14 @@ def recorded(path: str, name: str = "run") -> str | None:
     try:
         if path.endswith(".json"):
             with open(path, encoding="utf-8") as file:
-                return json.load(file)["fingerprints"][name]
-        with open(path, "rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > os.path.getsize(path):
-                return None
-            header = json.loads(file.read(length))
-        return json.loads(header["__metadata__"]["metadata"])["fingerprint"]
+                found = json.load(file)["fingerprints"][name]
+        else:
+            with open(path, "rb") as file:
+                (length,) = struct.unpack("<Q", file.read(8))
+                if length > os.path.getsize(path):
+                    return None
+                header = json.loads(file.read(length))
+            found = json.loads(header["__metadata__"]["metadata"])["fingerprint"]
+        return found if isinstance(found, str) else None
     except (OSError, ValueError, RecursionError, KeyError, TypeError, struct.error):
         return None

@@ -56,6 +56,11 @@ class Claim:
         """Whether its cells are pairs of tickets, not checks of one."""
         return isinstance(self.table, TicketPairs)
 
+    @property
+    def is_about_checks(self) -> bool:
+        """Whether its cells are checks of a ticket."""
+        return isinstance(self.table, Checks)
+
 
 @dataclass(frozen=True)
 class Checks:

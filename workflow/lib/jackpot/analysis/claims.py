@@ -72,14 +72,14 @@ def going_on(runs: pd.DataFrame, design: Design) -> set[tuple[str, str, str, str
     Two kinds of table ask for more seeds, each with its own Holm family over the planned cells:
 
     - the checks (``check_table``): each of its ``open_cells``, with the same ticket's ``none``;
-    - every claim that compares tickets: a pair that is neither held nor failed, or held by a
-      difference smaller than the margin (for the reason that ``open_cells`` gives), asks for the
-      ``none`` of both tickets.
+    - every claim: a cell in which it has neither held nor failed, or has held by a gain smaller
+      than the margin (for the reason that ``open_cells`` gives), asks for itself and the ``none``
+      of its tickets. What stops among the checks as degraded can be such a cell: that there is
+      harm is not yet that it is as large as the margin.
 
-    Claims about checks ask for nothing of their own: their cells are among the checks. Nor does
-    the claim about reported values, which more runs of ours hardly narrow down. A pair at its last
-    look asks for nothing, so the set is empty after the last look, and where no looks are
-    declared and all runs are there.
+    The claim about reported values asks for nothing: more runs of ours hardly narrow it down. A
+    cell at its last look asks for nothing, so the set is empty after the last look, and where no
+    looks are declared and all runs are there.
 
     Args:
         design: with its planned cells, as none but those can be asked for.
@@ -91,9 +91,13 @@ def going_on(runs: pd.DataFrame, design: Design) -> set[tuple[str, str, str, str
     design = design.resolved(runs)
     checks = open_cells(check_table(runs, design))[CELL]
     wanted = [checks, checks.assign(check="none")]
-    for result in (_evaluate(claim, runs, design) for claim in CLAIMS if claim.compares_tickets):
-        pairs = result.rows[_is_open(result)].assign(check="none")
-        wanted += [pairs[CELL], pairs.assign(ticket=pairs["reference"])[CELL]]
+    for claim in (claim for claim in CLAIMS if claim.compares_tickets or claim.is_about_checks):
+        result = _evaluate(claim, runs, design)
+        rows = result.rows[_is_open(result)]
+        sides = ["ticket", "reference"] if claim.compares_tickets else ["ticket"]
+        wanted += [rows.assign(ticket=rows[side], check="none")[CELL] for side in sides]
+        if claim.is_about_checks:
+            wanted.append(rows[CELL])
     cells = pd.concat(wanted).astype({"sparsity": float})
     return set(cells.itertuples(index=False, name=None))
 

@@ -90,8 +90,9 @@ def fixed_seeds(
         resolution: points of accuracy per test image, one number or one a cell.
 
     Returns:
-        The smallest number at which, on average, at least ``decided`` cells have a verdict; None
-        if it is above ``MAX_SEEDS``.
+        The smallest number at which the cells that have a verdict, on average and rounded, are
+        ``decided``; None if it is above ``MAX_SEEDS``. (Without rounding, a study that has decided
+        all of its cells would be set beside one that never fails to.)
     """
     means, sds = np.asarray(means, dtype=float), np.asarray(sds, dtype=float)
     rng = np.random.default_rng(0)
@@ -104,7 +105,7 @@ def fixed_seeds(
         p = p_values(means + noise * sds / np.sqrt(n), se, n - 1, margin)
         there = np.isfinite(means) & np.isfinite(sds)
         holm = [holm_array(np.where(there, p[q], 1.0)) for q in ("difference", "equivalence")]
-        return (np.minimum(*holm) <= alpha).sum(-1).mean() >= decided
+        return (np.minimum(*holm) <= alpha).sum(-1).mean() >= decided - 0.5
 
     found = bisect.bisect_left(range(2, MAX_SEEDS + 1), True, key=decides) + 2
     return found if found <= MAX_SEEDS else None

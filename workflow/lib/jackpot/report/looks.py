@@ -104,8 +104,9 @@ def _now(verdicts, still_open, asked, last, design) -> str:
         return f"{shown}: {len(still_open)} of {total} comparisons {verb} on, so it is not final."
     if asked:
         return (
-            f"{shown}: every comparison with the unspoiled ticket has stopped, but pairs of "
-            "tickets that claims compare go on, so it is not final."
+            f"{shown}: every comparison with the unspoiled ticket has a verdict that stands, but "
+            "claims about some of them, or about pairs of tickets, are open and go on, so it is "
+            "not final."
         )
     undecided = int((~verdicts["verdict"].isin(_DECIDED)).sum())
     if undecided:

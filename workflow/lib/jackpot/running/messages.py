@@ -17,6 +17,10 @@ from jackpot.fingerprints import differences
 _COMMAND = re.compile("Command '.*'(?= (returned non-zero exit status|died with))", re.DOTALL)
 _PARAMETERS = re.compile("Params have changed.*? before: (.*) now: (.*)", re.DOTALL)
 _FINGERPRINT = re.compile("[0-9a-f]{12}(-[0-9a-f]{12}){2}")
+# What begins a line that says what is wrong, ours or Python's.
+_WRONG = re.compile(r"error: |(\w+\.)*\w*(Error|Exception|Interrupt)\b")
+# Of failed jobs that say the same, and of different things that they say.
+JOBS_SHOWN, REASONS_SHOWN = 3, 8
 # Snakemake then says that a job did not complete, as if one had failed.
 STOPPED = "Stopped before the end. Nothing is lost: the same command goes on from here."
 
@@ -102,17 +106,21 @@ def summary(failed: Iterable[tuple[str, str, str]], stopped: bool = False) -> st
         failed: what each job was to do, its log, and what a cluster says of it.
         stopped: whether the call was told to end before it had made everything.
     """
-    lines = []
+    alike: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for what, log, why in failed:
-        lines.append(f"- {what}")
-        if why:
-            lines.append(f"    {why}")
-        if said := last_line(log):
-            lines.append(f"    {said}")
-        if log:
-            lines.append(f"    log: {log}")
-    if not lines:
+        alike.setdefault((why, useful_line(log)), []).append((what, log))
+    if not alike:
         return STOPPED if stopped else ""
+    lines = []
+    for reasons, jobs in list(alike.items())[:REASONS_SHOWN]:
+        for what, log in jobs[:JOBS_SHOWN]:
+            lines += [f"- {what}", *([f"    log: {log}"] if log else [])]
+        if more := len(jobs) - JOBS_SHOWN:
+            lines += [f"- and {more} more, which say the same"] if more > 0 else []
+        lines += [f"    {reason}" for reason in reasons if reason]
+    if len(alike) > REASONS_SHOWN:
+        others = sum(map(len, list(alike.values())[REASONS_SHOWN:]))
+        lines.append(f"- and {others} more, which say something else; their logs are beside these")
     return "\n".join(
         [
             "What failed:",
@@ -123,10 +131,23 @@ def summary(failed: Iterable[tuple[str, str, str]], stopped: bool = False) -> st
     )
 
 
+def useful_line(log: str | Path) -> str:
+    """The line of a job's log that says what is wrong.
+
+    What it begins with ``error:``, as our scripts do, or with an exception's name; otherwise its
+    last line. Advice may follow either.
+    """
+    return next(filter(_WRONG.match, reversed(_lines(log))), last_line(log))
+
+
 def last_line(log: str | Path) -> str:
-    """The last line of a job's log, which says what is wrong."""
+    """The last line of a job's log, in which a job that ended well says what it made."""
+    return next(reversed(_lines(log)), "")
+
+
+def _lines(log: str | Path) -> list[str]:
     try:
-        lines = Path(log).read_text(encoding="utf-8", errors="replace").split("\n")
+        text = Path(log).read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return []
+    return [line.strip() for line in text.split("\n") if line.strip()]

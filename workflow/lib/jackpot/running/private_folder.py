@@ -4,6 +4,7 @@ Anyone may make a folder in /tmp first, or a link in its place, and then hold up
 that trusts it. So the folder must be this user's, closed to all others, and no link.
 """
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -17,13 +18,26 @@ from jackpot.fingerprints import PACKAGE
 def private_folder() -> Path:
     """This user's folder on this machine: in XDG_RUNTIME_DIR, or else in the temporary folder.
 
+    There a stranger can take its name first. Then it has a name that nobody could know, which
+    every later process of this user finds.
+
     Raises:
-        JackpotError: someone else has made it, or opened it to others.
+        JackpotError: it cannot be made.
     """
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if runtime and not why_not_private(runtime):
         return make_private(Path(runtime) / "jackpot")
-    return make_private(Path(tempfile.gettempdir()) / f"jackpot-{os.getuid()}")
+    place, name = Path(tempfile.gettempdir()), f"jackpot-{os.getuid()}"
+    ours = (path for path in sorted(place.glob(f"{name}*")) if not why_not_private(path))
+    if found := next(ours, None):
+        return found
+    try:
+        return make_private(place / name)
+    except JackpotError:
+        if os.path.lexists(place / name):
+            with contextlib.suppress(OSError):
+                return Path(tempfile.mkdtemp(prefix=f"{name}-"))
+        raise
 
 
 def make_private(folder: str | Path) -> Path:

@@ -20,6 +20,8 @@ from snakemake.jobs import GroupJob
 from snakemake.logging import logger
 from snakemake.scheduling.job_scheduler import JobScheduler
 
+from jackpot.errors import JackpotError
+
 
 def targets() -> list[str]:
     """What the command line asks for by name, which Snakemake looks at once rules are laid out.
@@ -56,6 +58,22 @@ def is_module(workflow) -> bool:
     Without it the names of the other workflow's rules would be taken for ours.
     """
     return not workflow.modifier.is_main_snakefile()
+
+
+def refuse_prefix(workflow) -> None:
+    """Refuse what would change our paths behind our back.
+
+    Without it the jobs of ``module jackpot: prefix: ...`` would train and then lack their files:
+    Snakemake changes what a rule's outputs are called, and not what its command is told.
+
+    Raises:
+        JackpotError: another workflow has ours as a module with a prefix.
+    """
+    if workflow.modifier.path_modifier.modifies_prefixes:
+        raise JackpotError(
+            "a module of jackpot takes no prefix and no replace_prefix: say where results and "
+            "downloads are to be by results_dir and data_dir in its config"
+        )
 
 
 def lift_job_rate_limit(workflow) -> None:

@@ -69,15 +69,26 @@ def load_study(path: str | Path, datasets: dict[str, dict] | None = None) -> Stu
     return validated(Study, values, path)
 
 
-def load_config(values: dict[str, Any], where: str = "config.yaml") -> Config:
-    """Check the merged values of config.yaml and ``--config``."""
-    return validated(Config, values, where)
+def load_config(
+    values: dict[str, Any], where: str = "config.yaml", beside: str | Path = ""
+) -> Config:
+    """Check the merged values of config.yaml and ``--config``.
+
+    Args:
+        beside: where the study is if the folder that Snakemake runs in has none of its path.
+    """
+    config = validated(Config, values, where)
+    elsewhere = Path(beside, config.study)
+    if beside and not Path(config.study).exists() and elsewhere.exists():
+        config = config.model_copy(update={"study": str(elsewhere)})
+    return config
 
 
 def read_config(config: str | Path, **changes: Any) -> Config:
     """config.yaml as a script reads it by itself; changes that are None change nothing."""
     given = {key: value for key, value in changes.items() if value is not None}
-    return load_config({**_read_yaml(config, "configuration"), **given}, str(config))
+    values = {**_read_yaml(config, "configuration"), **given}
+    return load_config(values, str(config), beside=Path(config).absolute().parent)
 
 
 def _read_yaml(path: str | Path, what: str) -> dict[str, Any]:
