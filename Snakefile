@@ -24,7 +24,7 @@ from jackpot.running import results_folder, snakemake_internals
 from jackpot.running.again import start_again
 from jackpot.running.display import show_progress
 from jackpot.running.links import forget_links
-from jackpot.running.messages import shorten_messages, summary
+from jackpot.running.messages import say_what_changed, shorten_messages, summary
 from jackpot.running.private_folder import warm_folder
 from jackpot.study import Plan, load_config, load_study
 from jackpot.study.options import refuse_changed_study

@@ -115,19 +115,21 @@ def test_no_sideways_scrolling_and_no_clipped_text(open_page, tmp_path, width, s
     page.screenshot(path=tmp_path / f"{width}-{scheme}.png", full_page=True)
 
 
-def test_a_grid_of_eleven_checks_is_whole_on_a_laptop(open_page, made, tmp_path):
+@pytest.mark.parametrize(("checks", "verdict"), [(11, "undecided"), (6, "too_few_seeds")])
+def test_a_grid_of_many_checks_is_whole_on_a_laptop(open_page, made, tmp_path, checks, verdict):
+    """Of eleven checks with symbols alone; of six with their words, the longest of all."""
     one = made.verdicts[made.verdicts.check == "rearranged"]
-    more = [
-        one.assign(check=c) for c in ("inverted", "redrawn_magnitudes", "redrawn_signs", "my_check")
-    ]
-    verdicts = pd.concat([made.verdicts, *more]).assign(likely_look=pd.NA)
+    more = ["inverted", "redrawn_magnitudes", "redrawn_signs", "my_check"]
+    verdicts = pd.concat([made.verdicts, *(one.assign(check=name) for name in more)])
+    verdicts = verdicts[verdicts.check.isin(list(dict.fromkeys(verdicts.check))[:checks])]
+    verdicts = verdicts.assign(likely_look=pd.NA, verdict=verdict, mean_difference=-12.34)
     path = write_report(tmp_path / "wide.html", runs=made.runs, verdicts=verdicts)
     page = open_page(1280, path=path)
     columns, inside, room = page.evaluate(
         "(() => { const t = document.querySelector('table.grid'), s = t.parentElement;"
         " return [t.tHead.rows[0].cells.length, s.scrollWidth, s.clientWidth] })()"
     )
-    assert columns == 2 + 11
+    assert columns == 2 + checks
     assert inside <= room
 
 

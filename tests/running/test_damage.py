@@ -4,6 +4,10 @@ import shutil
 
 import pytest
 
+from jackpot.analysis.design import Design
+from jackpot.stages.tables import tabulate
+from jackpot.study import Plan, load_study
+from jackpot.study.config import Config
 from tests.support.damage import flip
 from tests.support.snake import Clone
 
@@ -12,7 +16,11 @@ from tests.support.snake import Clone
 def finished(small_study, tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     shutil.copytree(small_study.results, folder / "results")
-    return Clone(folder / "clone", results=folder / "results", study=small_study.study)
+    clone = Clone(folder / "clone", results=folder / "results", study=small_study.study)
+    # The small study's own call ends before its tables.
+    design = Design(**Plan(load_study(clone.folder / "study.yaml"), Config()).design())
+    tabulate(clone.root / "runs.csv", clone.root / "tables", design)
+    return clone
 
 
 def test_a_sound_study_has_no_damage(finished):
@@ -32,6 +40,8 @@ def test_a_sound_study_has_no_damage(finished):
         ("layers.csv", 0.9),
         ("histories.csv", 0.9),
         ("verdicts.csv", 0.5),
+        ("tables/*.md", 0.9),
+        ("tables/*.tex", 0.5),
     ],
 )
 def test_a_flipped_bit_is_found_where_it_is(finished, pattern, at):

@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from snakemake.cli import parse_config
 
 from jackpot.analysis.frames import RUN
 from jackpot.errors import JackpotError
@@ -126,9 +127,8 @@ def test_outside_the_clone_the_command_names_the_snakefile(tmp_path, monkeypatch
     found, path = told(tmp_path, {"threads": 2, "device": "cpu"})
     words = shlex.split(found["command"])
     assert words[:3] == ["snakemake", "--cores", "all"]
-    assert words[3:7:2] == ["--snakefile", "--configfile"]
-    assert all(Path(word).is_file() for word in words[4:7:2])
-    assert words[7:] == ["--config", f"study={path}", "device=cpu", "threads=2"]
+    assert words[3] == "--snakefile" and Path(words[4]).is_file()
+    assert words[5:] == ["--config", f"study={path}", "device=cpu", "threads=2"]
 
 
 def test_the_command_is_the_one_that_makes_this_study(tmp_path):
@@ -139,6 +139,12 @@ def test_the_command_is_the_one_that_makes_this_study(tmp_path):
     words = shlex.split(found["command"])
     assert words[-3:] == [f"study={path}", "results_dir=my results", "data_dir=/data"]
     assert {run["path"].split("/")[0] for run in found["expected_runs"]} == {"my results"}
+    # What this machine's config.yaml says of a dataset makes it another study.
+    own = {"datasets": {"digits": {"test_fraction": 0.25}}}
+    found, path = told(tmp_path, own)
+    pasted = load_config(parse_config([shlex.split(found["command"])[-1]]))
+    assert load_study(path, pasted.datasets) == load_study(path, own["datasets"])
+    assert load_study(path, pasted.datasets) != load_study(path)
 
 
 def test_which_checks_apply_is_told_ticket_by_ticket(tmp_path):

@@ -12,7 +12,7 @@ from tests.support import ROOT, snake
 
 pytestmark = pytest.mark.workflow
 
-PARTS = ("Snakefile", "config.yaml", "workflow", "envs")
+PARTS = ("Snakefile", "config.yaml", "workflow", "envs", "profiles", "studies")
 EXPERIMENT = {"tickets": ["dense", "snip"], "sparsities": [0.8], "seeds": [0]}
 STUDY = yaml.safe_dump({**snake.STUDY, "experiments": [EXPERIMENT]})
 
@@ -75,6 +75,40 @@ def test_results_elsewhere_of_a_clone_that_is_read_only_and_oddly_named(clone, t
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mes résultats"]
     text = call(tmp_path, *arguments, "-n")
     assert "Nothing to be done" in text
+
+
+def test_a_folder_without_settings_of_its_own_has_those_of_the_clone(clone, tmp_path):
+    """``--directory`` and nothing else: what is made lies there, and the default study is ours."""
+    text = call(clone, "--directory", tmp_path, "-n")
+    assert re.search(r"^digits: look 1 of 3", text, re.MULTILINE)
+    text = call(
+        tmp_path, "--snakefile", clone / "Snakefile", "-n", "results/zoo/runs.csv", status=1
+    )
+    assert "results/zoo/runs.csv" in text and "Traceback" not in text
+    zoo = ("--config", "study=studies/zoo.yaml")
+    text = call(tmp_path, "--snakefile", clone / "Snakefile", "-n", *zoo)
+    assert re.search(r"^zoo: look 1 of 3", text, re.MULTILINE)
+    # Its own come first.
+    (tmp_path / "config.yaml").write_text("study: study.yaml\n")
+    (tmp_path / "study.yaml").write_text(STUDY)
+    text = call(clone, "--directory", tmp_path, "-n")
+    assert "digits" not in text.split("Building DAG")[0] and re.search(r"^retrain +1$", text, re.M)
+
+
+def test_a_module_without_a_config_has_the_clones_and_one_with_a_prefix_is_refused(clone, tmp_path):
+    def bare(text):
+        text = re.sub(r"^    config: .*\n", "", text, flags=re.MULTILINE)
+        return text.replace("out/jackpot/small", "results/digits")
+
+    snake.write_outer(tmp_path, clone, STUDY, bare)
+    assert re.search(r"^digits: look 1 of 3", call(tmp_path, "-n"), re.MULTILINE)
+
+    def with_prefix(text):
+        return text.replace("    config:", '    prefix: "sub"\n    config:')
+
+    snake.write_outer(tmp_path, clone, STUDY, with_prefix)
+    text = call(tmp_path, "-n", status=1)
+    assert "a module of jackpot takes no prefix" in text and "Traceback" not in text
 
 
 def test_another_workflow_adds_a_rule_on_our_runs(clone, tmp_path):

@@ -12,7 +12,7 @@ from jackpot.analysis.design import Design
 from jackpot.study import Plan, load_config, load_study
 from tests.support import ROOT
 from tests.support.processes import wait_for
-from tests.support.snake import Clone
+from tests.support.snake import Clone, kill_all
 
 pytestmark = pytest.mark.workflow
 
@@ -106,6 +106,101 @@ def test_a_dry_run_lists_the_next_look(finished, tmp_path):
     said = other.make("report.html", options=["-n"])
     assert "look 1 of 3, 2 seeds a cell" in said and "Later looks can ask for 8 more runs" in said
     assert not re.search(r"^Job \d+: (retrain|prune|pretrain)", said, re.M), "all runs are there"
+
+
+@pytest.fixture
+def behind(finished, tmp_path):
+    """A copy in which the first look is all that there is."""
+    clone = Clone(tmp_path / "behind", study=STUDY)
+    shutil.copytree(finished.root, clone.root)
+    for path in [*clone.root.glob("looks/look[23]-*"), *clone.root.rglob("seed[23]")]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return clone
+
+
+def test_a_dry_run_lists_the_runs_of_an_open_look_and_no_others(behind):
+    wanted = {tuple(cell) for cell in looks_of(behind)[0]["going_on"]}
+    said = behind.make("report.html", options=["-n"])
+    form = re.compile(
+        r"^Job \d+: (?:retrain (\w+)(?: \((\w+)\))? at sparsity ([\d.]+)|dense): "
+        r"(\w+) on (\w+), seed (\d+)",
+        re.M,
+    )
+    listed = [
+        ((dataset, model, ticket, check or "none", float(sparsity)), int(seed))
+        for ticket, check, sparsity, model, dataset, seed in form.findall(said)
+    ]
+    assert sorted(listed) == sorted((cell, LOOKS[0]) for cell in wanted) and len(listed) > 1
+    checked = sum(cell[3] != "none" for cell in wanted)
+    assert f"look 2 of 3, 3 seeds a cell; {checked} of 2 checked cells are open" in said
+    assert f"can ask for {len(wanted)} more runs at most" in said
+    assert json.loads((behind.root / "about.json").read_text())  # nothing was made or removed
+
+
+def test_a_study_that_is_killed_between_and_amid_looks_ends_as_one_that_was_not(finished, tmp_path):
+    clone = Clone(tmp_path, study=STUDY)
+
+    def of_third_seed():
+        return list(clone.root.glob("runs/**/seed2/metrics.json"))
+
+    for moment in (lambda: list(clone.root.glob("looks/look1-*")), of_third_seed):
+        process = clone.start("report.html", cores=2)
+        wait_for(moment, "it did not come so far")
+        kill_all(process)
+    assert not list(clone.root.glob("looks/look3-*"))
+    clone.make("report.html", cores=2)
+
+    def results(made):
+        return {
+            run.relative_to(made.root): run.read_bytes() for run in made.root.glob("looks/*")
+        } | {
+            run.parent.relative_to(made.root): json.loads(run.read_text())["weights_sha256"]
+            for run in made.root.glob("runs/**/metrics.json")
+        }
+
+    assert results(clone) == results(finished) and len(results(clone)) > 10
+
+
+def test_a_look_of_other_results_is_none_and_an_altered_one_is_told(behind):
+    (look,) = (behind.root / "looks").iterdir()
+    text = look.read_text()
+    look.write_text(text.replace('"rearranged"', '"none"', 1))
+    status, said = behind.snakemake("report.html", options=["-n"])
+    assert status == 1 and look.name in said and "Traceback" not in said
+    look.write_text(text)
+    # The file of another study, design or code has another name, and decides nothing here.
+    look.rename(look.with_name("look1-0123456789ab.json"))
+    said = behind.make("report.html", options=["-n"])
+    assert "look 1 of 3" in said and not re.search(r"^Job \d+: retrain", said, re.M)
+
+
+def test_an_edited_score_opens_its_own_cells_and_leaves_the_others_words_alone(tmp_path):
+    checked = {"checks": ["rearranged"], "sparsities": [0.8]}
+    clone = Clone(
+        tmp_path,
+        study={
+            **STUDY,
+            "pruners": {"mine": {"score": "mine.py:score"}},
+            "tickets": {"mine": {"pruner": "mine"}},
+            "experiments": [{"tickets": ["snip", "mine"], **checked}],
+            "statistics": {**STUDY["statistics"], "looks": [2, 3]},
+        },
+    )
+    score = "def score(model, data, generator):\n    from jackpot.models import prunable\n"
+    score += "    return {n: w.detach().abs() for n, w in prunable(model).items()}\n"
+    (tmp_path / "mine.py").write_text(score)
+    clone.make("report.html", cores=2)
+    before = pd.read_csv(clone.root / "verdicts.csv").set_index("ticket")
+    kept = {p: p.stat().st_mtime_ns for p in clone.root.glob("runs/**/snip/**/metrics.json")}
+    (tmp_path / "mine.py").write_text(score.replace("w.detach().abs()", "-w.detach().abs()"))
+    said = clone.make("report.html", cores=2)
+    trained = re.findall(r"^\[.*\] Job \d+: (?:retrain|prune) .*", said, re.M)
+    assert trained and all("mine" in line for line in trained)
+    assert kept and {p: p.stat().st_mtime_ns for p in kept} == kept
+    after = pd.read_csv(clone.root / "verdicts.csv").set_index("ticket")
+    words = ["n", "look", "mean_difference", "p_difference", "p_equivalence", "verdict"]
+    assert after.loc["snip", words].equals(before.loc["snip", words])
+    assert not after.loc["mine", words].equals(before.loc["mine", words])
 
 
 def test_code_that_changes_between_two_looks_is_what_the_next_one_runs(tmp_path):

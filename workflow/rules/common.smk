@@ -36,6 +36,7 @@ def redo_unnoticed(paths, today):
     """
     if not any(snakemake_internals.sees_another(workflow, path, today) for path in paths):
         snakemake_internals.redo(workflow, paths)
+        say_what_changed(paths, today)
 
 
 def stands_alone(job):

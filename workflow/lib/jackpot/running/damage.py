@@ -8,10 +8,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from jackpot.analysis.design import Design
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed, sha256_of_file
 from jackpot.files.tensors import load_tensors
 from jackpot.running.tables import write_tables
+from jackpot.stages.tables import tabulate
 from jackpot.study import Plan
 from jackpot.study.stale import Finding
 
@@ -33,9 +35,11 @@ def damage(plan: Plan) -> Iterator[Finding]:
         return
     root = Path(plan.root)
     with tempfile.TemporaryDirectory() as scratch:
-        runs = plan.progress.runs
-        for again in write_tables(plan, runs, root, Path(scratch), root / "about.json").values():
-            table = root / again.name
+        runs, out = plan.progress.runs, Path(scratch)
+        made = write_tables(plan, runs, root, out, root / "about.json")
+        families = tabulate(made["runs"], out / "tables", Design(**plan.design()))
+        for again in [*made.values(), *families]:
+            table = root / again.relative_to(out)
             if table.exists() and table.read_bytes() != again.read_bytes():
                 yield Finding(str(table), "it is not what the results give; delete it")
 

@@ -11,8 +11,11 @@ from typing import NamedTuple
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from jackpot.fingerprints import differences
+from jackpot.fingerprints import differences, recorded
 
+# What is to be made again though Snakemake has noted nothing of it -> which of it has changed.
+_UNNOTICED: dict[str, list[str]] = {}
+_FORCED = "Forced execution"
 # How Python tells of a command that failed.
 _COMMAND = re.compile("Command '.*'(?= (returned non-zero exit status|died with))", re.DOTALL)
 _PARAMETERS = re.compile("Params have changed.*? before: (.*) now: (.*)", re.DOTALL)
@@ -38,14 +41,35 @@ class _Shorten(logging.Filter):
             record.shellcmd, record.input, record.output = None, [], []
         elif event == LogEvent.JOB_INFO and getattr(record, "reason", None):
             reason = str(record.reason)
-            record.reason = short_reason(reason)
+            record.reason, what = short_reason(reason), what_changed(reason)
+            if _FORCED in reason and (unnoticed := _unnoticed(record.output)):
+                what = unnoticed
+                told = f"changed since it was made: {', '.join(what)}"
+                record.reason = record.reason.replace(_FORCED, told)
             # The reason has a line of its own, which the profiles leave out: mostly it says that
             # the job's file is not there yet.
-            if record.rule_msg and (what := what_changed(reason)):
+            if record.rule_msg and what:
                 record.rule_msg += f" (changed: {', '.join(what)})"
         elif record.levelno >= logging.ERROR and isinstance(record.msg, str):
             record.msg = _COMMAND.sub("The command", record.msg)
         return True
+
+
+def say_what_changed(paths: Iterable[str], today: str) -> None:
+    """Have the reason for making files again say what tells them from what today's would be.
+
+    Args:
+        today: the fingerprint that they would have.
+    """
+    for path in paths:
+        before = recorded(path) or ""
+        # Of tables one digest is noted, which tells nothing apart.
+        if _FINGERPRINT.fullmatch(before):
+            _UNNOTICED[path] = differences(before, today)
+
+
+def _unnoticed(outputs: Iterable[str] | None) -> list[str]:
+    return next((_UNNOTICED[path] for path in map(str, outputs or []) if path in _UNNOTICED), [])
 
 
 def short_reason(reason: str) -> str:

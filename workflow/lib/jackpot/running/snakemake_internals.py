@@ -69,11 +69,15 @@ def refuse_prefix(workflow) -> None:
     Raises:
         JackpotError: another workflow has ours as a module with a prefix.
     """
-    if workflow.modifier.path_modifier.modifies_prefixes:
-        raise JackpotError(
-            "a module of jackpot takes no prefix and no replace_prefix: say where results and "
-            "downloads are to be by results_dir and data_dir in its config"
-        )
+    modifier = workflow.modifier.path_modifier
+    while modifier:
+        if modifier.prefix or modifier.modifies_prefixes:
+            raise JackpotError(
+                "a module of jackpot takes no prefix and no replace_prefix: say where results and "
+                "downloads are to be by results_dir and data_dir in its config"
+            )
+        # That of a workflow in between, which has the other as a module.
+        modifier = modifier.inner_modifier
 
 
 def lift_job_rate_limit(workflow) -> None:

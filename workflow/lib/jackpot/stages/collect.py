@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import shlex
 from collections import Counter
 from collections.abc import Mapping
@@ -272,10 +273,12 @@ def _command(plan: Plan) -> str:
         value = getattr(plan.config, name)
         if value != type(plan.config).model_fields[name].default:
             words[name] = value
+    # One that is in config.yaml is said once more: without it, it would be another study.
+    if plan.config.datasets:
+        words["datasets"] = json.dumps(plan.config.datasets)
     command = ["snakemake", "--cores", "all"]
     if not Path(SNAKEFILE.name).exists():
-        config = SNAKEFILE.with_name("config.yaml")
-        command += ["--snakefile", str(SNAKEFILE), "--configfile", str(config)]
+        command += ["--snakefile", str(SNAKEFILE)]
     command += ["--config", *(f"{name}={value}" for name, value in words.items())]
     return shlex.join(command)
 
