@@ -266,3 +266,7 @@ def test_the_fingerprint_in_a_file_can_be_read_back(tmp_path):
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(weights.read_bytes()[:20])
     assert recorded(str(broken)) is None and recorded(str(tmp_path / "none.json")) is None
+    for number, other in enumerate(["7", "Infinity", '["abc"]', '{"a": 1}', "null"]):
+        wrong = tmp_path / f"{number}.json"
+        wrong.write_text(f'{{"fingerprints": {{"run": {other}}}}}')
+        assert recorded(str(wrong)) is None

@@ -8,7 +8,14 @@ from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from jackpot.cli import command_options
-from jackpot.running.messages import short_reason, shorten_messages, summary, useful_line
+from jackpot.files.atomic import write_json
+from jackpot.running.messages import (
+    say_what_changed,
+    short_reason,
+    shorten_messages,
+    summary,
+    useful_line,
+)
 
 MADE = "0123456789ab-cccccccccccc-dddddddddddd"
 NOW = "0123456789ab-ffffffffffff-dddddddddddd"
@@ -48,6 +55,28 @@ def test_changed_code_and_inputs_are_named():
         "Missing output files: a; changed since it was made: code, inputs"
     )
     assert short_reason("Missing output files: a") == "Missing output files: a"
+
+
+def test_what_is_made_again_unnoticed_says_what_has_changed(caplog, tmp_path):
+    """Snakemake notes nothing of results that were copied here; they say it themselves."""
+    shorten_messages()
+    result, table = str(tmp_path / "metrics.json"), str(tmp_path / "about.json")
+    write_json(result, {"fingerprints": {"run": MADE}})
+    write_json(table, {"fingerprints": {"run": "0123456789"}})
+    say_what_changed([result], NOW)
+    say_what_changed([table], "9876543210")
+    job = {"event": LogEvent.JOB_INFO, "reason": "Forced execution", "rule_msg": "retrain snip"}
+    with caplog.at_level(logging.INFO, logger=logger.name):
+        logger.propagate, before = True, logger.propagate
+        try:
+            for output in (result, table, "other.json"):
+                logger.info("x", extra={**job, "output": [output]})
+        finally:
+            logger.propagate = before
+    stale, *others = caplog.records
+    assert stale.reason == "changed since it was made: settings"
+    assert stale.rule_msg == "retrain snip (changed: settings)"
+    assert {(r.reason, r.rule_msg) for r in others} == {("Forced execution", "retrain snip")}
 
 
 def test_no_command_is_printed(caplog):

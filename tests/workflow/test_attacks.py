@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from jackpot.fingerprints import digest
+from jackpot.running.again import BECAUSE
 from tests.support import need
 from tests.support.processes import wait_for
 from tests.support.snake import STUDY, Clone, kill_all
@@ -111,6 +113,16 @@ def test_a_call_that_made_less_than_asked_for_goes_on_by_itself(begun):
     said = begun.make("report.html", options=[*PROFILE_OFF, "--rerun-incomplete"])
     assert (begun.root / "report.html").exists()
     assert said.count("Building DAG of jobs") == 2, "the same command once more"
+
+
+def test_a_call_that_still_lacks_what_was_asked_for_fails(begun, monkeypatch):
+    """As after the second call above, had that made nothing either: no third, and not status 0."""
+    mark_incomplete(begun, begun.root / "data" / "digits" / "clean.safetensors")
+    page = str(begun.root / "report.html")
+    monkeypatch.setenv(BECAUSE, digest([page]))
+    status, said = begun.snakemake("report.html", options=[*PROFILE_OFF, "--rerun-incomplete"])
+    assert status == 1 and not Path(page).exists()
+    assert f"1 of the files asked for are still to be made, {page} first" in said
 
 
 def images(folder, shade):

@@ -1,4 +1,9 @@
-"""What a call shows while it runs: one line that is redrawn on a terminal, few lines in a log."""
+"""What a call shows while it runs: one line that is redrawn on a terminal, few lines in a log.
+
+No logger plugin of Snakemake's does this. One replaces all that Snakemake says and has to be asked
+for, and the one with a progress bar, ``rich``, says of itself that it "may not be fully stable".
+Here Snakemake's own handler goes on as ever; a plugin that a user asks for has its way.
+"""
 
 import logging
 import os
