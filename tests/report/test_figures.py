@@ -285,6 +285,26 @@ def test_every_line_of_the_densities_has_its_sparsity_and_markers_everywhere_or_
             assert (markers == {""}) == (layers == 33)
 
 
+def test_lines_that_end_elsewhere_than_the_first_are_named_too():
+    layers = make_study(tickets=("lottery",), sparsities=(0.8, 0.9)).layers
+    spoiled = layers[layers.check == "none"].assign(check="random_labels")
+    last = spoiled.position == spoiled.position.max()
+    spoiled.loc[last, "kept"] = (spoiled.loc[last, "kept"] * 0.1).astype(int)
+    both = pd.concat([layers[layers.check == "none"], spoiled])
+    (ax,) = drawn("layer_densities", both).axes
+    ends = {}
+    for line in ax.lines:
+        x, y = line.get_data()
+        if len(x) > 2:
+            ends.setdefault(round(y[-1], 6), len(ends))
+    assert len(ends) == 4 and [t.get_text() for t in ax.texts] == 2 * ["80 %"] + 2 * ["90 %"]
+    near = [min(ends, key=lambda end: abs(np.log(end / t.get_position()[1]))) for t in ax.texts]
+    assert set(near) == set(ends), "each beside an end of its own"
+    # With one sparsity there is nothing to tell apart.
+    (ax,) = drawn("layer_densities", both[both.sparsity == 0.8]).axes
+    assert [t.get_text() for t in ax.texts] == ["80 %"]
+
+
 def test_a_sparsity_stands_right_of_its_lines_and_meets_no_other():
     sparsities = (0.2, 0.3, 0.4, 0.5, 0.9, 0.995)
     layers = make_study(tickets=("snip", "random"), sparsities=sparsities).layers

@@ -91,7 +91,7 @@ def test_an_error_stands_by_itself_on_a_terminal(tmp_path):
     }
     clone = Clone(tmp_path, study=study)
     status, lines, _ = on_a_terminal(clone)
-    assert status == 1
+    assert status == 1, lines
     assert "Error in rule prune:" in lines
     assert "What failed:" in lines
     said = lines[lines.index("What failed:") + 1 :]

@@ -67,6 +67,8 @@ def call(folder, *arguments, **options):
     """``(exit status, what was said)`` of a whole call of Snakemake."""
     process = start(folder, *arguments, **options)
     text, _ = process.communicate(timeout=900)
+    # pytest shows it where the test fails, whatever it asserts.
+    print(text)
     return process.returncode, text
 
 

@@ -60,19 +60,20 @@ def density_figure(layers: pd.DataFrame) -> Figure:
                 ax.plot(profile["position"], kept, **line(style, **changes))
                 gone = profile.loc[profile["min"] == 0, "position"]
                 ax.plot(gone, np.full(len(gone), 0.04), **at_bottom(ax, style.colour))
-        _name_lines(ax, rows)
+        _name_lines(ax, rows, list(check_styles))
     return figure
 
 
-def _name_lines(ax: Axes, rows: pd.DataFrame) -> None:
-    """The sparsities in the margin, each beside the end of its first line or joined to it."""
-    kept = rows[rows["mean"] > 0]
-    last = kept["position"] == kept.groupby("sparsity")["position"].transform("max")
-    ends = kept[last].groupby("sparsity").agg(x=("position", "max"), mean=("mean", "first"))
-    if ends.empty:
-        return
+def _name_lines(ax: Axes, rows: pd.DataFrame, checks: list[str]) -> None:
+    """The sparsities in the margin, each beside the end of its first line or joined to it.
+
+    Where there are several, so has every other line that ends elsewhere.
+    """
     low, high = np.log(ax.get_ylim())
     height = (high - low) * _NAME_HEIGHT / panel_inches(ax)[1]
+    ends = _ends(rows[rows["mean"] > 0], checks, height)
+    if ends.empty:
+        return
     wanted = np.log(100 * ends["mean"].to_numpy())
     places = np.exp(_moved_apart(wanted, height, low + height, high - height / 2))
     start, inch = rows["position"].max(), np.ptp(ax.get_xlim()) / panel_inches(ax)[0]
@@ -81,7 +82,24 @@ def _name_lines(ax: Axes, rows: pd.DataFrame) -> None:
         if end.x < start or abs(np.log(place) - want) > height / 4:
             joined = (end.x, name - 0.03 * inch), (100 * end.mean, place)
             ax.plot(*joined, color="#999999", lw=0.6, zorder=1.5, marker="")
-        ax.text(name, place, percent(end.Index), fontsize=7.5, va="center", bbox=ON_WHITE)
+        ax.text(name, place, percent(end.sparsity), fontsize=7.5, va="center", bbox=ON_WHITE)
+
+
+def _ends(kept: pd.DataFrame, checks: list[str], height: float) -> pd.DataFrame:
+    """The ends of lines that are named: a sparsity's first, and others that are well off those."""
+    lines = kept.groupby(["sparsity", "check"])["position"]
+    ends = kept[kept["position"] == lines.transform("max")].rename(columns={"position": "x"})
+    ends = ends.sort_values("check", key=lambda names: names.map(checks.index))
+    several = ends["sparsity"].nunique() > 1
+    named: dict[float, list[float]] = {}
+    chosen = []
+    for end in ends.itertuples():
+        there = named.setdefault(end.sparsity, [])
+        place = np.log(end.mean)
+        if not there or (several and min(abs(place - other) for other in there) > height):
+            there.append(place)
+            chosen.append(end.Index)
+    return ends.loc[chosen].sort_values(["sparsity", "mean"], ascending=[True, False])
 
 
 def _moved_apart(wanted: np.ndarray, height: float, low: float, high: float) -> np.ndarray:
