@@ -37,8 +37,11 @@ min_version("9.27")
 gc.set_threshold(20_000)
 
 
-# Of the folder that Snakemake runs in (--directory), which may have none of its own.
-configfile: "config.yaml" if os.path.exists("config.yaml") else os.path.join(HERE, "config.yaml")
+# That of the folder that Snakemake runs in (--directory), unless it is another workflow's.
+OWN_CONFIG = os.path.exists("config.yaml") and not snakemake_internals.is_module(workflow)
+
+
+configfile: "config.yaml" if OWN_CONFIG else os.path.join(HERE, "config.yaml")
 
 
 report: "workflow/lib/jackpot/report/templates/workflow.rst"

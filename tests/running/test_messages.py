@@ -143,11 +143,16 @@ def test_five_hundred_failures_make_a_short_list(tmp_path):
     for number in range(500):
         log = tmp_path / f"{number}.log"
         log.write_text(f"error: the disk is full\nFree some space, says job {number}.\n")
-        failed.append((f"retrain {number}", str(log), ""))
+        why = f"SLURM-job '{1000 + number}' failed, SLURM status is: 'FAILED'"
+        failed.append((f"retrain {number}", str(log), why))
     for number in range(20):
         failed.append((f"prune {number}", "", f"cause {number}"))
     lines = summary(failed).splitlines()
     assert len(lines) < 35
-    assert lines[7:9] == ["- and 497 more, which say the same", "    error: the disk is full"]
+    assert lines[7:10] == [
+        "- and 497 more, which say the same",
+        "    SLURM-job '1000' failed, SLURM status is: 'FAILED'",
+        "    error: the disk is full",
+    ]
     assert "- and 13 more, which say something else; their logs are beside these" in lines
     assert not any("more" in line for line in summary(failed[:3]).splitlines())

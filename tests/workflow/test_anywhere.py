@@ -100,6 +100,8 @@ def test_a_module_without_a_config_has_the_clones_and_one_with_a_prefix_is_refus
         text = re.sub(r"^    config: .*\n", "", text, flags=re.MULTILINE)
         return text.replace("out/jackpot/small", "results/digits")
 
+    # The outer workflow's own is none of ours.
+    (tmp_path / "config.yaml").write_text("samples: [a, b]\n")
     snake.write_outer(tmp_path, clone, STUDY, bare)
     assert re.search(r"^digits: look 1 of 3", call(tmp_path, "-n"), re.MULTILINE)
 

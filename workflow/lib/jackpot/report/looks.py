@@ -90,7 +90,8 @@ def _declared(design: Design, beforehand: bool) -> str:
         f"This study looks {len(design.looks)} times{', as declared beforehand' * beforehand}: "
         f"at {seeds} seeds. "
         f"Each look spends {share} of the error rate. A comparison stops when it is unaffected, "
-        f"or different with a mean of at least {design.margin:g} points; the others go on."
+        f"or different with a mean of at least {design.margin:g} points and no claim about it is "
+        "open; the others go on."
     )
 
 
@@ -161,7 +162,7 @@ def _table(verdicts: pd.DataFrame, still_open: pd.DataFrame, design: Design) -> 
     labels = ["look", "seeds", "share of the error rate", *heads, "left open"]
     return Table(
         id="looks-table",
-        caption="Where the comparisons stopped",
+        caption="How far the comparisons went that have stopped",
         columns=[Column(label, "number") for label in labels],
         rows=rows,
     )

@@ -22,6 +22,7 @@ _PARAMETERS = re.compile("Params have changed.*? before: (.*) now: (.*)", re.DOT
 _FINGERPRINT = re.compile("[0-9a-f]{12}(-[0-9a-f]{12}){2}")
 # What begins a line that says what is wrong, ours or Python's.
 _WRONG = re.compile(r"error: |(\w+\.)*\w*(Error|Exception|Interrupt)\b")
+_CLUSTER_JOB = re.compile("SLURM-job '[^']*'")
 # Of failed jobs that say the same, and of different things that they say.
 JOBS_SHOWN, REASONS_SHOWN = 3, 8
 # Snakemake then says that a job did not complete, as if one had failed.
@@ -130,18 +131,19 @@ def summary(failed: Iterable[tuple[str, str, str]], stopped: bool = False) -> st
         failed: what each job was to do, its log, and what a cluster says of it.
         stopped: whether the call was told to end before it had made everything.
     """
-    alike: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    alike: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
     for what, log, why in failed:
-        alike.setdefault((why, useful_line(log)), []).append((what, log))
+        # The number of a cluster's job is its own.
+        alike.setdefault((_CLUSTER_JOB.sub("", why), useful_line(log)), []).append((what, log, why))
     if not alike:
         return STOPPED if stopped else ""
     lines = []
-    for reasons, jobs in list(alike.items())[:REASONS_SHOWN]:
-        for what, log in jobs[:JOBS_SHOWN]:
+    for (_, said), jobs in list(alike.items())[:REASONS_SHOWN]:
+        for what, log, _ in jobs[:JOBS_SHOWN]:
             lines += [f"- {what}", *([f"    log: {log}"] if log else [])]
         if more := len(jobs) - JOBS_SHOWN:
             lines += [f"- and {more} more, which say the same"] if more > 0 else []
-        lines += [f"    {reason}" for reason in reasons if reason]
+        lines += [f"    {reason}" for reason in (jobs[0][2], said) if reason]
     if len(alike) > REASONS_SHOWN:
         others = sum(map(len, list(alike.values())[REASONS_SHOWN:]))
         lines.append(f"- and {others} more, which say something else; their logs are beside these")

@@ -28,16 +28,22 @@ def private_folder() -> Path:
     if runtime and not why_not_private(runtime):
         return make_private(Path(runtime) / "jackpot")
     place, name = Path(tempfile.gettempdir()), f"jackpot-{os.getuid()}"
-    ours = (path for path in sorted(place.glob(f"{name}*")) if not why_not_private(path))
-    if found := next(ours, None):
+    if found := _ours(place, name):
         return found
     try:
         return make_private(place / name)
     except JackpotError:
         if os.path.lexists(place / name):
             with contextlib.suppress(OSError):
-                return Path(tempfile.mkdtemp(prefix=f"{name}-"))
+                made = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+                # Another process may have made one just now: both take the same.
+                return _ours(place, name) or made
         raise
+
+
+def _ours(place: Path, name: str) -> Path | None:
+    found = sorted(place.glob(f"{name}*"))
+    return next((path for path in found if not why_not_private(path)), None)
 
 
 def make_private(folder: str | Path) -> Path:

@@ -11,6 +11,7 @@ from jackpot.errors import JackpotError
 from jackpot.settings import Settings, complaints
 from jackpot.study.config import Config
 from jackpot.study.model import Study
+from jackpot.study.paths import SNAKEFILE
 
 
 class _Loader(yaml.SafeLoader):
@@ -88,7 +89,7 @@ def read_config(config: str | Path, **changes: Any) -> Config:
     """config.yaml as a script reads it by itself; changes that are None change nothing."""
     given = {key: value for key, value in changes.items() if value is not None}
     values = {**_read_yaml(config, "configuration"), **given}
-    return load_config(values, str(config), beside=Path(config).absolute().parent)
+    return load_config(values, str(config), beside=SNAKEFILE.parent)
 
 
 def _read_yaml(path: str | Path, what: str) -> dict[str, Any]:
