@@ -139,11 +139,12 @@ def summary(failed: Iterable[tuple[str, str, str]], stopped: bool = False) -> st
         return STOPPED if stopped else ""
     lines = []
     for (_, said), jobs in list(alike.items())[:REASONS_SHOWN]:
-        for what, log, _ in jobs[:JOBS_SHOWN]:
-            lines += [f"- {what}", *([f"    log: {log}"] if log else [])]
-        if more := len(jobs) - JOBS_SHOWN:
-            lines += [f"- and {more} more, which say the same"] if more > 0 else []
-        lines += [f"    {reason}" for reason in (jobs[0][2], said) if reason]
+        for number, (what, log, why) in enumerate(jobs[:JOBS_SHOWN]):
+            told = [why, said] if number == 0 else []
+            told += [f"log: {log}"] if log else []
+            lines += [f"- {what}", *(f"    {line}" for line in told if line)]
+        if (more := len(jobs) - JOBS_SHOWN) > 0:
+            lines.append(f"- and {more} more, which say the same")
     if len(alike) > REASONS_SHOWN:
         others = sum(map(len, list(alike.values())[REASONS_SHOWN:]))
         lines.append(f"- and {others} more, which say something else; their logs are beside these")
