@@ -11,9 +11,8 @@ from shlex import quote
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
-HERE = str(workflow.current_basedir)
 # Its library is beside it, whatever is installed.
-sys.path.insert(0, os.path.join(HERE, "workflow", "lib"))
+sys.path.insert(0, os.path.join(str(workflow.current_basedir), "workflow", "lib"))
 
 from jackpot.cli import command_options
 from jackpot.environment import Environment, portable_device, refuse_second_study
@@ -27,6 +26,7 @@ from jackpot.running.links import forget_links
 from jackpot.running.messages import say_what_changed, shorten_messages, summary
 from jackpot.running.private_folder import warm_folder
 from jackpot.study import Plan, load_config, load_study
+from jackpot.study.load import config_file
 from jackpot.study.options import refuse_changed_study
 from jackpot.vocabulary import FIGURE_KINDS, SOURCE_OF_FIGURE, TABLE_KINDS
 
@@ -37,18 +37,18 @@ min_version("9.27")
 gc.set_threshold(20_000)
 
 
-# That of the folder that Snakemake runs in (--directory), unless it is another workflow's.
-OWN_CONFIG = os.path.exists("config.yaml") and not snakemake_internals.is_module(workflow)
+# In another workflow's folder config.yaml is that one's.
+CONFIG_FILE = config_file(own=not snakemake_internals.is_module(workflow))
 
 
-configfile: "config.yaml" if OWN_CONFIG else os.path.join(HERE, "config.yaml")
+configfile: CONFIG_FILE
 
 
 report: "workflow/lib/jackpot/report/templates/workflow.rst"
 
 
 try:
-    SETTINGS = load_config(config, beside=HERE)
+    SETTINGS = load_config(config)
     snakemake_internals.refuse_prefix(workflow)
     STUDY = load_study(SETTINGS.study, SETTINGS.datasets)
     PLAN = Plan(STUDY, SETTINGS)

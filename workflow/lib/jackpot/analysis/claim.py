@@ -56,10 +56,14 @@ class Claim:
         """Whether its cells are pairs of tickets, not checks of one."""
         return isinstance(self.table, TicketPairs)
 
-    @property
-    def is_about_checks(self) -> bool:
-        """Whether its cells are checks of a ticket."""
-        return isinstance(self.table, Checks)
+    def cells_of(self, rows: pd.DataFrame) -> list[pd.DataFrame]:
+        """The cells that rows of its table compare; none where it is with reported values."""
+        if isinstance(self.table, Checks):
+            return [rows[CELL], rows.assign(check="none")[CELL]]
+        if self.compares_tickets:
+            both = (rows["ticket"], rows["reference"])
+            return [rows.assign(ticket=ticket, check="none")[CELL] for ticket in both]
+        return []
 
 
 @dataclass(frozen=True)

@@ -91,13 +91,8 @@ def going_on(runs: pd.DataFrame, design: Design) -> set[tuple[str, str, str, str
     design = design.resolved(runs)
     checks = open_cells(check_table(runs, design))[CELL]
     wanted = [checks, checks.assign(check="none")]
-    for claim in (claim for claim in CLAIMS if claim.compares_tickets or claim.is_about_checks):
-        result = _evaluate(claim, runs, design)
-        rows = result.rows[_is_open(result)]
-        sides = ["ticket", "reference"] if claim.compares_tickets else ["ticket"]
-        wanted += [rows.assign(ticket=rows[side], check="none")[CELL] for side in sides]
-        if claim.is_about_checks:
-            wanted.append(rows[CELL])
+    for result in (_evaluate(claim, runs, design) for claim in CLAIMS):
+        wanted += result.claim.cells_of(result.rows[_is_open(result)])
     cells = pd.concat(wanted).astype({"sparsity": float})
     return set(cells.itertuples(index=False, name=None))
 

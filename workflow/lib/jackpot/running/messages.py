@@ -43,10 +43,8 @@ class _Shorten(logging.Filter):
         elif event == LogEvent.JOB_INFO and getattr(record, "reason", None):
             reason = str(record.reason)
             record.reason, what = short_reason(reason), what_changed(reason)
-            if _FORCED in reason and (unnoticed := _unnoticed(record.output)):
-                what = unnoticed
-                told = f"changed since it was made: {', '.join(what)}"
-                record.reason = record.reason.replace(_FORCED, told)
+            if reason == _FORCED and (unnoticed := _unnoticed(record.output)):
+                record.reason, what = _changed(unnoticed), unnoticed
             # The reason has a line of its own, which the profiles leave out: mostly it says that
             # the job's file is not there yet.
             if record.rule_msg and what:
@@ -78,8 +76,11 @@ def short_reason(reason: str) -> str:
     found = _PARAMETERS.search(reason)
     if not found:
         return reason
-    what = ", ".join(what_changed(reason)) or "settings"
-    return f"{reason[: found.start()]}changed since it was made: {what}"
+    return f"{reason[: found.start()]}{_changed(what_changed(reason) or ['settings'])}"
+
+
+def _changed(what: Iterable[str]) -> str:
+    return f"changed since it was made: {', '.join(what)}"
 
 
 def what_changed(reason: str) -> list[str]:

@@ -70,17 +70,24 @@ def load_study(path: str | Path, datasets: dict[str, dict] | None = None) -> Stu
     return validated(Study, values, path)
 
 
-def load_config(
-    values: dict[str, Any], where: str = "config.yaml", beside: str | Path = ""
-) -> Config:
-    """Check the merged values of config.yaml and ``--config``.
+def config_file(own: bool = True) -> str:
+    """config.yaml of the folder that Snakemake runs in, or else the one beside the Snakefile.
 
     Args:
-        beside: where the study is if the folder that Snakemake runs in has none of its path.
+        own: whether the folder's, if it has one, is for us, and not for another workflow.
+    """
+    ours = "config.yaml"
+    return ours if own and Path(ours).exists() else str(SNAKEFILE.with_name(ours))
+
+
+def load_config(values: dict[str, Any], where: str = "config.yaml") -> Config:
+    """Check the merged values of config.yaml and ``--config``.
+
+    A study that the folder does not have may be beside the Snakefile.
     """
     config = validated(Config, values, where)
-    elsewhere = Path(beside, config.study)
-    if beside and not Path(config.study).exists() and elsewhere.exists():
+    elsewhere = SNAKEFILE.parent / config.study
+    if not Path(config.study).exists() and elsewhere.exists():
         config = config.model_copy(update={"study": str(elsewhere)})
     return config
 
@@ -88,8 +95,7 @@ def load_config(
 def read_config(config: str | Path, **changes: Any) -> Config:
     """config.yaml as a script reads it by itself; changes that are None change nothing."""
     given = {key: value for key, value in changes.items() if value is not None}
-    values = {**_read_yaml(config, "configuration"), **given}
-    return load_config(values, str(config), beside=SNAKEFILE.parent)
+    return load_config({**_read_yaml(config, "configuration"), **given}, str(config))
 
 
 def _read_yaml(path: str | Path, what: str) -> dict[str, Any]:

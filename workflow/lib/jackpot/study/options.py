@@ -2,14 +2,12 @@
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 from jackpot.environment import Environment
 from jackpot.errors import JackpotError
 from jackpot.study.config import Config
-from jackpot.study.load import load_config, load_study, read_config
-from jackpot.study.paths import SNAKEFILE
+from jackpot.study.load import config_file, load_config, load_study, read_config
 from jackpot.study.plan import Plan
 
 # Plan.study_options writes what is read here.
@@ -67,10 +65,8 @@ def refuse_changed_study(plan: Plan) -> None:
 
 def add_place(parser: argparse.ArgumentParser) -> None:
     """Which study, and where its results are, for a script that is started by hand."""
-    # As Snakemake has it: of the folder at hand, or else of the clone.
-    config = "config.yaml" if Path("config.yaml").exists() else SNAKEFILE.with_name("config.yaml")
     parser.add_argument(
-        "--config", default=config, help="(default: config.yaml, here or beside us)"
+        "--config", default=config_file(), help="(default: config.yaml here, or of the clone)"
     )
     parser.add_argument("--study", help="the study's YAML file (default: as config.yaml says)")
     parser.add_argument("--results-dir", help="(default: as config.yaml says)")
