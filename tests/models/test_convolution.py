@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from jackpot.errors import JackpotError
 from jackpot.models import build_model, prunable
-from jackpot.models.convolution import Conv2d, SparsePixels, protect
+from jackpot.models.convolution import Conv2d, SparsePixels, _taps, protect
 from jackpot.randomness import generator
 
 LAST = torch.channels_last
@@ -68,6 +68,16 @@ def test_a_convolution_and_its_derivatives(image, kernel, padding, bias):
     expected = through(lambda x: F.conv2d(x, layer.weight, layer.bias, padding=padding))
     for ours, theirs in zip(through(layer), expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+def test_what_is_kept_for_the_next_call_is_of_no_callers_mode_or_device():
+    _taps.cache_clear()
+    layer, x = Conv2d(3, 5, 3, padding=1), draw(4, 3, 2, 2, dtype=torch.float32)
+    with torch.inference_mode(), torch.device("meta"):
+        first = layer(x)
+    second = layer(x)
+    second.sum().backward()
+    assert torch.equal(first, second.detach()) and layer.weight.grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize(

@@ -287,6 +287,15 @@ def test_kept_classifier_is_whole_and_counts_in_the_total(allocation, rounds):
             )
 
 
+@pytest.mark.parametrize("allocation", ["global", "smart", "uniform", "erk"])
+def test_a_network_that_is_only_its_classifier_is_kept_whole(allocation):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    mask = masks_of(model, allocation=allocation, sparsities=[0.0], keep_classifier=True)[0.0]
+    assert bool(mask["1.weight"].all())
+    with pytest.raises(JackpotError, match="classifier"):
+        masks_of(model, allocation=allocation, sparsities=[0.5], keep_classifier=True)
+
+
 def test_lottery_ticket_ranks_the_convolutions_together():
     model = network()
     mask = masks_of(model, sparsities=[0.8], keep_classifier=True)[0.8]

@@ -15,7 +15,6 @@ from jackpot.pruning.filters import keep_filters
 from jackpot.pruning.masks import (
     apply_mask,
     attach,
-    collapsed,
     keep_number,
     keep_top,
     layer_counts,
@@ -126,11 +125,9 @@ def test_apply_mask_zeroes_what_is_pruned_and_nothing_else():
             assert torch.equal(masked[name], tensor)
 
 
-def test_layer_counts_and_collapse():
+def test_layer_counts():
     mask = {"a": torch.tensor([[True, False], [True, True]]), "b": torch.tensor([True, False])}
     assert layer_counts(mask) == [("a", 4, 3), ("b", 2, 1)]
-    assert not collapsed(mask)
-    assert collapsed(mask | {"c": torch.tensor([False, False])})
 
 
 def test_attach_masks_a_shared_weight_wherever_it_is():

@@ -12,7 +12,7 @@ import torch
 
 from jackpot import machine
 from jackpot.errors import JackpotError
-from jackpot.machine import PORTABLE, require_bfloat16, restrict
+from jackpot.machine import PORTABLE, require_bfloat16, restrict, restrictions
 from jackpot.training.device import prepare_device
 from tests.support import ROOT
 
@@ -66,6 +66,14 @@ def test_variables_of_the_shell_give_the_same_bits_as_the_option(portable):
     arithmetic, found = digests("native", "vgg5", environment=other)
     assert arithmetic == "native (DEFAULT ATEN_CPU_CAPABILITY=default MKL_CBWR=AVX2)"
     assert found != one[1]
+
+
+def test_every_name_of_a_limit_is_recorded(monkeypatch):
+    for name in (*PORTABLE, "DNNL_MAX_CPU_ISA"):
+        monkeypatch.delenv(name, raising=False)
+    assert restrictions() == ""
+    monkeypatch.setenv("DNNL_MAX_CPU_ISA", "AVX2")
+    assert restrictions() == "DNNL_MAX_CPU_ISA=AVX2"
 
 
 def test_too_late_is_said(monkeypatch):

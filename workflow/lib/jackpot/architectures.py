@@ -22,7 +22,7 @@ class _Models(Registry):
 
     def source(self, name: str) -> tuple[Path, str]:
         """The file and the class or function behind a name."""
-        if ":" in name:
+        if is_own(name):
             return super().source(name)
         if name not in self.names():
             raise ValueError(f"{self._what(name)} does not exist. {self._allowed(name)}")
@@ -35,7 +35,7 @@ class _Models(Registry):
 
     def depth(self, name: str) -> dict[str, int]:
         """``vgg19`` -> ``{"depth": 19}``; nothing for a network that is no family's."""
-        if ":" in name:
+        if is_own(name):
             return {}
         depth = name.removeprefix(_file_of(name))
         return {"depth": int(depth)} if depth else {}

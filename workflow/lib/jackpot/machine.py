@@ -55,7 +55,9 @@ def is_restricted() -> bool:
 
 def restrictions() -> str:
     """The variables of this kind that are set, as a shell would write them."""
-    return _words({name: os.environ[name] for name in PORTABLE if name in os.environ})
+    # oneDNN listens to its old name too.
+    names = (*PORTABLE, "DNNL_MAX_CPU_ISA")
+    return _words({name: os.environ[name] for name in names if name in os.environ})
 
 
 def _words(variables: dict[str, str]) -> str:

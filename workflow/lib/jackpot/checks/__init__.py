@@ -23,14 +23,14 @@ holds them or one function, whose first parameter says what it edits: ``images``
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jackpot.errors import JackpotError
-from jackpot.registry import Registry, Signature, first_line, is_own, literal
+from jackpot.registry import is_own
+from jackpot.registry.edits import EditFiles, require_alike
 
 if TYPE_CHECKING:
     import torch
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     Weights = dict[str, torch.Tensor]
     Fresh = Callable[[torch.Generator], Weights]
 
-EDITS = ("data", "scores", "mask", "weights")
-# What an edit is called with by position, and what it is given if it has it.
+# How many arguments an edit is called with by position, and what it is given if it has it.
 _ARGUMENTS = {"data": 3, "scores": 2, "mask": 2, "weights": 3}
+EDITS = tuple(_ARGUMENTS)
 _GIVEN = ("classes", "fresh")
 _FIRST = {"images": "data", "scores": "scores", "mask": "mask", "weights": "weights"}
 # Scores make the mask: they are one ingredient.
@@ -66,7 +66,7 @@ class Check:
     Attributes:
         name: as in studies and result paths; also of the version of the data that it makes.
         question: what the check asks, in plain words.
-        edits: which of ``EDITS`` it is not the identity for.
+        edits: which of ``EDITS`` it is not the identity for, in their order.
         scopes: variants of the edit, the default first; empty where there is one only.
         options: names of all its options.
         required: names of those that have no default.
@@ -172,7 +172,7 @@ class Check:
         known = signature.options(_ARGUMENTS[part])
         edited = edit(*arguments, **{key: chosen[key] for key in chosen if key in known})
         if is_own(self.source):
-            _require_alike(self, part, unchanged, edited)
+            require_alike(f"check {self.name} ({self.source})", part, unchanged, edited)
         return edited
 
 
@@ -255,7 +255,7 @@ def find_check(name: str | Sequence[str], own: Mapping[str, str] | None = None) 
     )
 
 
-class _Checks(Registry):
+class _Checks(EditFiles):
     def names(self) -> list[str]:
         """By what they spoil, then by name."""
         order = ("nothing", *EDITS)
@@ -272,40 +272,13 @@ class _Checks(Registry):
             raise JackpotError(f"check {name!r} does not exist. Allowed: {', '.join(self)}")
         return self.read(name)
 
-    def source(self, name: str) -> tuple[Path, str]:
-        """The file and, in a user's, the class or function behind a name; none for a whole file."""
-        if not is_own(name):
-            return self._folder / f"{name}.py", ""
-        if name.endswith(".py"):
-            return self._file(name, name), ""
-        return super().source(name)
-
     def read(self, source: str, name: str = "") -> Check:
         """A built-in check, or a user's ``file.py:function`` under a name.
 
         Raises:
             ValueError: there is no such file, or nothing in it edits an ingredient.
         """
-        edits = {part: Signature.of(node) for part, node in self._edits(source).items()}
-        if not edits and is_own(source):
-            raise ValueError(
-                f"{self._what(source)} edits nothing: it needs a function data, scores, mask or "
-                f"weights, or one whose first parameter is images, scores, mask or weights; "
-                f"see {self._page}"
-            )
-        for part, signature in edits.items():
-            takes = _ARGUMENTS[part]
-            if signature.positional[:1] == ("self",):
-                raise ValueError(
-                    f"{self._what(source)}: its edit of the {part} is called on the class itself: "
-                    f"leave `self` out; see {self._page}"
-                )
-            if len(signature.positional) < takes and not signature.any_positional:
-                raise ValueError(
-                    f"{self._what(source)}: its edit of the {part} takes "
-                    f"{len(signature.positional)} arguments by position, and is given {takes}; "
-                    f"see {self._page}"
-                )
+        edits = self.edits(source)
         options = dict.fromkeys(
             option
             for part, signature in edits.items()
@@ -313,95 +286,30 @@ class _Checks(Registry):
             if option not in _GIVEN
         )
         required = {option for signature in edits.values() for option in signature.required}
-        place, tree = self._place(source), self._parsed(source)
-
-        def says(key: str, default: Any) -> Any:
-            try:
-                return literal(place, key, default) if _holds(place) else default
-            except ValueError as error:
-                raise ValueError(f"{self._what(source)}: {error}") from None
-
-        question = says("QUESTION", "") if _holds(place) else first_line(place)
         return Check(
             name or source,
-            question or literal(tree, "QUESTION", "") or first_line(place),
-            tuple(part for part in EDITS if part in edits),
-            tuple(says("SCOPES", ())),
+            self.question(source),
+            tuple(edits),
+            tuple(self.says(source, "SCOPES", ())),
             tuple(options),
             tuple(option for option in options if option in required and option != "scope"),
-            bool(says("PRETRAINING_ONLY", False)),
+            bool(self.says(source, "PRETRAINING_ONLY", False)),
             source,
         )
 
-    def edit(self, source: str, part: str) -> tuple[Callable, Signature]:
-        """A check's function for one ingredient, and its signature."""
-        node = self._edits(source)[part]
-        place, module = self._place(source), self._module(source)
-        if isinstance(place, ast.ClassDef):
-            module = getattr(module, place.name)
-        return getattr(module, node.name), Signature.of(node)
 
-    def _place(self, source: str) -> ast.Module | ast.ClassDef | ast.FunctionDef:
-        """What holds the edits of a check: a whole file, a class, or the one function."""
-        path, name = self.source(source)
-        tree = self._parsed(source)
-        if not name:
-            return tree
-        for node in tree.body:
-            if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
-                return node
-        raise ValueError(
-            f"{self._what(source)}: {path} defines no function {name!r}"
-            f"{self._instead(source, name)}"
-        )
-
-    def _edits(self, source: str) -> dict[str, ast.FunctionDef]:
-        place = self._place(source)
-        if isinstance(place, ast.FunctionDef):
-            first = next(iter(Signature.of(place).positional), "")
-            return {_FIRST[first]: place} if first in _FIRST else {}
-        found = {node.name: node for node in place.body if isinstance(node, ast.FunctionDef)}
-        return {part: found[part] for part in EDITS if part in found}
-
-
-def _holds(place: ast.AST) -> bool:
-    return isinstance(place, ast.Module | ast.ClassDef)
-
-
-CHECKS = _Checks(__name__, Path(__file__).parent, "check", takes=(), page="docs/extending/check.md")
+CHECKS = _Checks(
+    __name__,
+    Path(__file__).parent,
+    "check",
+    takes=(),
+    arguments=_ARGUMENTS,
+    first=_FIRST,
+    page="docs/extending/check.md",
+)
 
 
 def version_of_data(check: str | Check) -> str:
     """The name of the data that a pruner sees under a check: its data check's, or ``clean``."""
     editor = (find_check(check) if isinstance(check, str) else check).editor("data")
     return editor.name if editor else "clean"
-
-
-def _require_alike(check: Check, part: str, before: Any, after: Any) -> None:
-    """Refuse what a user's edit returned, if it is not of the form of what it was given."""
-    import torch
-
-    what = f"check {check.name} ({check.source}): its edit of the {part} must return"
-    told = type(after).__name__
-    told = "None" if after is None else f"a {told}"
-    if part == "data":
-        if not isinstance(after, tuple | list) or len(after) != 2:
-            raise JackpotError(f"{what} (images, labels), and returned {told}")
-        images, labels = after
-        if not all(isinstance(value, torch.Tensor) for value in after) or (
-            (images.dtype, images.shape[1:]) != (before[0].dtype, before[0].shape[1:])
-            or (labels.dtype, len(labels)) != (before[1].dtype, len(images))
-        ):
-            raise JackpotError(f"{what} images and labels of the types and shapes it was given")
-        return
-    if not isinstance(after, Mapping):
-        raise JackpotError(f"{what} a dictionary, and returned {told}")
-    if list(after) != list(before):
-        raise JackpotError(f"{what} the names that it was given, in their order")
-    for name, value in after.items():
-        if not isinstance(value, torch.Tensor) or (
-            (value.shape, value.dtype) != (before[name].shape, before[name].dtype)
-        ):
-            raise JackpotError(f"{what} tensors as it was given; {name} is another")
-        if part == "scores" and value.isnan().any():
-            raise JackpotError(f"{what} no NaN, which has no rank; {name} has some")

@@ -110,9 +110,11 @@ def _taps(image, kernel, padding) -> tuple[torch.Tensor, tuple[int, int]]:
     Returns:
         int64 (H' * W' * H * W,), outputs first; and (H', W').
     """
-    rows, columns = (
-        torch.arange(size) - torch.arange(size + 2 * pad - reach + 1)[:, None] + pad
-        for size, reach, pad in zip(image, kernel, padding, strict=True)
-    )
-    taps = rows[:, None, :, None] * kernel[1] + columns[None, :, None, :]
-    return taps.flatten(), (len(rows), len(columns))
+    # It is kept for whoever comes next, so it is of no caller's mode or default device.
+    with torch.inference_mode(False), torch.device("cpu"):
+        rows, columns = (
+            torch.arange(size) - torch.arange(size + 2 * pad - reach + 1)[:, None] + pad
+            for size, reach, pad in zip(image, kernel, padding, strict=True)
+        )
+        taps = rows[:, None, :, None] * kernel[1] + columns[None, :, None, :]
+        return taps.flatten(), (len(rows), len(columns))

@@ -37,11 +37,11 @@ def kept_count(density: float, total: int) -> int:
     return round(round(density, DECIMALS) * total)
 
 
-def whole_counts(ideal: Sequence[Fraction], sizes: Sequence[int], budget: int) -> list[int]:
+def whole_counts(ideal: Sequence[Fraction], budget: int) -> list[int]:
     """Round exact shares to whole counts that sum to ``budget`` (largest remainders first).
 
-    Each count is its share rounded down or up, never more than its size; equal remainders go to
-    the lower index. The shares must sum to ``budget`` and fit their sizes.
+    Each count is its share rounded down or up, so never more than the size of a layer that its
+    share fits; equal remainders go to the lower index. The shares must sum to ``budget``.
     """
     counts = [share.numerator // share.denominator for share in ideal]
     order = sorted(range(len(ideal)), key=lambda i: counts[i] - ideal[i])

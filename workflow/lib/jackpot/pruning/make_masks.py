@@ -155,11 +155,11 @@ def _pools(
             raise JackpotError(f"allocation global has no option {', '.join(sorted(options))}")
         if not keep_classifier:
             return [_Pool(tuple(names), sum(sizes), budget, density)]
+        whole = _Pool((names[-1],), sizes[-1], sizes[-1], 1.0)
+        if len(names) == 1:
+            return [whole]
         rest, total = budget - sizes[-1], sum(sizes[:-1])
-        return [
-            _Pool(tuple(names[:-1]), total, rest, rest / total),
-            _Pool((names[-1],), sizes[-1], sizes[-1], 1.0),
-        ]
+        return [_Pool(tuple(names[:-1]), total, rest, rest / total), whole]
     if keep_classifier:
         options = {**options, "classifier_density": 1.0}
     counts = allocate(

@@ -115,11 +115,6 @@ def layer_counts(mask: Mask) -> list[tuple[str, int, int]]:
     return [(name, keep.numel(), int(keep.sum())) for name, keep in mask.items()]
 
 
-def collapsed(mask: Mask) -> bool:
-    """Whether some layer keeps no weight, which cuts the network in two."""
-    return any(kept == 0 for _, _, kept in layer_counts(mask))
-
-
 def attach(model: nn.Module, mask: Mask) -> nn.Module:
     """Put a mask on a model in the form of ``torch.nn.utils.prune``, in place; return the model.
 

@@ -162,6 +162,7 @@ def write_results(
     last = outcome.history[-1] if outcome.history else {}
     accuracies = [row["test_accuracy"] for row in outcome.history if row["test_loss"] is not None]
     total, effective = sum(layer.total for layer in layers), [layer.effective for layer in layers]
+    libraries = versions()
     metrics = {
         **vars(run),
         # A diverged run has no accuracy: the number it shows is that of broken weights.
@@ -184,14 +185,14 @@ def write_results(
             "study": Environment.read().study,
             "code": record.code,
             "inputs": record.inputs,
-            "environment": seal_of(versions()),
+            "environment": seal_of(libraries),
             "history": sha256_of_file(Path(out) / "history.csv"),
         },
         "settings": record.settings.model_dump(mode="json"),
         "resumes": outcome.resumes,
         "started": record.started.isoformat(timespec="seconds"),
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": versions(),
+        "versions": libraries,
         # Weights that no path from input to output can use count as removed; None: not counted.
         "effective_density": None if None in effective or not layers else sum(effective) / total,
     }

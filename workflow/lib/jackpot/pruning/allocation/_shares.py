@@ -40,13 +40,13 @@ def allocate_exactly(
     sizes = [int(size) for size in layer_sizes]
     budget = kept_count(density, sum(sizes))
     if classifier_density is None:
-        return whole_counts(share(sizes, budget), sizes, budget)
+        return whole_counts(share(sizes, budget), budget)
     others, classifier = sizes[:-1], sizes[-1]
     kept = kept_count(classifier_density, classifier)
     if budget - kept < len(others):
         kept = min(kept, kept_count(density, classifier))
     kept = max(kept, budget - sum(others))
-    return [*whole_counts(share(others, budget - kept), others, budget - kept), kept]
+    return [*whole_counts(share(others, budget - kept), budget - kept), kept]
 
 
 def proportional(
