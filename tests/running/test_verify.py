@@ -18,7 +18,12 @@ RESULT = {
     "epochs": 3,
     "device": "AMD EPYC, 1 thread",
     "fingerprints": {"run": "c-s-i", "inputs": {"mask": "m"}},
-    "versions": {"torch": "2.13.0+cpu", "platform": "Linux-1", "arithmetic": "native (AVX512)"},
+    "versions": {
+        "torch": "2.13.0+cpu",
+        "python": "3.11.7",
+        "platform": "Linux-1",
+        "arithmetic": "native (AVX512)",
+    },
 }
 
 
@@ -37,6 +42,7 @@ ELSEWHERE = {"weights_sha256": "b", "test_accuracy": 94.0}
     ("old", "new", "expected"),
     [
         ({}, {"platform": "Linux-2"}, True),
+        ({"python": "3.11.7"}, {"python": "3.13.0"}, True),
         ({}, {"arithmetic": "native (AVX2)"}, False),
         ({}, {"device": "Intel Xeon, 1 thread"}, False),
         ({}, {"torch": "2.14.0"}, False),
