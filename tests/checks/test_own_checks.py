@@ -1,5 +1,8 @@
 """A study's own checks, and several checks as one."""
 
+import random
+
+import numpy as np
 import pytest
 import torch
 
@@ -105,6 +108,24 @@ def test_a_class_and_a_function_are_checks(files):
     assert torch.equal(flipped.mask(ticket.mask, generator(0))["a"], ticket.mask["a"].flip(0))
     with pytest.raises(JackpotError, match="no option shar; known: share"):
         negative.weights(ticket.weights, ticket.mask, generator(0), shar=1)
+
+
+def test_an_edit_that_ignores_its_generator_differs_by_seed_and_repeats(tmp_path):
+    (tmp_path / "noise.py").write_text(
+        "import random\nimport numpy as np\nimport torch\n"
+        "def noise(weights, mask, generator):\n"
+        "    extra = random.random() + np.random.random()\n"
+        "    return {n: torch.randn(w.shape) + extra for n, w in weights.items()}\n"
+    )
+    own, ticket = {"noise": f"{tmp_path}/noise.py:noise"}, small()
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1]  # noqa: NPY002
+    first, again, other = (
+        spoiled(find_check("noise", own), ticket, seed).weights["b"] for seed in (0, 0, 1)
+    )
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert abs(float(first.mean() - other.mean())) > 1e-6
+    assert torch.equal(torch.get_rng_state(), before[0]) and random.getstate() == before[1]
+    assert (np.random.get_state()[1] == before[2]).all()  # noqa: NPY002
 
 
 def test_what_edits_nothing_is_refused(files):

@@ -13,6 +13,7 @@ from jackpot.models.initial import initial_state, initial_weights
 from jackpot.models.trial import lay_out, try_out
 from jackpot.randomness import generator
 from jackpot.settings import Training
+from jackpot.stages.initialise import initialise
 from jackpot.training.batches import to_device
 from jackpot.training.engine import train
 from jackpot.training.resume import ResumeFile
@@ -56,6 +57,14 @@ def bare(a, b, c):
 
 def lazy(a, b, c):
     return nn.LazyLinear(a)
+
+def normed(a, b, c):
+    layer = torch.nn.utils.parametrizations.weight_norm(nn.Conv2d(b, 4, 3))
+    return nn.Sequential(layer, nn.Flatten(), nn.Linear(4 * (c - 2) ** 2, a))
+
+def spectral(a, b, c):
+    layer = torch.nn.utils.spectral_norm(nn.Conv2d(b, 4, 3))
+    return nn.Sequential(layer, nn.Flatten(), nn.Linear(4 * (c - 2) ** 2, a))
 """
 
 
@@ -116,6 +125,8 @@ def test_a_layer_of_two_names_has_one_in_its_state(net, tmp_path):
         ("number", "must return an nn.Module, not int"),
         ("bare", "has nothing to prune"),
         ("lazy", "weight is of a lazy layer"),
+        ("normed", "the weight of 0 is computed from other parameters"),
+        ("spectral", "the weight of 0 is computed from other parameters"),
         ("gone", "defines no function 'gone'"),
     ],
 )
@@ -139,6 +150,14 @@ def test_a_network_that_cannot_be_trained_is_refused(net, broken, message):
     with pytest.raises(JackpotError, match=message):
         try_out("net.py:net", model, (3, 8, 8), 3)
     assert all(torch.equal(t, state[name]) for name, t in model.state_dict().items())
+
+
+@pytest.mark.parametrize(("name", "side"), [("vgg11", 8), ("vgg5", 3)])
+def test_a_network_whose_poolings_leave_nothing_is_refused(name, side, tmp_path):
+    make_data(tmp_path / "clean", side=side)
+    with pytest.raises(JackpotError, match=f"{name} cannot take images of shape"):
+        initialise(tmp_path / "w", data=tmp_path / "clean", architecture=name, seed=0)
+    assert not (tmp_path / "w").exists()
 
 
 def test_a_classifier_that_is_not_defined_last_is_told(net, capsys):

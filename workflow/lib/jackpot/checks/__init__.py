@@ -170,9 +170,15 @@ class Check:
             options = {"scope": self.scopes[0], **options}
         chosen = {**given, **options}
         known = signature.options(_ARGUMENTS[part])
-        edited = edit(*arguments, **{key: chosen[key] for key in chosen if key in known})
-        if is_own(self.source):
-            require_alike(f"check {self.name} ({self.source})", part, unchanged, edited)
+        chosen = {key: chosen[key] for key in chosen if key in known}
+        if not is_own(self.source):
+            return edit(*arguments, **chosen)
+        from jackpot.randomness import seeded  # torch, which whoever lists the checks need not have
+
+        # An edit that ignores its generator draws from the global ones.
+        with seeded(arguments[-1].initial_seed()):
+            edited = edit(*arguments, **chosen)
+        require_alike(f"check {self.name} ({self.source})", part, unchanged, edited)
         return edited
 
 

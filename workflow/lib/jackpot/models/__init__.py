@@ -5,7 +5,6 @@
 """
 
 import contextlib
-from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from jackpot.errors import JackpotError
 from jackpot.files.atomic import damaged
 from jackpot.files.tensors import Tensors, load_tensors
 from jackpot.models.convolution import protect
+from jackpot.randomness import seeded
 from jackpot.registry import is_own
 
 # The height and width of images; one number where they are equal.
@@ -49,7 +49,7 @@ def build_model(
 
     Returns:
         The network. What the constructor of a user's draws at random is always the same, and
-        PyTorch's global generator is left as it was; it has an attribute ``image_shape``,
+        the global generators are left as they were; it has an attribute ``image_shape``,
         (C, H, W), which tells it from the built-in ones.
 
     Raises:
@@ -69,11 +69,11 @@ def build_model(
 def construct_own(
     name: str, num_classes: int, in_channels: int, image_size: ImageSize, **options
 ) -> nn.Module:
-    """A user's network as its function makes it, drawing from PyTorch's global generator.
+    """A user's network as its function makes it, drawing from the global generators.
 
     Raises:
         JackpotError: it is no ``nn.Module``, has no prunable weights, weights that are not there
-            yet, or a layer that cannot be made safe.
+            yet or are computed from others, or a layer that cannot be made safe.
     """
     # A tuple comes back from a file as a list.
     size = tuple(image_size) if isinstance(image_size, list) else image_size
@@ -84,6 +84,14 @@ def construct_own(
         if isinstance(value, nn.parameter.UninitializedParameter):
             raise JackpotError(
                 f"model {name}: {parameter} is of a lazy layer; give the layer its sizes"
+            )
+    parameters = {id(parameter) for parameter in model.parameters()}
+    for layer, module in model.named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear) and id(module.weight) not in parameters:
+            raise JackpotError(
+                f"model {name}: the weight of {layer or 'the network'} is computed from other "
+                "parameters (weight_norm, spectral_norm or another parametrization), so no mask "
+                "could hold; use the plain layer"
             )
     if not prunable(model):
         raise JackpotError(
@@ -118,17 +126,6 @@ def _named_once(model: nn.Module) -> nn.Module:
         model.register_state_dict_post_hook(drop)
         model.register_load_state_dict_pre_hook(fill)
     return model
-
-
-@contextlib.contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """PyTorch's global generators with this seed, and the CPU's as it was afterwards.
-
-    For what draws without being handed a generator: a module's own initialisation, dropout.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
 
 
 def is_users(model: nn.Module) -> bool:

@@ -11,7 +11,8 @@ from torch import nn
 from jackpot.architectures import initial_by_default
 from jackpot.errors import JackpotError
 from jackpot.files.tensors import Tensors
-from jackpot.models import build_model, construct_own, is_users, seeded
+from jackpot.models import build_model, construct_own, is_users
+from jackpot.randomness import seeded
 from jackpot.registry import is_own
 
 INITIAL = ("fan_out", "fan_in")
@@ -74,7 +75,7 @@ def initial_weights(description: Mapping[str, Any], draws: torch.Generator) -> T
 
     ``initial`` says how: ``fan_out`` or ``fan_in`` as in ``initial_state``, or ``own``, the
     module's own initialisation: what its constructor and its layers' ``reset_parameters`` draw,
-    with PyTorch's global generator seeded from ``draws``. A user's model has its own by default.
+    with the global generators seeded from ``draws``. A user's model has its own by default.
     Of layers that ``initial_state`` does not know everything stays as the constructor makes it.
 
     Args:

@@ -1,4 +1,4 @@
-"""What a user's network does with images, tried out before anything is trained."""
+"""What a network does with images, tried out before anything is trained."""
 
 import copy
 import sys
@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from jackpot.errors import JackpotError
-from jackpot.models import prunable, seeded
+from jackpot.models import prunable
+from jackpot.randomness import seeded
 from jackpot.registry import own_traceback
 
 _BATCH = 4

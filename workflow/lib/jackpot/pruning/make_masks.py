@@ -10,13 +10,14 @@ from torch import nn
 
 from jackpot.errors import JackpotError
 from jackpot.files.tensors import Mask, Tensors
-from jackpot.models import prunable, seeded
+from jackpot.models import prunable
 from jackpot.pruning.allocation import GLOBAL, allocate
 from jackpot.pruning.batch import Batch
 from jackpot.pruning.counts import density_of, kept_count
 from jackpot.pruning.filters import keep_filters
 from jackpot.pruning.masks import keep_number, layer_counts
 from jackpot.pruning.scores import SCORES, checked_scores, revives, uses_data
+from jackpot.randomness import seeded
 from jackpot.registry import is_own
 
 Edit = Callable[[Tensors], Tensors]
@@ -293,7 +294,7 @@ class _Scorer:
 
     def __call__(self, alive: Mask | None = None) -> Tensors:
         told = {"alive": alive} if self.takes_alive else {}
-        # Dropout, and a score that ignores its generator, draw from the global one.
+        # Dropout, and a score that ignores its generator, draw from the global ones.
         with seeded(self._seed):
             network = copy.deepcopy(self._network) if self._copies else self._network
             scores = self._score(network, *self._given, **told)

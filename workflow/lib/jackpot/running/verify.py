@@ -22,7 +22,7 @@ from jackpot.study.paths import SNAKEFILE
 
 ROUNDED = ("test_accuracy", "test_loss", "best_test_accuracy")
 NUMBERS = (*ROUNDED, "density", "layers", "epochs")
-# The platform is system and C library. No bit of ours is known to depend on its version or Python's.
+# No bit of ours is known to depend on the versions of system and C library, or of Python.
 NOT_ARITHMETIC = ("platform", "python")
 # Of the test that accuracies made elsewhere are the same in the mean.
 ALPHA = 0.01

@@ -10,7 +10,6 @@ from jackpot.models import build_model
 from jackpot.models.initial import initial_weights
 from jackpot.models.trial import try_out
 from jackpot.randomness import generator
-from jackpot.registry import is_own
 
 
 def initialise(
@@ -31,7 +30,7 @@ def initialise(
         options, more: those of ``build_model``; None is an option that is not given.
 
     Raises:
-        JackpotError: a user's network cannot be trained on these images.
+        JackpotError: the network cannot be trained on these images.
     """
     images = load_data(data)
     channels, height, width = images.train_images.shape[1:]
@@ -43,8 +42,7 @@ def initialise(
         **{name: value for name, value in more.items() if value is not None},
         **(options or {}),
     }
-    if is_own(architecture):
-        model = build_model(**description)
-        try_out(architecture, model, (channels, height, width), len(images.classes))
+    model = build_model(**description)
+    try_out(architecture, model, (channels, height, width), len(images.classes))
     state = initial_weights(description, generator(seed, "initialise"))
     save_tensors(out, state, {"model": description, "seed": seed, "fingerprint": fingerprint})

@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from jackpot.errors import JackpotError
 from jackpot.files.tensors import Mask, Tensors
-from jackpot.models import is_users, seeded
-from jackpot.randomness import generator
+from jackpot.models import is_users
+from jackpot.randomness import generator, seeded
 from jackpot.settings import Training
 from jackpot.training.batches import DeviceImages, training_batches
 from jackpot.training.resume import ResumeFile
