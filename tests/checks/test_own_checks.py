@@ -143,6 +143,40 @@ def test_what_edits_nothing_is_refused(files):
         find_check("x", {"x": "mine.py:computed"})
 
 
+def checks_of(tmp_path, text):
+    path = tmp_path / "own.py"
+    path.write_text(text)
+    return lambda name: find_check("x", {"x": f"{path}{name}"})
+
+
+EDIT = "def {}(mask, generator{}):\n    return mask\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "message"),
+    [
+        ("class Base:\n    pass\nclass Own(Base):\n    x = 1\n", ":Own", "what it inherits"),
+        ("class Own:\n    mask = staticmethod(len)\n", ":Own", "mask is no function"),
+        (EDIT.format("mask", "") + "weights = len\n", "", "weights is no function"),
+        ("from os import data\n" + EDIT.format("mask", ""), "", "data is no function"),
+        ("if True:\n    def scores(s, g):\n        return s\n", "", "scores is no function"),
+        (EDIT.format("own", ", *, scope"), ":own", "scope has no default, and no SCOPES"),
+    ],
+)
+def test_an_edit_that_would_be_left_out_is_refused(tmp_path, text, name, message):
+    with pytest.raises(ValueError, match=message):
+        checks_of(tmp_path, text)(name)
+
+
+def test_what_a_file_says_of_its_one_function(tmp_path):
+    text = "SCOPES: tuple = ('rows', 'columns')\nPRETRAINING_ONLY: bool = True\n"
+    found = checks_of(tmp_path, text + EDIT.format("own", ", *, scope") + EDIT.format("other", ""))
+    assert found(":own").scopes == ("rows", "columns") and found(":own").pretraining_only
+    assert found(":other").scopes == () and found(":other").pretraining_only
+    with pytest.raises(JackpotError, match="has no scope 'bogus'; known: rows, columns"):
+        found(":own").mask({}, generator(0), scope="bogus")
+
+
 def test_an_option_without_a_default_is_asked_for_before_anything_runs(files):
     study = {
         "name": "x",

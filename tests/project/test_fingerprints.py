@@ -219,11 +219,16 @@ def test_the_same_code_has_one_fingerprint_on_every_python():
             assert _Whole().dump(tree) == ast.dump(tree)
 
 
-@pytest.mark.parametrize("how", ["from mine.helper import C", "from .helper import C"])
-def test_what_a_package_imports_of_itself_belongs_to_it(tmp_path, how):
+@pytest.mark.parametrize("is_package", [True, False])
+@pytest.mark.parametrize(
+    "how", ["from mine.helper import C", "from .helper import C", "from helper import C"]
+)
+def test_what_lies_beside_a_users_file_belongs_to_it(tmp_path, how, is_package):
+    """By whichever name: as a module of a package, with or without __init__.py, or as a file."""
     package = tmp_path / "mine"
     package.mkdir()
-    for name, text in (("__init__", ""), ("score", how), ("helper", "C = 1"), ("other", "C = 1")):
+    names = {"score": how, "helper": "C = 1", "other": "C = 1"}
+    for name, text in {**names, **({"__init__": ""} if is_package else {})}.items():
         (package / f"{name}.py").write_text(f"{text}\n")
     before = code_of_file(str(package / "score.py"))
     (package / "other.py").write_text("C = 2\n")
@@ -232,6 +237,25 @@ def test_what_a_package_imports_of_itself_belongs_to_it(tmp_path, how):
     (package / "helper.py").write_text("C = 2\n")
     code_of_file.cache_clear()
     assert code_of_file(str(package / "score.py")) != before
+
+
+def test_what_is_installed_beside_a_users_module_is_not_its_own(tmp_path):
+    """Or all of torch would be read for a score that is installed."""
+    site = tmp_path / "site-packages"
+    for folder in ("mine", "torch"):
+        (site / folder).mkdir(parents=True)
+        (site / folder / "__init__.py").write_text("")
+    text = "import torch\nfrom mine import helper\n"
+    for name in ("mine/score.py", "alone.py"):
+        (site / name).write_text(text)
+    (site / "mine" / "helper.py").write_text("C = 1\n")
+    before = {name: code_of_file(str(site / name)) for name in ("mine/score.py", "alone.py")}
+    (site / "torch" / "__init__.py").write_text("C = 1\n")
+    code_of_file.cache_clear()
+    assert before == {name: code_of_file(str(site / name)) for name in before}
+    (site / "mine" / "helper.py").write_text("C = 2\n")
+    code_of_file.cache_clear()
+    assert before["mine/score.py"] != code_of_file(str(site / "mine" / "score.py"))
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,11 @@ class Net:
     def __init__(self, a, b, c, *, width=3): ...
 made = open_
 short_lambda = lambda a: a
+typed: object = lambda a: a
+later: int
 VALUE = 3
+if VALUE:
+    def chosen(a, b, c): ...
 '''
 
 
@@ -59,12 +63,15 @@ def own(tmp_path, monkeypatch):
         ("own.py:plain", ["x"], "no option x; it has: none"),
         ("own.py:short", [], r"takes 2 arguments by position, and is called as short\(model, data"),
         ("own.py:short_lambda", [], "takes 1 arguments by position, and is called as short_l"),
+        ("own.py:typed", [], "takes 1 arguments by position, and is called as typed"),
+        ("own.py:later", [], "own.py defines no function 'later'"),
+        ("own.py:chosen", ["anything"], None),
         ("own.py:VALUE", [], "VALUE in .*own.py is no function"),
         (
             "own.py:gone",
             [],
             "own.py defines no function 'gone'; it defines: plain, open_, short, many, annotated, "
-            "Net, short_lambda$",
+            "Net, short_lambda, typed$",
         ),
         ("own.py:plian", [], r"no function 'plian' \(did you mean plain\?\); it defines: plain, "),
         ("other.py:plain", [], "there is no file other.py"),

@@ -123,7 +123,10 @@ def peeks(model, data, generator):
 
 
 @pytest.mark.parametrize("rounds", [1, 3])
-@pytest.mark.parametrize(("says", "seen"), [("", True), ("USES_DATA = False", False)])
+@pytest.mark.parametrize(
+    ("says", "seen"),
+    [("", True), ("USES_DATA = False", False), ("USES_DATA: bool = False", False)],
+)
 def test_a_score_that_says_it_uses_no_data_sees_none(tmp_path, monkeypatch, rounds, says, seen):
     (tmp_path / "mine.py").write_text(says + LOOKS_AT_DATA)
     name, given = f"{tmp_path}/mine.py:peeks", []

@@ -36,6 +36,9 @@ WRITERS = ("analysis", "report", "stages", "vocabulary")
 # Files beside modules that decide something too; an editor's and Python's own do not.
 DATA_FILES = (".csv", ".css", ".j2", ".js", ".rst")
 
+# Where packages are installed: one may be beside a user's module that has nothing to do with it.
+SITE = ("site-packages", "dist-packages")
+
 # A fingerprint is three hashes, so that where two differ, they say what of.
 KINDS = ("code", "settings", "inputs")
 
@@ -76,30 +79,40 @@ def code_of_file(path: str) -> str:
     Raises:
         JackpotError: one of them cannot be read, or is no Python.
     """
-    name, beside = Path(path).stem, Path(path).parent
+    own = Path(path).resolve()
+    name, beside = own.stem, own.parent
     # In a package, what it imports is named from beside the package.
     while (beside / "__init__.py").exists():
         name, beside = f"{beside.name}.{name}", beside.parent
-    return digest(_reached([name], beside))
+    return digest(_reached([name], own, beside))
 
 
-def _reached(queue: list[str], beside: Path | None) -> dict[str, str]:
+def _reached(queue: list[str], own: Path | None, beside: Path | None = None) -> dict[str, str]:
+    """The code of modules and of all that they import, by name.
+
+    Args:
+        own: a user's file, if it is one.
+        beside: the folder that its package is in, or itself.
+    """
     found: dict[str, str] = {}
+    seen: set[str] = set()
     while queue:
         name = queue.pop()
-        path = _path_of(name, beside)
-        if name in found or path is None or _is_plumbing(name):
+        if name in seen or _is_plumbing(name):
             continue
-        is_package = path.name == "__init__.py"
-        try:
-            imports, found[name] = _source(path.read_text(encoding="utf-8"), name, is_package)
-        except (OSError, SyntaxError, ValueError) as error:
-            is_syntax = isinstance(error, SyntaxError)
-            why = f"line {error.lineno}: {error.msg}" if is_syntax else error
-            raise JackpotError(f"{path}: cannot be read: {why}") from None
-        queue += imports
-        if path.is_relative_to(PACKAGE) and path.parent != PACKAGE:
-            found |= _not_python(path.parent)
+        seen.add(name)
+        for number, path in enumerate(_paths_of(name, own, beside)):
+            is_package = path.name == "__init__.py"
+            try:
+                imports, code = _source(path.read_text(encoding="utf-8"), name, is_package)
+            except (OSError, SyntaxError, ValueError) as error:
+                is_syntax = isinstance(error, SyntaxError)
+                why = f"line {error.lineno}: {error.msg}" if is_syntax else error
+                raise JackpotError(f"{path}: cannot be read: {why}") from None
+            found[f"{name} {number}" if number else name] = code
+            queue += imports
+            if path.is_relative_to(PACKAGE) and path.parent != PACKAGE:
+                found |= _not_python(path.parent)
     return found
 
 
@@ -129,20 +142,27 @@ def _not_python(folder: Path) -> dict[str, str]:
     }
 
 
-def _path_of(name: str, beside: Path | None) -> Path | None:
+def _paths_of(name: str, own: Path | None, beside: Path | None) -> list[Path]:
+    """The files that a name may stand for; which one of a user's, their ``sys.path`` decides."""
     first, *rest = name.split(".")
     if first == "jackpot":
-        if not rest:
-            return None
-        target = PACKAGE.joinpath(*rest)
-    elif beside is not None:
-        target = beside.joinpath(first, *rest)
+        targets = [PACKAGE.joinpath(*rest)] if rest else []
+    elif own is None:
+        targets = []
     else:
-        return None
-    for path in (target.with_name(target.name + ".py"), target / "__init__.py"):
-        if path.is_file():
-            return path
-    return None
+        # Its own folder, where its package is, and where a folder of this name is that it is in.
+        holding = [folder for folder in own.parents if folder / first in own.parents]
+        folders = dict.fromkeys([own.parent, beside, *holding])
+        targets = [f.joinpath(first, *rest) for f in folders if not _is_installed(f, first, own)]
+    both = ((target.with_name(target.name + ".py"), target / "__init__.py") for target in targets)
+    found = (next((path for path in paths if path.is_file()), None) for paths in both)
+    return [path for path in found if path is not None]
+
+
+def _is_installed(folder: Path, first: str, own: Path) -> bool:
+    """Whether a name there is another's package, such as torch, and not what ``own`` belongs to."""
+    in_folder = own.relative_to(folder).parts[0]
+    return folder.name in SITE and first not in (in_folder, in_folder.removesuffix(".py"))
 
 
 def _names(imports: list[ast.Import | ast.ImportFrom], package: str) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from jackpot.errors import JackpotError
 from jackpot.registry import Registry, Signature, first_line, is_own, literal
+from jackpot.registry.source import definition
 
 
 class EditFiles(Registry):
@@ -40,6 +41,20 @@ class EditFiles(Registry):
                 not be called.
         """
         edits = {part: Signature.of(node) for part, node in self._edits(source).items()}
+        place = self._place(source)
+        if isinstance(place, ast.ClassDef) and place.bases:
+            raise ValueError(
+                f"{self._what(source)}: its edits are read without running the file, so what it "
+                f"inherits would be left out: write them into the class itself; see {self._page}"
+            )
+        if not isinstance(place, ast.FunctionDef):
+            for part in self._arguments:
+                if part not in edits and definition(place, part) is not None:
+                    raise ValueError(
+                        f"{self._what(source)}: {part} is no function that is written out there, "
+                        f"and would be left out: use `def {part}(...)`, or another name for what "
+                        f"is no edit; see {self._page}"
+                    )
         if not edits and is_own(source):
             raise ValueError(
                 f"{self._what(source)} edits nothing: it needs a function data, scores, mask or "
@@ -59,6 +74,11 @@ class EditFiles(Registry):
                     f"{len(signature.positional)} arguments by position, and is given {takes}; "
                     f"see {self._page}"
                 )
+            if "scope" in signature.required and not self.says(source, "SCOPES", ()):
+                raise ValueError(
+                    f"{self._what(source)}: its option scope has no default, and no SCOPES name "
+                    f"its values; see {self._page}"
+                )
         return edits
 
     def edit(self, source: str, part: str) -> tuple[Callable, Signature]:
@@ -70,10 +90,16 @@ class EditFiles(Registry):
         return getattr(module, node.name), Signature.of(node)
 
     def says(self, name: str, key: str, default: Any) -> Any:
-        """The value of a literal ``KEY = ...`` in a check's file or class; else ``default``."""
+        """The value of a literal ``KEY = ...`` in a check's file or class; else ``default``.
+
+        Of one function it is the file's; ``SCOPES`` is of those that have the option ``scope``.
+        """
         place = self._place(name)
         if isinstance(place, ast.FunctionDef):
-            return default
+            signature = Signature.of(place)
+            if key == "SCOPES" and "scope" not in signature.positional + signature.keywords:
+                return default
+            place = self._parsed(name)
         try:
             return literal(place, key, default)
         except ValueError as error:

@@ -65,6 +65,7 @@ class Signature:
         return self.any_keyword or name in self.options(takes)
 
 
+ASSIGNMENT = ast.Assign | ast.AnnAssign
 # Types of what YAML can give, by their names in an annotation, and in words.
 _PLAIN = {
     "bool": (bool, "true or false"),
@@ -109,18 +110,18 @@ def parsed(path: Path, changed: int, what: str) -> ast.Module:
 
 
 def literal(tree: ast.Module | ast.ClassDef, key: str, default: Any) -> Any:
-    """The value of ``KEY = <literal>`` at the top of a parsed file or class."""
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and any(
-            isinstance(target, ast.Name) and target.id == key for target in node.targets
-        ):
-            try:
-                return ast.literal_eval(node.value)
-            except ValueError:
-                raise ValueError(
-                    f"{key} is read without running the file: write its value out"
-                ) from None
-    return default
+    """The value of ``KEY = <literal>`` at the top of a parsed file or class.
+
+    Raises:
+        ValueError: it is there, and its value cannot be read without running the file.
+    """
+    node = definition(tree, key)
+    if node is None:
+        return default
+    try:
+        return ast.literal_eval(node.value)
+    except (AttributeError, ValueError):
+        raise ValueError(f"{key} is read without running the file: write its value out") from None
 
 
 def is_literal(node: ast.expr) -> bool:
@@ -158,7 +159,7 @@ def functions(tree: ast.Module) -> list[str]:
         name
         for node in tree.body
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
-        or (isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda))
+        or (isinstance(node, ASSIGNMENT) and isinstance(node.value, ast.Lambda))
         for name in _bound(node)
         if not name.startswith("_")
     ]
@@ -168,8 +169,14 @@ def functions(tree: ast.Module) -> list[str]:
 def _bound(node: ast.stmt) -> list[str]:
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return [node.name]
-    if isinstance(node, ast.Assign):
-        return [target.id for target in node.targets if isinstance(target, ast.Name)]
+    if isinstance(node, ASSIGNMENT):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        # An annotation alone gives no value.
+        return [each.id for each in targets if isinstance(each, ast.Name) and node.value]
     if isinstance(node, ast.Import | ast.ImportFrom):
         return [alias.asname or alias.name for alias in node.names]
+    if isinstance(node, ast.If | ast.Try):
+        parts = (*node.body, *node.orelse, *getattr(node, "finalbody", []))
+        handled = (part for handler in getattr(node, "handlers", []) for part in handler.body)
+        return [name for part in (*parts, *handled) for name in _bound(part)]
     return []
