@@ -89,11 +89,37 @@ def test_what_is_declared_anew_is_kept_beside_what_was(tmp_path):
 
 def test_other_settings_of_the_runs_are_declared_anew_too(tmp_path):
     """Other draws of a data check, on the same seeds, are another try."""
-    record = tmp_path / "declared.json"
-    declare(plan_of(tmp_path)[0], record)
-    assert len(declare(plan_of(tmp_path, description="told otherwise")[0], record)) == 1
-    (said,) = declared_anew(declare(plan_of(tmp_path, data_seed=1)[0], record))
+    record, experiment = tmp_path / "declared.json", {"tickets": ["snip"], "sparsities": [0.9]}
+    experiment |= {"checks": ["random_labels"], "seeds": [0]}
+
+    def declared(**changes):
+        plan, _ = plan_of(tmp_path, experiments=[experiment], **changes)
+        return declared_anew(declare(plan, record))
+
+    assert declared() == declared(description="told otherwise") == []
+    (said,) = declared(data_seed=1)
     assert "were there: other settings of the runs (" in said
+
+
+def test_what_no_run_has_is_not_declared_anew(tmp_path):
+    """A pruner that nothing uses, a second ticket, or the same archive in another place."""
+    record, digits = tmp_path / "declared.json", {"kind": "digits"}
+    archive = {"kind": "image_folder", "sha256": "0" * 64}
+    with_archive = {"digits": digits, "other": archive}
+
+    def declared(**changes):
+        plan, _ = plan_of(tmp_path, **changes)
+        return declared_anew(declare(plan, record))
+
+    assert declared() == declared(pruners={"spare": {"score": "magnitude"}}) == []
+    experiment = {"tickets": ["snip", "grasp"], "checks": ["rearranged"], "sparsities": [0.9]}
+    (said,) = declared(experiments=[{**experiment, "seeds": [0]}])
+    assert "comparisons 0 became 2" in said and "settings" not in said
+    record.unlink()
+    for place in ("a.tar", "b.tar"):
+        archive["path"] = str(tmp_path / place)
+        Path(archive["path"]).write_bytes(b"")
+        assert declared(datasets=with_archive) == []
 
 
 def test_other_seeds_and_other_cells_are_declared_anew_too(tmp_path):

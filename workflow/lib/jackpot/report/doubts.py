@@ -33,7 +33,23 @@ def doubts(runs: pd.DataFrame, about: Mapping[str, Any]) -> list[str]:
     ]
 
 
-_OTHERS = {"seeds": "seeds", "cells": "cells or seeds", "recipe": "settings of the runs"}
+_OTHERS = {"seeds": "seeds", "cells": "cells or seeds", "settings": "settings of the runs"}
+
+
+def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What of two declarations differs; an older version may have said less.
+
+    Of settings, which are told by cell, those of the cells that both have.
+    """
+    found = []
+    for name in now:
+        if name in before and name != "since":
+            one, other = before[name], now[name]
+            if name == "settings":
+                one, other = ({cell: d[cell] for cell in one.keys() & other} for d in (one, other))
+            if one != other:
+                found.append(name)
+    return found
 
 
 def declared_anew(declared: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -44,14 +60,12 @@ def declared_anew(declared: Sequence[Mapping[str, Any]]) -> list[str]:
     """
     changes = []
     for before, now in pairwise(declared):
-        both = [name for name in now if name in before and name != "since"]
-        changed = [name for name in both if now[name] != before[name]]
         # Which cells, seeds and settings is said by digests alone.
         said = [
             f"other {_OTHERS[name]}"
             if name in _OTHERS
             else f"{name} {_said(before[name])} became {_said(now[name])}"
-            for name in changed
+            for name in changed(before, now)
         ]
         changes.append(f"{join(said)} ({now['since']})")
     if not changes:

@@ -21,8 +21,10 @@ from jackpot.errors import JackpotError
 from jackpot.files.atomic import damaged, read_sealed, write_sealed
 from jackpot.files.tables import read_lines, write_table
 from jackpot.fingerprints import digest
+from jackpot.report.doubts import changed
 from jackpot.settings import Pruner, Settings
 from jackpot.study import Plan, Study
+from jackpot.study.jobs import Job
 from jackpot.study.model import Run
 from jackpot.study.paths import SNAKEFILE
 from jackpot.study.tickets import PRUNERS, applicable_checks
@@ -43,8 +45,6 @@ RUN_COLUMNS = [
     "effective_density",
 ]
 DECLARED = "declared.json"
-# What of a study decides no result, or is declared by its own words.
-_NO_RECIPE = {"name", "description", "statistics", "experiments", "resources", "logging"}
 OTHERS = ("layers", "versions", "resumes", "started", "ended")
 LAYER_COLUMNS = [*RUN, "position", "layer", "total", "kept", "effective"]
 
@@ -97,19 +97,36 @@ def declare(plan: Plan, record: Path) -> list[dict[str, Any]]:
         "seeds": plan.study.seed_order,
         "comparisons": len(checked),
         "runs": len(plan.study.runs()),
-        # Which cells and seeds, where their numbers stay; and how they are run, `data_seed` too.
+        # Which cells and seeds, where their numbers stay; and how each cell is run.
         "cells": digest(plan.design()["planned"]),
-        "recipe": digest(plan.study.model_dump(mode="json", exclude=_NO_RECIPE)),
+        "settings": _settings(plan),
     }
     known = _read_record(record).get("declared", [])
     last = known[-1] if known else {}
-    if not known or any(now[name] != last[name] for name in now.keys() & last.keys()):
+    if not known or changed(last, now):
         known.append({**now, "since": datetime.now(UTC).date().isoformat()})
     else:
         # An older record lacks some words.
         known[-1] = {**now, **last}
     _keep(record, declared=known)
     return known
+
+
+def _settings(plan: Plan) -> dict[str, str]:
+    """By cell a digest of all settings behind its first run, back to the dataset.
+
+    Not of code, which a better message would change, nor of where files lie.
+    """
+    first: dict[str, Job] = {}
+    for run in plan.study.runs():
+        first.setdefault(str(Path(run.path).parent), plan.job_of(run))
+    return {cell: digest(_settings_behind(job)) for cell, job in first.items()}
+
+
+def _settings_behind(job: Job) -> list:
+    """The settings of a job and, by the name of each input, of those before it."""
+    before = {name: _settings_behind(file.job) for name, file in job.inputs.items()}
+    return [job.rule, job.settings, before]
 
 
 def remember(record: Path, about: Mapping[str, Any]) -> None:
