@@ -117,6 +117,13 @@ def test_checks_apply_where_there_is_something_to_spoil():
             r"score 'snap' does not exist. Did you mean 'snip'\? Allowed: .*snip",
         ),
         ({"pruners": {"mine": {"score": "no.py:f"}}}, r"there is no file no.py"),
+        ({"models": {"020": {"architecture": "vgg5"}}}, "'020' would be read as a number"),
+        ({"datasets": {"NA": {"kind": "digits"}}}, "'NA' would be read as a number, or as nothing"),
+        ({"checks": {"nan": "mine.py:f"}}, "'nan' would be read as a number, or as nothing"),
+        (
+            {"tickets": {"mine": {"pruner": None, "weights": "trained"}}},
+            "tickets.mine: pruner: null is the pretrained network itself",
+        ),
         (
             {"check_options": {"random_pixels": {"scope": "cols"}}},
             r"check_options: .*known: image, rows",
@@ -174,6 +181,36 @@ def test_rewinding_must_be_before_the_end(tmp_path):
     experiment = {"tickets": ["weight_rewinding"], "sparsities": [0.9], "seeds": [0]}
     text = message(tmp_path, experiments=[experiment], rewind_epoch=4)
     assert "rewind_epoch: 4" in text and "0 to 3" in text
+
+
+def test_rewinding_leaves_something_to_retrain(tmp_path):
+    """The schedule that it goes on with is retraining's, which may be the shorter one."""
+    experiment = {"tickets": ["lr_rewinding"], "sparsities": [0.9], "seeds": [0]}
+    shorter = {"when": {"ticket": "lr_rewinding"}, "retraining": {"epochs": 3}}
+    study = {"experiments": [experiment], "overrides": [shorter]}
+    assert "rewind_epoch: 3 leaves none of the 3 epochs" in message(
+        tmp_path, **study, rewind_epoch=3
+    )
+    for changes in ({"rewind_epoch": 2}, {"rewind_epoch": 3, "retrain_epochs": 2}):
+        found = load_study(written(tmp_path, **study, **changes))
+        epochs = found.retrain_epochs_of("digits", "vgg5", "lr_rewinding")
+        assert epochs == changes.get("retrain_epochs", 1)
+
+
+@pytest.mark.parametrize("whole", ["keep_classifier", "structured"])
+def test_an_allocation_of_ones_own_can_be_told_to_keep_the_classifier(tmp_path, whole):
+    path = tmp_path / "own.py"
+    path.write_text(
+        "def bare(layer_sizes, density):\n    return []\n"
+        "def told(layer_sizes, density, *, classifier_density=None):\n    return []\n"
+    )
+
+    def pruner(name):
+        return {"mine": {"score": "magnitude", "allocation": f"{path}:{name}", whole: True}}
+
+    said = message(tmp_path, pruners=pruner("bare"))
+    assert f"pruners: mine: {whole}: {path}:bare has no option classifier_density" in said
+    load_study(written(tmp_path, pruners=pruner("told")))
 
 
 @pytest.mark.parametrize("text", ["1e-3", "1E+2", "4.e2", "5.0e-4"])

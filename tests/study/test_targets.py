@@ -14,7 +14,8 @@ DIGITS = ROOT / "studies" / "digits.yaml"
 
 
 def test_a_target_whose_check_has_nothing_to_spoil_is_refused(tmp_path):
-    experiments = [{"tickets": ["random", "snip"], "sparsities": [0.8], "seeds": [0]}]
+    tickets = ["dense", "random", "snip"]
+    experiments = [{"tickets": tickets, "sparsities": [0.8], "seeds": [0]}]
     plan = Plan(load_study(written(tmp_path, experiments=experiments)), load_config({}))
 
     def cell(ticket, check):
@@ -25,6 +26,16 @@ def test_a_target_whose_check_has_nothing_to_spoil_is_refused(tmp_path):
     why = "'corrupted_data' does not apply to ticket 'random'.* random says USES_DATA = False"
     with pytest.raises(JackpotError, match=why):
         plan.check_target(cell("random", "corrupted_data"))
+    with pytest.raises(JackpotError, match="'rearranged' does not apply to ticket 'dense'"):
+        plan.check_target(
+            f"{plan.root}/runs/digits/vgg5/dense/rearranged/sparsity0/seed0/metrics.json"
+        )
+    folder = cell("snip", "none").removesuffix("/metrics.json")
+    for path in (folder, f"{folder}/weights.safetensors", f"{plan.root}/runs/digits"):
+        with pytest.raises(
+            JackpotError, match=r"asked for by .*/metrics.json. Its weights come al"
+        ):
+            plan.check_target(path)
 
 
 @pytest.mark.parametrize(

@@ -228,5 +228,5 @@ snakemake_internals.notice_cancelled_jobs()
 
 
 def any_of(names):
-    """A wildcard's pattern for one of these names."""
-    return "|".join(map(re.escape, names))
+    """A wildcard's pattern for one of these names; for nothing where there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -18,7 +19,22 @@ from pydantic import (
 
 from jackpot.errors import did_you_mean
 
-PathName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+
+def _word(name: str) -> str:
+    """Refuse what a table would read as a number, or as nothing."""
+    try:
+        float(name)
+    except ValueError:
+        if name.lower() not in ("na", "none", "null", "true", "false"):
+            return name
+    raise ValueError(f"{name!r} would be read as a number, or as nothing, in tables; add a word")
+
+
+PathName = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64),
+    AfterValidator(_word),
+]
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Arithmetic = Literal["native", "portable"]
@@ -159,7 +175,7 @@ class Pruner(Settings):
     score: str = Field(description="a score's name, or file.py:function, or module:function")
     allocation: str = Field(
         "global",
-        description="how many weights stay in each layer; a score's name: as many as it leaves",
+        description="how many weights stay in each layer; a built-in score: as many as it leaves",
     )
     weights: Literal["initial", "trained"] = Field(
         "initial", description="which weights the score looks at"
@@ -194,6 +210,15 @@ class TicketRecipe(Settings):
     schedule: Literal["start", "rewound"] = Field(
         "start", description="where the learning-rate schedule starts: epoch 0 or `rewind_epoch`"
     )
+
+    @model_validator(mode="after")
+    def _check_dense(self) -> Self:
+        if self.pruner is None and (self.weights, self.schedule) != ("initial", "start"):
+            raise ValueError(
+                "pruner: null is the pretrained network itself, which is not trained again; leave "
+                "weights and schedule out"
+            )
+        return self
 
 
 def check_looks(looks: Sequence[int] | None, shares: Sequence[float] | None) -> None:

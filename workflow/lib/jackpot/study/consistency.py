@@ -107,7 +107,8 @@ def _check_experiment(study: "Study", where: str, experiment: Experiment) -> Non
         ticket = study.all_tickets[name]
         if ticket.pruner is not None and not experiment.sparsities:
             raise ValueError(f"{where}.sparsities: ticket {name!r} needs at least one sparsity")
-        if experiment.checks == "all":
+        # The checks of an experiment may stand beside a dense network, which has none.
+        if experiment.checks == "all" or ticket.pruner is None:
             continue
         for check in experiment.checks:
             try:
@@ -125,9 +126,9 @@ def check_applies(study: "Study", name: str, check: Check) -> None:
         ValueError: with the checks that apply.
     """
     ticket, pruner = study.all_tickets[name], study.pruner_of(name)
-    if pruner is not None and not applies(check, ticket, pruner):
+    if not applies(check, ticket, pruner):
         allowed = applicable_checks(ticket, pruner, study.all_checks)
-        blind = "data" in check.edits and not uses_data(pruner.score)
+        blind = pruner and "data" in check.edits and not uses_data(pruner.score)
         why = f" (its score {pruner.score} says USES_DATA = False)" if blind else ""
         raise ValueError(
             f"{check.name!r} does not apply to ticket {name!r}, which has no such ingredient{why}. "
@@ -186,6 +187,12 @@ def _check_rewinding(study: "Study") -> None:
             raise ValueError(
                 f"rewind_epoch: {epoch} is not before the end of pretraining; allowed for "
                 f"{name} of {model} on {dataset}: 0 to {epochs - 1}"
+            )
+        if study.retrain_epochs_of(dataset, model, name) < 1:
+            left = study.retraining_of(dataset, model, name).epochs
+            raise ValueError(
+                f"rewind_epoch: {epoch} leaves none of the {left} epochs that {name} of {model} on "
+                f"{dataset} is retrained for. Rewind to an earlier one, or give retrain_epochs"
             )
     _check_snapshots(study, cells)
 

@@ -301,7 +301,7 @@ class Study(Settings):
         if self.all_tickets[ticket].schedule == "start":
             return epochs
         given = self._last_set("retrain_epochs", dataset, model, ticket)
-        return given or max(1, epochs - self.rewind_epoch_of(dataset, model, ticket))
+        return given or epochs - self.rewind_epoch_of(dataset, model, ticket)
 
     def _last_set(self, key: str, dataset: str, model: str, ticket: str):
         value = getattr(self, key, None)

@@ -17,6 +17,8 @@ from jackpot.study.model import RUN_FOLDER, Run, Study
 SNAKEFILE = Path(__file__).parents[4] / "Snakefile"
 # Below a study's results, what its jobs make; tables and the page are beside these.
 FOLDERS = ("data", "weights", "masks", "runs")
+# What a run can be asked for by.
+RESULTS = ("metrics.json", "history.csv")
 # What the parts of a path below them name, in order.
 _NAMED = {
     "data": ("dataset", "data"),
@@ -149,8 +151,11 @@ class Paths:
     def _check_run(self, path: str, asked: list[str]) -> None:
         """A check that the study leaves out is welcome, if it applies to the ticket."""
         names = [field.name for field in fields(Run)]
-        if len(asked) != len(names) + 1:
-            return
+        if len(asked) != len(names) + 1 or asked[-1] not in RESULTS:
+            raise JackpotError(
+                f"{path}: a run is asked for by {self.root}/{RUN_FOLDER}/{RESULTS[0]}. Its weights "
+                "come along with keep_weights: true."
+            )
         left = [run.path.split("/")[1:] for run in self.study.runs()]
         for level, (name, part) in enumerate(zip(names, asked, strict=False)):
             if name == "check" and part in self.study.all_checks:
