@@ -121,6 +121,22 @@ def test_a_ticket_whose_runs_all_diverged_is_said_to_have_diverged():
     assert "nan" not in found
 
 
+@pytest.mark.parametrize(
+    ("accuracies", "said"),
+    [
+        ([None, None, None, 90.0], "guessing: 3 of 4 runs diverged, and a guess"),
+        ([None, 9.0, 10.0, 11.0], "guessing: half of 4 runs end at 9.5 % or less, or diverged (1)"),
+        ([8.0, 9.0, 10.0, 11.0], "guessing: half of 4 runs end at 9.5 % or less, and a guess"),
+    ],
+)
+def test_runs_that_diverged_count_as_no_better_than_guessing(accuracies, said):
+    cell = ("digits", "vgg5", "snip", "none", 0.8)
+    rows = [(*cell, seed, accuracy) for seed, accuracy in enumerate(accuracies)]
+    runs = pd.DataFrame(rows, columns=[*CELL, "seed", "test_accuracy"]).assign(chance_accuracy=10)
+    (found,) = at_chance(prepare_runs(runs))
+    assert said in found
+
+
 def test_what_could_lose_all_within_the_margin_is_told():
     runs = study([90.0, 90.2, 90.1]).assign(chance_accuracy=50.0)
     unchecked = (runs["ticket"] == "snip") & (runs["check"] == "none")
@@ -141,8 +157,12 @@ def test_tickets_that_are_one_are_told():
     (found,) = same_tickets(prepare_runs(pd.concat([runs, twin])))
     assert "seed for seed: SNIP and twin." in found
     twin.iloc[0, twin.columns.get_loc("test_loss")] += 1e-6
-    twin = twin[(twin["check"] == "none") & (twin["sparsity"] == twin.iloc[0]["sparsity"])]
+    # At the other sparsities they are still alike.
+    assert twin["sparsity"].nunique() > 1
     assert same_tickets(prepare_runs(pd.concat([runs, twin]))) == []
+    dead = twin.assign(test_accuracy=10.0, test_loss=2.3, collapsed=True)
+    both = pd.concat([runs, dead, dead.assign(ticket="other")])
+    assert same_tickets(prepare_runs(both)) == [], "of a network that is cut in two"
 
 
 def test_tickets_of_several_devices_are_told():

@@ -87,7 +87,7 @@ def at_chance(runs: pd.DataFrame) -> list[str]:
     """A sentence for each of ``guessing``."""
     found = []
     for (dataset, model, ticket, sparsity), part in guessing(runs).items():
-        chance, middle = part["chance_accuracy"].iloc[0], part["test_accuracy"].median()
+        chance, lost = part["chance_accuracy"].iloc[0], part["test_accuracy"].isna().sum()
         if ticket == "dense":
             who = f"The dense {model} on {dataset}"
             advice = "look at learning rate, epochs and initial weights first"
@@ -95,13 +95,19 @@ def at_chance(runs: pd.DataFrame) -> list[str]:
             who = f"The {words(ticket)} ticket of {model} on {dataset} at {percent(sparsity)}"
             advice = "“unaffected” says nothing there, nor do its cells of a claim"
         empty = ", with an empty layer in every run" if part["collapsed"].all() else ""
-        if pd.isna(middle):
+        if lost == len(part):
             found.append(f"{who} diverged in all of its {counted(len(part), 'run')}; {advice}.")
             continue
+        # Those that diverged do not lie above a guess.
+        middle = part["test_accuracy"].fillna(0.0).median()
+        ends = f"half of {counted(len(part), 'run')} end at {middle:.1f} % or less"
+        if 2 * lost >= len(part):
+            ends = f"{lost} of {counted(len(part), 'run')} diverged"
+        elif lost:
+            ends += f", or diverged ({lost})"
         found.append(
-            f"{who} cannot be told from guessing{empty}: half of {counted(len(part), 'run')} end "
-            f"at {middle:.1f} % or less, and a guess is right in {chance:.1f} %. Verdicts on it "
-            f"compare chance with chance; {advice}."
+            f"{who} cannot be told from guessing{empty}: {ends}, and a guess is right in "
+            f"{chance:.1f} %. Verdicts on it compare chance with chance; {advice}."
         )
     return found
 
@@ -116,7 +122,13 @@ def near_chance(runs: pd.DataFrame, margin: float) -> list[str]:
     found = [key for key in means.index[near] if key not in told]
     if not found:
         return []
-    named = join([f"{words(ticket)} at {percent(s)}" for _, _, ticket, s in found[:3]])
+    several = len(runs[["dataset", "model"]].drop_duplicates()) > 1
+    named = join(
+        [
+            f"{words(ticket)}{f' of {model} on {dataset}' if several else ''} at {percent(s)}"
+            for dataset, model, ticket, s in found[:3]
+        ]
+    )
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
     return [
         f"{named}{more}: less than the margin of {margin:g} points above a guess, so that even the "
@@ -127,13 +139,14 @@ def near_chance(runs: pd.DataFrame, margin: float) -> list[str]:
 def same_tickets(runs: pd.DataFrame) -> list[str]:
     """A sentence on tickets that ended alike in every run: they are one finding, not two."""
     unchecked = runs[(runs["check"] == "none") & (runs["ticket"] != "dense")]
-    ends: dict[tuple, dict[str, list]] = {}
-    for (dataset, model, ticket, sparsity), part in unchecked.groupby(NETWORK, sort=False):
-        if part["test_loss"].notna().all():
-            part = part.sort_values("seed")
-            end = tuple(part[["seed", "test_accuracy", "test_loss"]].to_numpy().flat)
-            ends.setdefault((dataset, model, sparsity, end), []).append(ticket)
-    alike = list(dict.fromkeys(tuple(names) for names in ends.values() if len(names) > 1))
+    ends: dict[tuple, list[str]] = {}
+    runs_of = ["dataset", "model", "sparsity", "seed"]
+    for ticket, part in unchecked.groupby("ticket", sort=False):
+        # Networks that are cut in two give one answer, whatever they are.
+        if part["test_loss"].notna().all() and not part["collapsed"].all():
+            end = part.sort_values(runs_of)[[*runs_of, "test_accuracy", "test_loss"]]
+            ends.setdefault(tuple(end.to_numpy().flat), []).append(ticket)
+    alike = [names for names in ends.values() if len(names) > 1]
     if not alike:
         return []
     named = "; ".join(join([words(name) for name in names]) for names in alike)

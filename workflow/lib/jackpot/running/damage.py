@@ -13,6 +13,7 @@ from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed, sha256_of_file
 from jackpot.files.tensors import load_tensors
 from jackpot.running.tables import write_tables
+from jackpot.stages.collect import DECLARED, read_record
 from jackpot.stages.tables import tabulate
 from jackpot.study import Plan
 from jackpot.study.stale import Finding
@@ -23,8 +24,9 @@ def damage(plan: Plan) -> Iterator[Finding]:
 
     Tables are compared once every result of the study's present look is there and sound.
     """
-    sound = True
-    for path in map(Path, sorted(plan.files())):
+    sound, root = True, Path(plan.root)
+    records = [root / "about.json", root / DECLARED, *sorted(root.glob("looks/*.json"))]
+    for path in [*map(Path, sorted(plan.files())), *records]:
         if path.exists() and (why := _damage_of(path)):
             sound = False
             yield Finding(str(path), why)
@@ -33,7 +35,6 @@ def damage(plan: Plan) -> Iterator[Finding]:
     if not all(file.is_current() for file in plan.results()):
         print("tables are not compared: results are missing, or not today's")
         return
-    root = Path(plan.root)
     with tempfile.TemporaryDirectory() as scratch:
         runs, out = plan.progress.runs, Path(scratch)
         made = write_tables(plan, runs, root, out, root / "about.json")
@@ -45,7 +46,7 @@ def damage(plan: Plan) -> Iterator[Finding]:
 
 
 def _damage_of(path: Path) -> str | None:
-    """What is wrong with weights, a mask, data or a result; None if nothing is."""
+    """What is wrong with weights, a mask, data, a result or a record; None if nothing is."""
     try:
         if path.suffix == ".safetensors":
             load_tensors(path)
@@ -53,6 +54,8 @@ def _damage_of(path: Path) -> str | None:
             history = path.with_name("history.csv")
             if sha256_of_file(history) != read_sealed(path)["fingerprints"]["history"]:
                 return f"{history.name} beside it was altered; delete both"
+        elif path.name == DECLARED:
+            read_record(path)
         else:
             read_sealed(path)
     except JackpotError as error:

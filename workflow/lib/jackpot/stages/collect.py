@@ -25,6 +25,7 @@ from jackpot.report.doubts import changed
 from jackpot.settings import Pruner, Settings
 from jackpot.study import Plan, Study
 from jackpot.study.jobs import Job
+from jackpot.study.load import config_file, read_config
 from jackpot.study.model import Run
 from jackpot.study.paths import SNAKEFILE
 from jackpot.study.tickets import PRUNERS, applicable_checks
@@ -62,9 +63,9 @@ def collect(plan: Plan, *, partial: bool = False) -> None:
     made = list(zip(plan.progress.runs, plan.results(), strict=True))
     there = [(run, file) for run, file in made if file.is_current()]
     lacking = [file.path for _, file in made if not file.is_current()]
+    if lacking and not partial and Path(lacking[0]).exists():
+        read_sealed(lacking[0])  # a damaged one is told as such
     if lacking and there and not partial:
-        if Path(lacking[0]).exists():
-            read_sealed(lacking[0])  # a damaged one is told as such
         raise JackpotError(
             f"{lacking[0]}: is not there, or not what today's settings and code would make "
             f"({len(lacking)} of {len(made)} results). Start Snakemake, which makes them."
@@ -101,7 +102,7 @@ def declare(plan: Plan, record: Path) -> list[dict[str, Any]]:
         "cells": digest(plan.design()["planned"]),
         "settings": _settings(plan),
     }
-    known = _read_record(record).get("declared", [])
+    known = read_record(record).get("declared", [])
     last = known[-1] if known else {}
     if not known or changed(last, now):
         known.append({**now, "since": datetime.now(UTC).date().isoformat()})
@@ -137,7 +138,7 @@ def remember(record: Path, about: Mapping[str, Any]) -> None:
     Args:
         about: ``about.json`` of the publication.
     """
-    declared = _read_record(record).get("declared") or about.get("declared", [])
+    declared = read_record(record).get("declared") or about.get("declared", [])
     data = {name: about["provenance"].get(name, {}) for name in ("sources", "test")}
     _keep(record, declared=declared, data=data)
 
@@ -147,18 +148,18 @@ def data_of(plan: Plan, record: Path) -> dict[str, dict[str, Any]]:
 
     Of data that is not there, what was known when it was, or told by a publication.
     """
-    told = _read_record(record).get("data", {})
+    told = read_record(record).get("data", {})
     found = {"sources": _sources(plan), "test": _test_splits(plan)}
     return {name: {**told.get(name, {}), **known} for name, known in found.items()}
 
 
 def _keep(record: Path, **words: Any) -> None:
-    before = _read_record(record)
+    before = read_record(record)
     if {**before, **words} != before:
         write_sealed(record, {**before, **words})
 
 
-def _read_record(record: Path) -> dict[str, Any]:
+def read_record(record: Path) -> dict[str, Any]:
     if not record.exists():
         return {}
     try:
@@ -285,10 +286,9 @@ def about(
 
 def _command(plan: Plan) -> str:
     """What runs the study from the folder that it was run from, as far as it can be told."""
-    words = {"study": plan.config.study}
+    words, usual = {"study": plan.config.study}, read_config(config_file())
     for name in ("results_dir", "data_dir", "device", "threads"):
-        value = getattr(plan.config, name)
-        if value != type(plan.config).model_fields[name].default:
+        if (value := getattr(plan.config, name)) != getattr(usual, name):
             words[name] = value
     # One that is in config.yaml is said once more: without it, it would be another study.
     if plan.config.datasets:

@@ -23,7 +23,11 @@ def add_study(parser: argparse.ArgumentParser) -> None:
         usual = Config.model_fields[name].default
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, default=usual, help=f"(default: {usual})")
-    parser.add_argument("--datasets", type=_json, default={}, help="as in config.yaml, JSON")
+    _add_datasets(parser, {})
+
+
+def _add_datasets(parser: argparse.ArgumentParser, usual: dict | None) -> None:
+    parser.add_argument("--datasets", type=_json, default=usual, help="as in config.yaml, JSON")
 
 
 def _json(text: str) -> Any:
@@ -71,11 +75,10 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--study", help="the study's YAML file (default: as config.yaml says)")
     parser.add_argument("--results-dir", help="(default: as config.yaml says)")
     parser.add_argument("--data-dir", help="(default: as config.yaml says)")
+    _add_datasets(parser, None)
 
 
 def plan_there(args: argparse.Namespace) -> Plan:
     """The study that the options of ``add_place`` name."""
-    config = read_config(
-        args.config, study=args.study, results_dir=args.results_dir, data_dir=args.data_dir
-    )
+    config = read_config(args.config, **{name: getattr(args, name) for name in NAMES})
     return Plan(load_study(config.study, config.datasets), config)
