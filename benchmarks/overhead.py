@@ -126,7 +126,7 @@ def study_rows() -> Iterator[Row]:
     cores = os.cpu_count() or 1
     profile = ["--workflow-profile", "workflow/profiles/default"]
     with tempfile.TemporaryDirectory() as folder:
-        study = yaml.safe_load(Path("studies/digits.yaml").read_text(encoding="utf-8"))
+        study = yaml.safe_load((ROOT / "studies/digits.yaml").read_text(encoding="utf-8"))
         seeds = study["statistics"]["looks"][0]
         study["statistics"] |= {"looks": [seeds], "shares": [1]}
         # One experiment names the seeds of all.

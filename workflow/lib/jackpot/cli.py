@@ -18,7 +18,7 @@ from jackpot.machine import restrict
 from jackpot.pruning.allocation import allocation_names
 from jackpot.pruning.scores import SCORES
 from jackpot.registry import own_traceback
-from jackpot.settings import Arithmetic, Settings, Training, complaints
+from jackpot.settings import Arithmetic, Device, Settings, Training, complaints
 
 
 def add_settings(
@@ -117,7 +117,7 @@ def add_arithmetic(parser: argparse.ArgumentParser) -> None:
 def add_machine(parser: argparse.ArgumentParser) -> None:
     """Where to compute, and what today's settings and code would make."""
     device = Environment.read().device
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default=device)
+    parser.add_argument("--device", choices=get_args(Device), default=device)
     parser.add_argument("--threads", type=whole(1), default=1, help="CPU threads (default: 1)")
     add_arithmetic(parser)
     parser.add_argument("--fingerprint", default="", help="given by Snakemake, stored in outputs")

@@ -38,6 +38,7 @@ PathName = Annotated[
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Arithmetic = Literal["native", "portable"]
+Device = Literal["auto", "cpu", "cuda"]
 
 
 def dotted(path: Sequence[str | int]) -> str:

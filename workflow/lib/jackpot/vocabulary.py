@@ -67,6 +67,8 @@ VERDICTS = {
     "undecided": Style("undecided", GREY, "o", symbol="?"),
     "too_few_seeds": Style("too few seeds", GREY, "X", symbol="…"),
 }
+# Those that say something.
+DECIDED = ("unaffected", "degraded", "improved")
 # What a claim can come to, and its symbol.
 OUTCOMES = {"held": "✓", "did_not_hold": "✗", "undecided": "?", "not_tested": "–"}
 

@@ -12,6 +12,7 @@ from jackpot.analysis.frames import CELL
 from jackpot.analysis.reported import load_reported
 from jackpot.analysis.sequential import words_of
 from jackpot.analysis.statistics import asked_by, check_table, judge, measure, ticket_table
+from jackpot.vocabulary import DECIDED
 
 Table = Callable[[pd.DataFrame, Design], pd.DataFrame]
 Outcome = Callable[[pd.Series, float], str]
@@ -156,7 +157,7 @@ class Effect:
     verdict: str
 
     def __call__(self, row: pd.Series, alpha: float) -> str:
-        if row["verdict"] in {"unaffected", "degraded", "improved"} - {self.verdict}:
+        if row["verdict"] in {*DECIDED} - {self.verdict}:
             return "did_not_hold"
         return "held" if _word(row, alpha) == self.verdict else "undecided"
 

@@ -12,12 +12,12 @@ from jackpot.analysis.sequential import FINEST, holm_array, p_values
 MAX_SEEDS = 1000
 
 
-def hidden_rate(n: int, confidence: float = 0.95) -> float:
+def hidden_rate(n: int) -> float:
     """The rate of collapses (0 to 1) that ``n`` seeds without one can still hide.
 
-    At a higher rate, ``n`` seeds would have shown one with probability ``confidence``.
+    At a higher rate, ``n`` seeds would have shown one with a probability of 95 %.
     """
-    return 1.0 if n < 1 else 1 - (1 - confidence) ** (1 / n)
+    return 1.0 if n < 1 else 1 - 0.05 ** (1 / n)
 
 
 def smallest_p(n: int, family: int = 1, share: float = 1.0) -> float:

@@ -21,6 +21,7 @@ from jackpot.analysis.forecast import seeds_to_decide
 from jackpot.analysis.frames import CELL, NETWORK, prepare_runs
 from jackpot.analysis.sequential import QUESTIONS, holm, sequential_tests, words_of
 from jackpot.errors import JackpotError
+from jackpot.vocabulary import DECIDED
 
 COLUMNS = [
     *CELL,
@@ -32,8 +33,6 @@ COLUMNS = [
 ]
 COLUMNS_OF_TICKETS = ["reference" if name == "check" else name for name in COLUMNS]
 COLUMNS_OF_TICKETS.remove("at_chance")
-# The verdicts that say something.
-DECIDED = ("unaffected", "degraded", "improved")
 BY_TICKET = ["dataset", "model", "ticket", "reference", "sparsity"]
 
 
@@ -77,7 +76,7 @@ def verdict_table(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
 
 
 def check_table(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
-    """``verdicts`` with all that ``judge`` and ``measure`` add."""
+    """``verdicts`` with all that ``judge`` and ``measure`` add, but without ``at_chance``."""
     runs, planned = prepare_runs(runs), design.cells()
     if planned is not None:
         is_none = planned["check"] == "none"

@@ -39,7 +39,7 @@ def changed(dataset: str, source: Path) -> str:
     """The question about a source that is no longer what results were made from."""
     return (
         f"dataset {dataset}: {source} has changed since it was first read. Is it to be read anew? "
-        f"Then set `version: 2` (or another number than before) in datasets.{dataset} of the "
+        f"Then set `version: 2` (or the next number, if it has one) in datasets.{dataset} of the "
         "study, and what was made from it is made again. Otherwise put the old files back."
     )
 

@@ -25,7 +25,7 @@ def claim_entries(
 
     Args:
         verdicts: rows of ``verdicts.csv``, to say what they call a claim's cells by themselves.
-        guessing: the networks that cannot be told from guessing; see ``doubts.guessing``.
+        guessing: the networks that cannot be told from guessing; see ``analysis.chance.guessing``.
     """
     words_of_cells = {} if verdicts is None else verdicts.set_index(CELL)["verdict"].to_dict()
     return [_claim(result, words_of_cells, guessing) for result in results]

@@ -23,7 +23,7 @@ from jackpot.report.page_table import (
     sparsity_cell,
 )
 from jackpot.report.words import explain, word_for, word_of_cell
-from jackpot.vocabulary import families, family_of, own_first, tickets_of, words
+from jackpot.vocabulary import VERDICTS, families, family_of, own_first, tickets_of, words
 
 # Ticket and check first: on a narrow screen they are what is in view.
 _KEY_COLUMNS = [Column(name) for name in ("ticket", "check", "dataset", "model")]
@@ -99,14 +99,13 @@ def verdict_numbers(verdicts: pd.DataFrame, design: Design) -> Table:
     )
 
 
-# What the words of ``compare`` are called where tickets, not checks, are compared.
-_AGAINST = {
-    "improved": "▲ better",
-    "degraded": "▼ worse",
-    "unaffected": "≈ within the margin",
-    "undecided": "? undecided",
-    "too_few_seeds": "… too few seeds",
-}
+# What verdicts are called where tickets, not checks, are compared.
+_AGAINST = {"improved": "better", "degraded": "worse", "unaffected": "within the margin"}
+
+
+def _against(verdict: str) -> TableCell:
+    text = f"{VERDICTS[verdict].symbol} {_AGAINST.get(verdict, words(verdict))}"
+    return TableCell(text, verdict, f"verdict {verdict}")
 
 
 def against_random(runs: pd.DataFrame, design: Design) -> Table | None:
@@ -127,7 +126,7 @@ def against_random(runs: pd.DataFrame, design: Design) -> Table | None:
             *(TableCell(str(row[name])) for name in ("dataset", "model")),
             sparsity_cell(row["sparsity"]),
             number_cell(row["n"], "{:.0f}"),
-            TableCell(_AGAINST[row["verdict"]], row["verdict"], f"verdict {row['verdict']}"),
+            _against(row["verdict"]),
             difference_cell(row["mean_difference"]),
             interval_cell(row, "ci95"),
             *p_cells(row),

@@ -9,9 +9,7 @@ from jackpot.analysis.frames import CELL
 from jackpot.analysis.statistics import open_cells
 from jackpot.report.page_table import Column, Table, TableCell
 from jackpot.report.words import join
-from jackpot.vocabulary import counted, words
-
-_DECIDED = ("unaffected", "degraded", "improved")
+from jackpot.vocabulary import DECIDED, counted, words
 
 
 def looks_section(
@@ -109,7 +107,7 @@ def _now(verdicts, still_open, asked, last, design) -> str:
             "claims about some of them, or about pairs of tickets, are open and go on, so it is "
             "not final."
         )
-    undecided = int((~verdicts["verdict"].isin(_DECIDED)).sum())
+    undecided = int((~verdicts["verdict"].isin(DECIDED)).sum())
     if undecided:
         verb = "stays" if undecided == 1 else "stay"
         return f"{shown}, the last: {undecided} of {total} comparisons {verb} undecided."
@@ -119,7 +117,7 @@ def _now(verdicts, still_open, asked, last, design) -> str:
 
 
 def _likely(still_open: pd.DataFrame, count: int) -> str:
-    has_word = still_open["verdict"].isin(_DECIDED)
+    has_word = still_open["verdict"].isin(DECIDED)
     likely = still_open.loc[~has_word, "likely_look"]
     found = likely.dropna().value_counts().sort_index()
     parts = [
@@ -146,7 +144,7 @@ def _table(verdicts: pd.DataFrame, still_open: pd.DataFrame, design: Design) -> 
     for look, (seeds, share) in enumerate(zip(design.looks, design.shares, strict=True), 1):
         here = stopped[stopped["look"] == look]
         counts = here["verdict"].value_counts()
-        decided = [int(counts.get(word, 0)) for word in _DECIDED]
+        decided = [int(counts.get(word, 0)) for word in DECIDED]
         left -= sum(decided)
         reached = look <= verdicts["look"].max()
         numbers = [*decided, left] if reached else [None] * 4
@@ -158,7 +156,7 @@ def _table(verdicts: pd.DataFrame, still_open: pd.DataFrame, design: Design) -> 
                 *(TableCell("–", "") if n is None else TableCell(str(n), n) for n in numbers),
             ]
         )
-    heads = [f"{words(word)} here" for word in _DECIDED]
+    heads = [f"{words(word)} here" for word in DECIDED]
     labels = ["look", "seeds", "share of the error rate", *heads, "left open"]
     return Table(
         id="looks-table",
@@ -178,7 +176,7 @@ def _cost(runs: pd.DataFrame, verdicts: pd.DataFrame, design: Design, final: boo
         f"The comparisons and their unspoiled tickets took {spent} runs{so_far}; "
         f"{design.looks[-1]} seeds in every cell would be {everywhere}."
     )
-    decided = int(verdicts["verdict"].isin(_DECIDED).sum())
+    decided = int(verdicts["verdict"].isin(DECIDED).sum())
     n = None
     if decided and final:
         moments = verdicts["mean_difference"], verdicts["sd_difference"]

@@ -59,7 +59,8 @@ def write_report(
         layers: kept and total weights of every layer of every run.
         about: ``study``, ``expected_runs``, ``applicable_checks``, ``command`` and
             ``provenance``; see ``jackpot.stages.collect``.
-        figures: the files the figure functions returned; of each, the SVG goes into the page.
+        figures: the files of the figures; of each, the SVG goes into the page, or the PNG where
+            that is too large.
         tables: files that can be taken from the page; see ``write_tables``.
         reported: accuracies that others reported, shown beside ours.
         design: what the study declared; that of ``Design()`` unless given.
@@ -214,7 +215,8 @@ def _figure(path: Path, runs: pd.DataFrame) -> dict:
     hardware = sorted(
         {f"{d} {p}".strip() for d, p in zip(runs["device"], runs["precision"], strict=True)}
     )
-    n = f"The study has {seeds_text(runs)}."
+    pruned = runs[runs["ticket"] != "dense"]
+    n = f"The study has {seeds_text(pruned if len(pruned) else runs)}."
     trained = f"Trained on: {', '.join(filter(None, hardware)) or 'not recorded'}."
     models = ", ".join(
         f"{dataset} · {model}"

@@ -162,8 +162,8 @@ def summary(failed: Iterable[tuple[str, str, str]], stopped: bool = False) -> st
 def useful_line(log: str | Path) -> str:
     """The line of a job's log that says what is wrong.
 
-    What it begins with ``error:``, as our scripts do, or with an exception's name; otherwise its
-    last line. Advice may follow either.
+    The last one that begins with ``error:``, as our scripts' do, or with an exception's name;
+    otherwise the last of all. Advice may follow either.
     """
     return next(filter(_WRONG.match, reversed(_lines(log))), last_line(log))
 

@@ -1,11 +1,11 @@
 """config.yaml: where and how to run. Of its keys device, threads and datasets bear on results."""
 
 import os
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from jackpot.settings import Requests, Settings
+from jackpot.settings import Device, Requests, Settings
 
 
 class Resume(Settings):
@@ -33,7 +33,7 @@ class Config(Settings):
     mirrors: dict[str, list[str]] = Field(
         {}, description="folders on other servers that hold a dataset's archive, tried first"
     )
-    device: Literal["auto", "cpu", "cuda"] = Field(
+    device: Device = Field(
         "auto", description="auto: a GPU if there is one and the arithmetic is native"
     )
     threads: Annotated[int, Field(ge=1)] = Field(
