@@ -240,14 +240,18 @@ def check_looks(looks: Sequence[int] | None, shares: Sequence[float] | None) -> 
         )
 
 
+# Where nothing is declared.
+MARGIN, ALPHA = 0.5, 0.05
+
+
 class Statistics(Settings):
     """What is declared before anything is run."""
 
     margin: float = Field(
-        0.5, gt=0, lt=100, description="points of accuracy within which two means count as equal"
+        MARGIN, gt=0, lt=100, description="points of accuracy within which two means count as equal"
     )
     alpha: float = Field(
-        0.05, gt=0, lt=0.5, description="chance of any wrong word of one kind in the whole study"
+        ALPHA, gt=0, lt=0.5, description="chance of any wrong word of one kind in the whole study"
     )
     looks: tuple[int, ...] | None = Field(
         None,

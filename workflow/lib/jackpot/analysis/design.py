@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
 from jackpot.analysis.frames import CELL
 from jackpot.analysis.sequential import FINEST, resolutions
 from jackpot.errors import JackpotError
-from jackpot.settings import check_looks
+from jackpot.settings import ALPHA, MARGIN, Statistics, complaints
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Design:
             worked out by ``resolutions`` unless given.
     """
 
-    margin: float = 0.5
-    alpha: float = 0.05
+    margin: float = MARGIN
+    alpha: float = ALPHA
     looks: Sequence[int] | None = None
     shares: Sequence[float] | None = None
     planned: Any = None
@@ -42,16 +43,12 @@ class Design:
     resolution: float | Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.margin < 100:
-            raise JackpotError(f"margin is {self.margin}: it must be above 0 and below 100 points.")
-        if not 0 < self.alpha < 0.5:
-            raise JackpotError(f"alpha is {self.alpha}: it must lie between 0 and 0.5.")
         looks = None if self.looks is None else [int(n) for n in self.looks]
         shares = None if self.shares is None else [float(w) for w in self.shares]
         try:
-            check_looks(looks, shares)
-        except ValueError as error:
-            raise JackpotError(f"{error}.") from None
+            Statistics(margin=self.margin, alpha=self.alpha, looks=looks, shares=shares)
+        except ValidationError as error:
+            raise JackpotError(f"{'; '.join(complaints(error))}.") from None
         count = len(looks or (1,))
         sizes = self.resolution
         sizes = list(sizes.values()) if isinstance(sizes, Mapping) else [sizes]

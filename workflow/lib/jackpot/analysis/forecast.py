@@ -8,6 +8,7 @@ from scipy.stats import chi2
 from statsmodels.stats.power import TTestPower
 
 from jackpot.analysis.sequential import FINEST, holm_array, p_values
+from jackpot.settings import ALPHA, MARGIN
 
 MAX_SEEDS = 1000
 
@@ -33,8 +34,8 @@ def smallest_p(n: int, family: int = 1, share: float = 1.0) -> float:
 
 def seeds_to_decide(
     differences: Sequence[float],
-    margin: float = 0.5,
-    alpha: float = 0.05,
+    margin: float = MARGIN,
+    alpha: float = ALPHA,
     power: float = 0.8,
     resolution: float = FINEST,
 ) -> int | None:
@@ -74,8 +75,8 @@ def fixed_seeds(
     means: Sequence[float],
     sds: Sequence[float],
     decided: float,
-    margin: float = 0.5,
-    alpha: float = 0.05,
+    margin: float = MARGIN,
+    alpha: float = ALPHA,
     studies: int = 400,
     resolution: float | Sequence[float] = FINEST,
 ) -> int | None:

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
+from jackpot.settings import MARGIN
+
 QUESTIONS = ("difference", "equivalence", "noninferiority", "inferiority", "beyond")
 INTERVALS = [
     *("ci95_low", "ci95_high", "ci90_low", "ci90_high", "ci_repeated_low", "ci_repeated_high")
@@ -58,7 +60,7 @@ def resolutions(runs: pd.DataFrame) -> dict[str, float]:
 def sequential_tests(
     differences: np.ndarray,
     ran: np.ndarray | None = None,
-    margin: float = 0.5,
+    margin: float = MARGIN,
     looks: Sequence[int] | None = None,
     shares: Sequence[float] | None = None,
     resolution: float | np.ndarray = FINEST,

@@ -21,6 +21,7 @@ from jackpot.analysis.forecast import seeds_to_decide
 from jackpot.analysis.frames import CELL, NETWORK, prepare_runs
 from jackpot.analysis.sequential import QUESTIONS, holm, sequential_tests, words_of
 from jackpot.errors import JackpotError
+from jackpot.settings import ALPHA, MARGIN
 from jackpot.vocabulary import DECIDED
 
 COLUMNS = [
@@ -38,8 +39,8 @@ BY_TICKET = ["dataset", "model", "ticket", "reference", "sparsity"]
 
 def verdicts(
     runs: pd.DataFrame,
-    margin: float = 0.5,
-    alpha: float = 0.05,
+    margin: float = MARGIN,
+    alpha: float = ALPHA,
     looks: Sequence[int] | None = None,
     shares: Sequence[float] | None = None,
     **declared: Any,
@@ -89,8 +90,8 @@ def compare(
     runs: pd.DataFrame,
     ticket: str,
     references: Sequence[str] | str,
-    margin: float = 0.5,
-    alpha: float = 0.05,
+    margin: float = MARGIN,
+    alpha: float = ALPHA,
     looks: Sequence[int] | None = None,
     shares: Sequence[float] | None = None,
     **declared: Any,

@@ -6,6 +6,7 @@ import pandas as pd
 
 from jackpot.analysis.frames import percent
 from jackpot.report.words import join, seeds_text, word_for
+from jackpot.settings import ALPHA
 from jackpot.vocabulary import OUTCOMES, VERDICTS, counted, in_order, words
 
 
@@ -15,7 +16,7 @@ def summary(
     claims: list,
     missing: int,
     going_on: bool = False,
-    alpha: float = 0.05,
+    alpha: float = ALPHA,
 ) -> list:
     """The answer in a few plain sentences.
 
