@@ -9,6 +9,7 @@ from snakemake.cli import parse_config
 from jackpot.analysis.frames import RUN
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed, write_sealed
+from jackpot.fingerprints import code_of_file
 from jackpot.report.doubts import declared_anew
 from jackpot.stages.collect import OTHERS, RUN_COLUMNS, _read_result, about, declare, deviations
 from jackpot.study import Plan, Study, load_config, load_study
@@ -120,6 +121,27 @@ def test_what_no_run_has_is_not_declared_anew(tmp_path):
         archive["path"] = str(tmp_path / place)
         Path(archive["path"]).write_bytes(b"")
         assert declared(datasets=with_archive) == []
+
+
+def test_other_code_of_ones_own_is_declared_anew_too(tmp_path, monkeypatch):
+    """A score that was edited once its results were seen is another try on the same seeds."""
+    monkeypatch.chdir(tmp_path)
+    record, score = tmp_path / "declared.json", tmp_path / "mine.py"
+    pruners = {"mine": {"score": "mine.py:mine"}}
+
+    def declared(text, **more):
+        score.write_text(f"def mine(model, data, generator):\n    {text}\n")
+        code_of_file.cache_clear()
+        plan, _ = plan_of(tmp_path, pruners={**pruners, **more})
+        return declared_anew(declare(plan, record))
+
+    assert declared("return 1") == declared("return 1  # one") == []
+    (tmp_path / "other.py").write_text("def other(model, data, generator):\n    return 2\n")
+    assert declared("return 1", other={"score": "other.py:other"}) == []
+    (said,) = declared("return 2")
+    assert "were there: other code of the study's own files (2" in said
+    (said,) = declared("return 3")
+    assert "were there: other code of the study's own files (2 times, last 2" in said
 
 
 def test_other_seeds_and_other_cells_are_declared_anew_too(tmp_path):

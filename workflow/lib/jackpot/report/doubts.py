@@ -33,20 +33,25 @@ def doubts(runs: pd.DataFrame, about: Mapping[str, Any]) -> list[str]:
     ]
 
 
-_OTHERS = {"seeds": "seeds", "cells": "cells or seeds", "settings": "settings of the runs"}
+_OTHERS = {
+    "seeds": "seeds",
+    "cells": "cells or seeds",
+    "settings": "settings of the runs",
+    "own_code": "code of the study's own files",
+}
 
 
 def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What of two declarations differs; an older version may have said less.
 
-    Of settings, which are told by cell, those of the cells that both have.
+    Of settings, which are told by cell, and code, by file, what both have.
     """
     found = []
     for name in now:
         if name in before and name != "since":
             one, other = before[name], now[name]
-            if name == "settings":
-                one, other = ({cell: d[cell] for cell in one.keys() & other} for d in (one, other))
+            if isinstance(one, Mapping) and isinstance(other, Mapping):
+                one, other = ({key: d[key] for key in one.keys() & other} for d in (one, other))
             if one != other:
                 found.append(name)
     return found
@@ -58,7 +63,7 @@ def declared_anew(declared: Sequence[Mapping[str, Any]]) -> list[str]:
     Args:
         declared: as ``jackpot.stages.collect.declare`` keeps it.
     """
-    changes = []
+    days: dict[str, list[str]] = {}
     for before, now in pairwise(declared):
         # Which cells, seeds and settings is said by digests alone.
         said = [
@@ -67,9 +72,14 @@ def declared_anew(declared: Sequence[Mapping[str, Any]]) -> list[str]:
             else f"{name} {_said(before[name])} became {_said(now[name])}"
             for name in changed(before, now)
         ]
-        changes.append(f"{join(said)} ({now['since']})")
-    if not changes:
+        days.setdefault(join(said), []).append(now["since"])
+    if not days:
         return []
+    # Whoever works on a pruner changes it many times.
+    changes = [
+        f"{what} ({when[0] if len(when) == 1 else f'{len(when)} times, last {when[-1]}'})"
+        for what, when in days.items()
+    ]
     return [
         f"The study was declared anew when results were there: {join(changes)}. What alpha "
         "promises holds for what is declared beforehand; words that this change has brought are "

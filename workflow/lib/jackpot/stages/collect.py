@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import shlex
 from collections import Counter
 from collections.abc import Mapping
@@ -89,8 +90,9 @@ def declare(plan: Plan, record: Path) -> list[dict[str, Any]]:
     """What the study declared of its statistics whenever results were collected, first to last.
 
     Error rates hold for what is declared before results are seen: the statistics, the cells that
-    Holm corrects over, and their seeds. What was declared otherwise once results were there is
-    kept in ``record``, which no rule makes or removes, and told on the page.
+    Holm corrects over, their seeds, and how they are run, by which code of one's own. What was
+    declared otherwise once results were there is kept in ``record``, which no rule makes or
+    removes, and told on the page.
     """
     checked = {run.cell for run in plan.study.runs() if run.check != "none"}
     now = {
@@ -101,6 +103,7 @@ def declare(plan: Plan, record: Path) -> list[dict[str, Any]]:
         # Which cells and seeds, where their numbers stay; and how each cell is run.
         "cells": digest(plan.design()["planned"]),
         "settings": _settings(plan),
+        "own_code": {os.path.relpath(file): code for file, code in plan.own_code().items()},
     }
     known = read_record(record).get("declared", [])
     last = known[-1] if known else {}
