@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(items):
         if "small_study" in item.fixturenames:
             item.add_marker("workflow")
     calls = Counter(item.path for item in items if any(item.iter_markers("workflow")))
-    items.sort(key=lambda item: (item.path.name != "test_slurm.py", -calls[item.path]))
+    items.sort(key=lambda item: (not any(item.iter_markers("slurm")), -calls[item.path]))
 
 
 def pytest_runtest_setup(item):

@@ -1,7 +1,7 @@
 """Everything that reaches into Snakemake's private parts, and what breaks without each.
 
 Tried with Snakemake 9.27.1; pyproject.toml caps the dependency to 9.27. Before another version is
-allowed, tests/running/test_snakemake_internals.py and tests/workflow/test_slurm.py have to pass.
+allowed, tests/running/test_snakemake_internals.py and tests/workflow/slurm/ have to pass.
 """
 
 import contextlib
