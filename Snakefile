@@ -59,6 +59,7 @@ try:
         PLAN.check_target(target)
         # Another workflow that has ours as a module may keep files of its own beside ours.
         if not snakemake_internals.is_module(workflow):
+            PLAN.refuse_part_of_run(target)
             PLAN.refuse_other_study(target)
 except JackpotError as error:
     raise WorkflowError(str(error)) from None

@@ -160,12 +160,27 @@ EDIT = "def {}(mask, generator{}):\n    return mask\n"
         (EDIT.format("mask", "") + "weights = len\n", "", "weights is no function"),
         ("from os import data\n" + EDIT.format("mask", ""), "", "data is no function"),
         ("if True:\n    def scores(s, g):\n        return s\n", "", "scores is no function"),
+        ("scores, mask = len, len\n", "", "scores is no function"),
+        ("async def mask(mask, generator):\n    return mask\n", "", "mask is no function"),
         (EDIT.format("own", ", *, scope"), ":own", "scope has no default, and no SCOPES"),
     ],
 )
 def test_an_edit_that_would_be_left_out_is_refused(tmp_path, text, name, message):
     with pytest.raises(ValueError, match=message):
         checks_of(tmp_path, text)(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (EDIT.format("mask", "") + "if __name__ == '__main__':\n    weights = QUESTION = 3\n", ""),
+        ("if TYPE_CHECKING:\n    from numpy import data\n" + EDIT.format("mask", ""), ""),
+        ("class Own(object):\n    def mask(mask, generator):\n        return mask\n", ":Own"),
+        (EDIT.format("mask", "") + "def f(weights):\n    data = [scores for scores in '']\n", ""),
+    ],
+)
+def test_what_is_no_edit_may_have_its_name_where_nothing_reads_it(tmp_path, text, name):
+    assert checks_of(tmp_path, text)(name).edits == ("mask",)
 
 
 def test_what_a_file_says_of_its_one_function(tmp_path):

@@ -125,8 +125,8 @@ def test_a_layer_of_two_names_has_one_in_its_state(net, tmp_path):
         ("number", "must return an nn.Module, not int"),
         ("bare", "has nothing to prune"),
         ("lazy", "weight is of a lazy layer"),
-        ("normed", "the weight of 0 is computed from other parameters"),
-        ("spectral", "the weight of 0 is computed from other parameters"),
+        ("normed", "the weight of 0 is no parameter of its own"),
+        ("spectral", "the weight of 0 is no parameter of its own"),
         ("gone", "defines no function 'gone'"),
     ],
 )

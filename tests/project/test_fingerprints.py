@@ -13,7 +13,7 @@ import jackpot.fingerprints
 from jackpot.errors import JackpotError
 from jackpot.files.atomic import write_json
 from jackpot.files.tensors import save_tensors
-from jackpot.fingerprints import Reader, _not_python, code_of, code_of_file, recorded
+from jackpot.fingerprints import Reader, _not_python, _reached, code_of, code_of_file, recorded
 from tests.support import PACKAGE
 from tests.support.studies import changed
 
@@ -204,6 +204,9 @@ async def main():
 """
 
 
+STAGE = "jackpot.stages.collect"
+
+
 class _Whole(Reader):
     def strip(self, node):
         pass
@@ -221,7 +224,13 @@ def test_the_same_code_has_one_fingerprint_on_every_python():
 
 @pytest.mark.parametrize("is_package", [True, False])
 @pytest.mark.parametrize(
-    "how", ["from mine.helper import C", "from .helper import C", "from helper import C"]
+    "how",
+    [
+        "from mine.helper import C",
+        "from .helper import C",
+        "from helper import C",
+        "from . import helper",
+    ],
 )
 def test_what_lies_beside_a_users_file_belongs_to_it(tmp_path, how, is_package):
     """By whichever name: as a module of a package, with or without __init__.py, or as a file."""
@@ -237,6 +246,19 @@ def test_what_lies_beside_a_users_file_belongs_to_it(tmp_path, how, is_package):
     (package / "helper.py").write_text("C = 2\n")
     code_of_file.cache_clear()
     assert code_of_file(str(package / "score.py")) != before
+
+
+def test_a_question_may_be_put_in_other_words(tmp_path):
+    path, found = tmp_path / "own.py", set()
+    for question in ('QUESTION = "One?"', 'QUESTION: str = "Two?"', 'QUESTION: str = "Three?"'):
+        path.write_text(f"{question}\ndef mask(mask, generator):\n    return mask\n")
+        code_of_file.cache_clear()
+        found.add(code_of_file(str(path)))
+    assert len(found) == 2, "the annotation is code, the words are not"
+
+
+def test_what_collects_hangs_on_no_word_of_the_page():
+    assert not any(name.startswith("jackpot.report") for name in _reached([STAGE], None))
 
 
 def test_what_is_installed_beside_a_users_module_is_not_its_own(tmp_path):

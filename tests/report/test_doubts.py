@@ -160,6 +160,11 @@ def test_tickets_that_are_one_are_told():
     # At the other sparsities they are still alike.
     assert twin["sparsity"].nunique() > 1
     assert same_tickets(prepare_runs(pd.concat([runs, twin]))) == []
+    # What one of them alone has says nothing of the other.
+    twin = runs[(runs["ticket"] == "snip") & (runs["seed"] > 0)].assign(ticket="twin")
+    more = twin[twin["seed"] == twin["seed"].max()].assign(seed=99, test_accuracy=1.0)
+    (found,) = same_tickets(prepare_runs(pd.concat([runs, twin, more])))
+    assert "seed for seed: SNIP and twin." in found
     dead = twin.assign(test_accuracy=10.0, test_loss=2.3, collapsed=True)
     both = pd.concat([runs, dead, dead.assign(ticket="other")])
     assert same_tickets(prepare_runs(both)) == [], "of a network that is cut in two"

@@ -98,8 +98,11 @@ def test_other_settings_of_the_runs_are_declared_anew_too(tmp_path):
         return declared_anew(declare(plan, record))
 
     assert declared() == declared(description="told otherwise") == []
+    for seeds in ([0, 1], [3]):
+        experiment["seeds"] = seeds
+        assert "other settings" not in declared()[0]
     (said,) = declared(data_seed=1)
-    assert "were there: other settings of the runs (" in said
+    assert " and other settings of the runs (" in said
 
 
 def test_what_no_run_has_is_not_declared_anew(tmp_path):

@@ -1,9 +1,11 @@
 """A study is checked before anything runs, and its errors name file, key and allowed values."""
 
+import io
 import itertools
 import random
 import re
 
+import pandas as pd
 import pytest
 
 from jackpot.checks import CHECKS
@@ -120,6 +122,11 @@ def test_checks_apply_where_there_is_something_to_spoil():
         ({"models": {"020": {"architecture": "vgg5"}}}, "'020' would be read as a number"),
         ({"datasets": {"NA": {"kind": "digits"}}}, "'NA' would be read as a number, or as nothing"),
         ({"checks": {"nan": "mine.py:f"}}, "'nan' would be read as a number, or as nothing"),
+        ({"checks": {"a-b": "mine.py:f"}}, "checks.a-b.*should match pattern"),
+        (
+            {"experiments": [{"tickets": ["dense"], "checks": ["rearangd"], "seeds": [0]}]},
+            r"check 'rearangd' does not exist. Did you mean 'rearranged'\?",
+        ),
         (
             {"tickets": {"mine": {"pruner": None, "weights": "trained"}}},
             "tickets.mine: pruner: null is the pretrained network itself",
@@ -175,6 +182,13 @@ def test_bad_studies_name_the_key_and_what_is_allowed(tmp_path, changes, expecte
 def test_bad_experiments_name_the_key_and_what_is_allowed(tmp_path, experiment, expected):
     experiment = {"tickets": ["snip"], "sparsities": [0.9], "seeds": [0], **experiment}
     assert re.search(expected, message(tmp_path, experiments=[experiment]))
+
+
+@pytest.mark.parametrize("name", ["1_000", "na", "none", "Na", "v2"])
+def test_a_name_that_tables_keep_is_taken(tmp_path, name):
+    study = load_study(written(tmp_path, name="2020", models={name: {"architecture": "vgg5"}}))
+    table = pd.read_csv(io.StringIO(f"model\n{next(iter(study.models))}\n"))
+    assert table["model"].tolist() == [name]
 
 
 def test_rewinding_must_be_before_the_end(tmp_path):

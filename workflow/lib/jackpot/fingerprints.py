@@ -173,7 +173,8 @@ def _names(imports: list[ast.Import | ast.ImportFrom], package: str) -> list[str
             parents = package.split(".")[: len(package.split(".")) - node.level + 1]
             relative = ".".join(filter(None, [*parents, node.module]))
             module = relative if node.level else node.module
-            names += [module, *(f"{module}.{alias.name}" for alias in node.names)]
+            names += [".".join(filter(None, [module, alias.name])) for alias in node.names]
+            names.append(module)
         else:
             names += [alias.name for alias in node.names]
     # Importing a.b runs a as well.
@@ -230,8 +231,9 @@ class Reader:
         elif kind is ast.Call:
             if not self._calls and _speaks(node.func):
                 node.args, node.keywords = [], []
-        elif kind is ast.Assign:
-            if getattr(node.targets[0], "id", None) == "QUESTION":
+        elif kind in _ASSIGNMENTS:
+            target = node.targets[0] if kind is ast.Assign else node.target
+            if getattr(target, "id", None) == "QUESTION" and node.value:
                 node.value = ast.Constant("")
         elif kind is ast.JoinedStr:
             if not self._sentences and _is_sentence(node):
@@ -261,6 +263,7 @@ def _is_sentence(text: ast.JoinedStr | ast.Constant) -> bool:
 
 
 _IMPORTS = (ast.Import, ast.ImportFrom)
+_ASSIGNMENTS = (ast.Assign, ast.AnnAssign)
 _DOCUMENTED = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 

@@ -20,21 +20,20 @@ from pydantic import (
 from jackpot.errors import did_you_mean
 
 
-def _word(name: str) -> str:
-    """Refuse what a table would read as a number, or as nothing."""
+def word(name: str) -> str:
+    """Refuse what pandas would read as a number, a truth or nothing."""
     try:
-        float(name)
+        # Only Python takes underscores in numbers.
+        float(name.replace("_", "x"))
     except ValueError:
-        if name.lower() not in ("na", "none", "null", "true", "false"):
+        if name not in ("NA", "NULL", "None", "null") and name.lower() not in ("true", "false"):
             return name
     raise ValueError(f"{name!r} would be read as a number, or as nothing, in tables; add a word")
 
 
-PathName = Annotated[
-    str,
-    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64),
-    AfterValidator(_word),
-]
+PathName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+# Those that stand in tables.
+Name = Annotated[PathName, AfterValidator(word)]
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Arithmetic = Literal["native", "portable"]

@@ -89,9 +89,9 @@ def construct_own(
     for layer, module in model.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear) and id(module.weight) not in parameters:
             raise JackpotError(
-                f"model {name}: the weight of {layer or 'the network'} is computed from other "
-                "parameters (weight_norm, spectral_norm or another parametrization), so no mask "
-                "could hold; use the plain layer"
+                f"model {name}: the weight of {layer or 'the network'} is no parameter of its own "
+                "(weight_norm, spectral_norm or the like compute it, or it is a buffer), so it "
+                "could not be pruned; use the plain layer, or F.conv2d with a fixed filter"
             )
     if not prunable(model):
         raise JackpotError(

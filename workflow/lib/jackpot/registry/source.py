@@ -166,17 +166,27 @@ def functions(tree: ast.Module) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _bound(node: ast.stmt) -> list[str]:
-    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+def _bound(node: ast.AST) -> list[str]:
+    """The names that a statement binds where it stands, also those of the blocks in it."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [node.name]
-    if isinstance(node, ASSIGNMENT):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        # An annotation alone gives no value.
-        return [each.id for each in targets if isinstance(each, ast.Name) and node.value]
+    if isinstance(node, ast.AnnAssign) and node.value is None:
+        return []
     if isinstance(node, ast.Import | ast.ImportFrom):
-        return [alias.asname or alias.name for alias in node.names]
-    if isinstance(node, ast.If | ast.Try):
-        parts = (*node.body, *node.orelse, *getattr(node, "finalbody", []))
-        handled = (part for handler in getattr(node, "handlers", []) for part in handler.body)
-        return [name for part in (*parts, *handled) for name in _bound(part)]
-    return []
+        return [alias.asname or alias.name.partition(".")[0] for alias in node.names]
+    # What only runs by hand, or for a type checker, binds nothing here.
+    if isinstance(node, ast.If) and _NEVER.intersection(_names_in(node.test)):
+        return [name for part in node.orelse for name in _bound(part)]
+    if isinstance(node, ast.Name):
+        return [node.id] if isinstance(node.ctx, ast.Store) else []
+    if isinstance(node, ast.Lambda | ast.comprehension):
+        return []
+    return [name for part in ast.iter_child_nodes(node) for name in _bound(part)]
+
+
+_NEVER = {"__name__", "TYPE_CHECKING"}
+
+
+def _names_in(node: ast.expr) -> set[str]:
+    parts = ast.walk(node)
+    return {getattr(part, "id", None) or getattr(part, "attr", "") for part in parts}

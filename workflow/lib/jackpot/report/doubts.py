@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from jackpot.analysis.chance import guessing
+from jackpot.analysis.declared import changed
 from jackpot.analysis.frames import CELL, NETWORK, percent, spoils
 from jackpot.report.words import join
 from jackpot.vocabulary import counted, words
@@ -39,22 +40,6 @@ _OTHERS = {
     "settings": "settings of the runs",
     "own_code": "code of the study's own files",
 }
-
-
-def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What of two declarations differs; an older version may have said less.
-
-    Of settings, which are told by cell, and code, by file, what both have.
-    """
-    found = []
-    for name in now:
-        if name in before and name != "since":
-            one, other = before[name], now[name]
-            if isinstance(one, Mapping) and isinstance(other, Mapping):
-                one, other = ({key: d[key] for key in one.keys() & other} for d in (one, other))
-            if one != other:
-                found.append(name)
-    return found
 
 
 def declared_anew(declared: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -149,14 +134,13 @@ def near_chance(runs: pd.DataFrame, margin: float) -> list[str]:
 def same_tickets(runs: pd.DataFrame) -> list[str]:
     """A sentence on tickets that ended alike in every run: they are one finding, not two."""
     unchecked = runs[(runs["check"] == "none") & (runs["ticket"] != "dense")]
-    ends: dict[tuple, list[str]] = {}
-    runs_of = ["dataset", "model", "sparsity", "seed"]
-    for ticket, part in unchecked.groupby("ticket", sort=False):
-        # Networks that are cut in two give one answer, whatever they are.
-        if part["test_loss"].notna().all() and not part["collapsed"].all():
-            end = part.sort_values(runs_of)[[*runs_of, "test_accuracy", "test_loss"]]
-            ends.setdefault(tuple(end.to_numpy().flat), []).append(ticket)
-    alike = [names for names in ends.values() if len(names) > 1]
+    key = ["dataset", "model", "sparsity", "seed"]
+    ends = {ticket: part.set_index(key) for ticket, part in unchecked.groupby("ticket", sort=False)}
+    groups: list[list[str]] = []
+    for ticket, mine in ends.items():
+        group = next((names for names in groups if _alike(ends[names[0]], mine)), None)
+        groups.append([ticket]) if group is None else group.append(ticket)
+    alike = [names for names in groups if len(names) > 1]
     if not alike:
         return []
     named = "; ".join(join([words(name) for name in names]) for names in alike)
@@ -164,6 +148,14 @@ def same_tickets(runs: pd.DataFrame) -> list[str]:
         f"The same networks to the last digit, seed for seed: {named}. What is said of one is said "
         "of the other; together they are one finding."
     ]
+
+
+def _alike(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Whether all runs that both have ended alike, and some that neither diverged nor collapsed."""
+    both = one.merge(other, left_index=True, right_index=True, suffixes=("", "_other"))
+    pairs = [(both[name], both[f"{name}_other"]) for name in ("test_accuracy", "test_loss")]
+    same = pd.concat([a.eq(b) | (a.isna() & b.isna()) for a, b in pairs]).all()
+    return bool(same and (both["test_loss"].notna() & ~both["collapsed"]).any())
 
 
 def odd_edits(runs: pd.DataFrame) -> list[str]:

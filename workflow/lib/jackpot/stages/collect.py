@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from safetensors import safe_open
 
+from jackpot.analysis.declared import changed
 from jackpot.analysis.frames import RUN
 from jackpot.checks import CHECKS
 from jackpot.data.description import read_description
@@ -22,11 +23,9 @@ from jackpot.errors import JackpotError
 from jackpot.files.atomic import damaged, read_sealed, write_sealed
 from jackpot.files.tables import read_lines, write_table
 from jackpot.fingerprints import digest
-from jackpot.report.doubts import changed
 from jackpot.settings import Pruner, Settings
 from jackpot.study import Plan, Study
 from jackpot.study.jobs import Job
-from jackpot.study.load import config_file, read_config
 from jackpot.study.model import Run
 from jackpot.study.paths import SNAKEFILE
 from jackpot.study.tickets import PRUNERS, applicable_checks
@@ -128,9 +127,15 @@ def _settings(plan: Plan) -> dict[str, str]:
 
 
 def _settings_behind(job: Job) -> list:
-    """The settings of a job and, by the name of each input, of those before it."""
+    """The settings of a job and, by the name of each input, of those before it.
+
+    Which seeds there are is declared by itself, and which epochs are kept decides no training;
+    but the seed of a spoiled dataset is a setting.
+    """
+    left_out = {"snapshots"} if job.rule == "corrupt" else {"snapshots", "seed"}
+    settings = {name: value for name, value in job.settings.items() if name not in left_out}
     before = {name: _settings_behind(file.job) for name, file in job.inputs.items()}
-    return [job.rule, job.settings, before]
+    return [job.rule, settings, before]
 
 
 def remember(record: Path, about: Mapping[str, Any]) -> None:
@@ -289,9 +294,10 @@ def about(
 
 def _command(plan: Plan) -> str:
     """What runs the study from the folder that it was run from, as far as it can be told."""
-    words, usual = {"study": plan.config.study}, read_config(config_file())
+    words = {"study": plan.config.study}
     for name in ("results_dir", "data_dir", "device", "threads"):
-        if (value := getattr(plan.config, name)) != getattr(usual, name):
+        value = getattr(plan.config, name)
+        if value != type(plan.config).model_fields[name].default:
             words[name] = value
     # One that is in config.yaml is said once more: without it, it would be another study.
     if plan.config.datasets:

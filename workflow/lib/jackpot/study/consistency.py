@@ -107,13 +107,14 @@ def _check_experiment(study: "Study", where: str, experiment: Experiment) -> Non
         ticket = study.all_tickets[name]
         if ticket.pruner is not None and not experiment.sparsities:
             raise ValueError(f"{where}.sparsities: ticket {name!r} needs at least one sparsity")
-        # The checks of an experiment may stand beside a dense network, which has none.
-        if experiment.checks == "all" or ticket.pruner is None:
+        if experiment.checks == "all":
             continue
         for check in experiment.checks:
             try:
                 found = study.check_of(check)
-                check_applies(study, name, found)
+                # The checks of an experiment may stand beside a dense network, which has none.
+                if ticket.pruner is not None:
+                    check_applies(study, name, found)
             except ValueError as error:
                 raise ValueError(f"{where}.checks: {error}") from None
             _check_shared_options(study, where, found)

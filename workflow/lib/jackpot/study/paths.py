@@ -82,6 +82,19 @@ class Paths:
                         f"{', '.join(known)}. Add it there, or ask for another file."
                     )
 
+    def refuse_part_of_run(self, path: str) -> None:
+        """Refuse what is below ``runs/`` and no result, which no rule makes.
+
+        Raises:
+            JackpotError: saying what a run is asked for by.
+        """
+        folder, *asked = os.path.relpath(path, self.root).split("/")
+        if folder == "runs" and (len(asked) <= len(fields(Run)) or asked[-1] not in RESULTS):
+            raise JackpotError(
+                f"{path}: a run is asked for by {self.root}/{RUN_FOLDER}/{RESULTS[0]}. Its weights "
+                "come along with keep_weights: true."
+            )
+
     def refuse_other_study(self, path: str) -> None:
         """Refuse a file of another study, which no rule of this one's makes.
 
@@ -151,11 +164,8 @@ class Paths:
     def _check_run(self, path: str, asked: list[str]) -> None:
         """A check that the study leaves out is welcome, if it applies to the ticket."""
         names = [field.name for field in fields(Run)]
-        if len(asked) != len(names) + 1 or asked[-1] not in RESULTS:
-            raise JackpotError(
-                f"{path}: a run is asked for by {self.root}/{RUN_FOLDER}/{RESULTS[0]}. Its weights "
-                "come along with keep_weights: true."
-            )
+        if len(asked) != len(names) + 1:
+            return
         left = [run.path.split("/")[1:] for run in self.study.runs()]
         for level, (name, part) in enumerate(zip(names, asked, strict=False)):
             if name == "check" and part in self.study.all_checks:
