@@ -21,7 +21,7 @@ from tests.support import ROOT
 
 PRIVATE = re.compile(
     r"snakemake\.(scheduling|cli|dag|jobs|persistence|workflow)\b|persistence\b|job_rate_limiter"
-    r"|_nodes\b|\.snakemake/|workflow\._|scheduler\.|dag\.(?!needrun_jobs)"
+    r"|\b_nodes\b|\.snakemake/|workflow\._|scheduler\.|dag\.(?!needrun_jobs)"
 )
 
 
