@@ -161,6 +161,8 @@ EDIT = "def {}(mask, generator{}):\n    return mask\n"
         ("from os import data\n" + EDIT.format("mask", ""), "", "data is no function"),
         ("if True:\n    def scores(s, g):\n        return s\n", "", "scores is no function"),
         ("scores, mask = len, len\n", "", "scores is no function"),
+        ("SCOPES, x = ('a', 'b'), 3\n" + EDIT.format("mask", ""), "", "SCOPES is read without"),
+        ("SCOPES = ('a',)\nSCOPES += ('b',)\n" + EDIT.format("mask", ""), "", "SCOPES is read wi"),
         ("async def mask(mask, generator):\n    return mask\n", "", "mask is no function"),
         (EDIT.format("own", ", *, scope"), ":own", "scope has no default, and no SCOPES"),
     ],

@@ -223,7 +223,7 @@ def test_an_allocation_of_ones_own_can_be_told_to_keep_the_classifier(tmp_path, 
         return {"mine": {"score": "magnitude", "allocation": f"{path}:{name}", whole: True}}
 
     said = message(tmp_path, pruners=pruner("bare"))
-    assert f"pruners: mine: {whole}: {path}:bare has no option classifier_density" in said
+    assert f"{path}:bare' has no option classifier_density; it has: none" in said
     load_study(written(tmp_path, pruners=pruner("told")))
 
 

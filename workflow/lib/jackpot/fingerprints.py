@@ -231,15 +231,22 @@ class Reader:
         elif kind is ast.Call:
             if not self._calls and _speaks(node.func):
                 node.args, node.keywords = [], []
-        elif kind in _ASSIGNMENTS:
-            target = node.targets[0] if kind is ast.Assign else node.target
-            if getattr(target, "id", None) == "QUESTION" and node.value:
+        elif kind in ASSIGNMENTS:
+            if "QUESTION" in assigned(node):
                 node.value = ast.Constant("")
         elif kind is ast.JoinedStr:
             if not self._sentences and _is_sentence(node):
                 node.values = []
         elif kind is ast.Constant and not self._sentences and _is_sentence(node):
             node.value = ""
+
+
+def assigned(node: ast.AST) -> list[str]:
+    """The names to which a statement, one of ``ASSIGNMENTS``, assigns its whole value."""
+    if not isinstance(node, ASSIGNMENTS) or node.value is None:
+        return []
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 @cache
@@ -263,7 +270,7 @@ def _is_sentence(text: ast.JoinedStr | ast.Constant) -> bool:
 
 
 _IMPORTS = (ast.Import, ast.ImportFrom)
-_ASSIGNMENTS = (ast.Assign, ast.AnnAssign)
+ASSIGNMENTS = (ast.Assign, ast.AnnAssign)
 _DOCUMENTED = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 

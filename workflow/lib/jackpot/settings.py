@@ -20,7 +20,7 @@ from pydantic import (
 from jackpot.errors import did_you_mean
 
 
-def word(name: str) -> str:
+def refuse_number(name: str) -> str:
     """Refuse what pandas would read as a number, a truth or nothing."""
     try:
         # Only Python takes underscores in numbers.
@@ -32,8 +32,7 @@ def word(name: str) -> str:
 
 
 PathName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
-# Those that stand in tables.
-Name = Annotated[PathName, AfterValidator(word)]
+NameInTables = Annotated[PathName, AfterValidator(refuse_number)]
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Arithmetic = Literal["native", "portable"]
@@ -221,24 +220,6 @@ class TicketRecipe(Settings):
         return self
 
 
-def check_looks(looks: Sequence[int] | None, shares: Sequence[float] | None) -> None:
-    """Whether numbers of seeds, and the parts of alpha that they spend, make a design.
-
-    Raises:
-        ValueError: they do not.
-    """
-    if looks is not None and (not looks or looks[0] < 2 or any(b <= a for a, b in pairwise(looks))):
-        raise ValueError(f"looks are {list(looks)}: give rising numbers of seeds, from 2 on")
-    count = len(looks or (1,))
-    if shares is not None and (
-        len(shares) != count or not min(shares) > 0 or not sum(shares) <= 1 + 1e-9
-    ):
-        raise ValueError(
-            f"shares are {list(shares)}: give one for each of the {count} look(s), above 0 and at "
-            "most 1 in all"
-        )
-
-
 # Where nothing is declared.
 MARGIN, ALPHA = 0.5, 0.05
 
@@ -262,8 +243,19 @@ class Statistics(Settings):
     )
 
     @model_validator(mode="after")
-    def _check_looks(self):
-        check_looks(self.looks, self.shares)
+    def _check_looks(self) -> Self:
+        looks, shares = self.looks, self.shares
+        rise = looks is None or (looks and all(a < b for a, b in pairwise((1, *looks))))
+        if not rise:
+            raise ValueError(f"looks are {list(looks)}: give rising numbers of seeds, from 2 on")
+        count = len(looks or (1,))
+        if shares is not None and (
+            len(shares) != count or not min(shares) > 0 or not sum(shares) <= 1 + 1e-9
+        ):
+            raise ValueError(
+                f"shares are {list(shares)}: give one for each of the {count} look(s), above 0 "
+                "and at most 1 in all"
+            )
         return self
 
 

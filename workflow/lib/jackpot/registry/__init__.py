@@ -19,10 +19,9 @@ from types import ModuleType
 from typing import Any
 
 from jackpot.errors import JackpotError, did_you_mean
-from jackpot.fingerprints import code_of, code_of_file
+from jackpot.fingerprints import assigned, code_of, code_of_file
 from jackpot.registry.own import import_file, import_module, own_traceback
 from jackpot.registry.source import (
-    ASSIGNMENT,
     Signature,
     definition,
     first_line,
@@ -133,7 +132,7 @@ class Registry(Mapping[str, Any]):
             )
         if isinstance(node, ast.FunctionDef):
             return Signature.of(node)
-        if isinstance(node, ASSIGNMENT):
+        if function in assigned(node):
             if isinstance(node.value, ast.Lambda):
                 return Signature.of(node.value)
             if is_literal(node.value):

@@ -1,7 +1,7 @@
 """Checks in files: a file has several functions, each the edit of one ingredient of a ticket."""
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +62,8 @@ class EditFiles(Registry):
                     )
         if not edits and is_own(source):
             raise ValueError(
-                f"{self._what(source)} edits nothing: it needs a function data, scores, mask or "
-                f"weights, or one whose first parameter is images, scores, mask or weights; "
-                f"see {self._page}"
+                f"{self._what(source)} edits nothing: it needs a function {_any(self._arguments)}, "
+                f"or one whose first parameter is {_any(self._first)}; see {self._page}"
             )
         for part, signature in edits.items():
             takes = self._arguments[part]
@@ -141,6 +140,12 @@ class EditFiles(Registry):
             return {self._first[first]: place} if first in self._first else {}
         found = {node.name: node for node in place.body if isinstance(node, ast.FunctionDef)}
         return {part: found[part] for part in self._arguments if part in found}
+
+
+def _any(names: Collection[str]) -> str:
+    """``data, scores, mask or weights``."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}"
 
 
 def require_alike(who: str, part: str, before: Any, after: Any) -> None:

@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from jackpot.fingerprints import assigned
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -65,7 +67,6 @@ class Signature:
         return self.any_keyword or name in self.options(takes)
 
 
-ASSIGNMENT = ast.Assign | ast.AnnAssign
 # Types of what YAML can give, by their names in an annotation, and in words.
 _PLAIN = {
     "bool": (bool, "true or false"),
@@ -118,10 +119,9 @@ def literal(tree: ast.Module | ast.ClassDef, key: str, default: Any) -> Any:
     node = definition(tree, key)
     if node is None:
         return default
-    try:
-        return ast.literal_eval(node.value)
-    except (AttributeError, ValueError):
-        raise ValueError(f"{key} is read without running the file: write its value out") from None
+    if key not in assigned(node) or not is_literal(node.value):
+        raise ValueError(f"{key} is read without running the file: write its value out")
+    return ast.literal_eval(node.value)
 
 
 def is_literal(node: ast.expr) -> bool:
@@ -159,7 +159,7 @@ def functions(tree: ast.Module) -> list[str]:
         name
         for node in tree.body
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
-        or (isinstance(node, ASSIGNMENT) and isinstance(node.value, ast.Lambda))
+        or (assigned(node) and isinstance(node.value, ast.Lambda))
         for name in _bound(node)
         if not name.startswith("_")
     ]

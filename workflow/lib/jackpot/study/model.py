@@ -11,7 +11,7 @@ from jackpot.checks import CHECKS, JOIN, Check, find_check, version_of_data
 from jackpot.registry import is_own
 from jackpot.settings import (
     Arithmetic,
-    Name,
+    NameInTables,
     PathName,
     Pruner,
     PruningBatch,
@@ -71,10 +71,10 @@ class Study(Settings):
 
     name: PathName = Field(description="results are written to <results_dir>/<name>")
     description: str = Field("", description="shown at the top of the report")
-    datasets: Annotated[dict[Name, Dataset], Field(min_length=1)] = Field(
+    datasets: Annotated[dict[NameInTables, Dataset], Field(min_length=1)] = Field(
         description="the study's datasets by name"
     )
-    models: Annotated[dict[Name, Model], Field(min_length=1)] = Field(
+    models: Annotated[dict[NameInTables, Model], Field(min_length=1)] = Field(
         description="the study's models by name"
     )
     training: Training = Field(Training(), description="how networks are trained")
@@ -94,8 +94,12 @@ class Study(Settings):
         None, description="epochs after rewinding; default: the rest of the schedule"
     )
     pruning_batch: PruningBatch = Field(PruningBatch(), description="the images a score sees")
-    pruners: dict[Name, Pruner] = Field({}, description="your own, beside the built-in ones")
-    tickets: dict[Name, TicketRecipe] = Field({}, description="your own, beside the built-in ones")
+    pruners: dict[NameInTables, Pruner] = Field(
+        {}, description="your own, beside the built-in ones"
+    )
+    tickets: dict[NameInTables, TicketRecipe] = Field(
+        {}, description="your own, beside the built-in ones"
+    )
     checks: dict[CheckName, str] = Field(
         {}, description="your own, beside the built-in ones: name: file.py:function, or file.py"
     )

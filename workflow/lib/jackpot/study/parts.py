@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from jackpot.architectures import MODELS, initial_by_default
 from jackpot.checks import JOIN
 from jackpot.data.kinds import KINDS, is_published, needs_source
-from jackpot.settings import PruningBatchChanges, Settings, TrainingChanges, word
+from jackpot.settings import PruningBatchChanges, Settings, TrainingChanges, refuse_number
 
 
 def _short(sparsity: float) -> float:
@@ -22,7 +22,7 @@ ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zip")
 
 # A dash and a plus have meanings of their own in the names of checks and of spoiled data.
 CheckName = Annotated[
-    str, Field(pattern="^[A-Za-z][A-Za-z0-9_]*$", max_length=64), AfterValidator(word)
+    str, Field(pattern="^[A-Za-z][A-Za-z0-9_]*$", max_length=64), AfterValidator(refuse_number)
 ]
 Sparsity = Annotated[float, Field(ge=0, lt=1), AfterValidator(_short)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]

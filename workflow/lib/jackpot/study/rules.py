@@ -19,7 +19,7 @@ from jackpot.registry import is_own
 from jackpot.study.config import Config
 from jackpot.study.jobs import File, Job
 from jackpot.study.model import Run, Study
-from jackpot.study.paths import Paths
+from jackpot.study.paths import RESULTS, Paths
 from jackpot.study.scopes import check_of_data, edits_of_ticket
 
 # Wildcards are text: "5" and 5 are one seed, "0.90" and 0.9 one sparsity.
@@ -121,7 +121,7 @@ class Rules(Paths):
     @once
     def pretrain(self, dataset: str, model: str, seed: int, data: str) -> Job:
         """Train a dense network."""
-        names = ["metrics.json", "history.csv", "trained.safetensors"]
+        names = [*RESULTS, "trained.safetensors"]
         names += [f"epoch{epoch}.safetensors" for epoch in self.study.rewind_epochs]
         cell = {"ticket": "dense", "check": check_of_data(data), "sparsity": 0}
         return Job(
@@ -210,7 +210,7 @@ class Rules(Paths):
             names["weights"] = "trained.safetensors"
         return Job(
             "dense",
-            (f"{folder}/metrics.json", f"{folder}/history.csv"),
+            tuple(f"{folder}/{name}" for name in RESULTS),
             inputs={option: pretraining.output(name) for option, name in names.items()},
             copies="metrics",
         )
@@ -235,7 +235,7 @@ class Rules(Paths):
             options |= self.study.check_options.get(part.name, {})
         return Job(
             "retrain",
-            (f"{folder}/metrics.json", f"{folder}/history.csv"),
+            tuple(f"{folder}/{name}" for name in RESULTS),
             inputs={
                 "clean": self._data(dataset, "clean"),
                 "weights": self._start(*cell, data, seed),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from jackpot.checks import Check
-from jackpot.pruning.allocation import ALLOCATIONS, check_allocation
+from jackpot.pruning.allocation import check_allocation
 from jackpot.pruning.scores import SCORES, revives, uses_data
 from jackpot.registry import is_own
 from jackpot.settings import Pruner, TicketRecipe
@@ -97,14 +97,8 @@ def check_pruner(pruner: Pruner) -> None:
     SCORES.check(pruner.score, pruner.score_options)
     uses_data(pruner.score)
     revives(pruner.score)
-    check_allocation(pruner.allocation, pruner.allocation_options)
-    whole = (
-        "structured" if pruner.structured else "keep_classifier" if pruner.keep_classifier else ""
-    )
-    if whole and is_own(pruner.allocation):
-        signature = ALLOCATIONS.signature(pruner.allocation)
-        if signature and not signature.accepts("classifier_density", takes=2):
-            raise ValueError(
-                f"{whole}: {pruner.allocation} has no option classifier_density, by which it would "
-                "be told to keep the classifier whole (1.0). Give it one"
-            )
+    options = dict(pruner.allocation_options)
+    if (pruner.keep_classifier or pruner.structured) and is_own(pruner.allocation):
+        # ``make_masks`` gives it this: the classifier is to be kept whole.
+        options["classifier_density"] = 1.0
+    check_allocation(pruner.allocation, options)
