@@ -20,6 +20,10 @@ from tests.support.processes import wait_for
 from tests.support.small import make_ticket, without_seconds
 
 SCRIPT = ROOT / "workflow" / "scripts" / "retrain.py"
+# Forks of a server that has imported torch and has no threads: a fork of this process, which has,
+# may find a lock held for ever.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["jackpot.cli", "jackpot.stages.retrain"])
 
 
 def options(paths, out, resume, *more):
@@ -36,8 +40,8 @@ def saved_at(resume):
 
 
 def start(log, *arguments):
-    """The script in a process of its own, forked from this one to spare it importing torch."""
-    process = multiprocessing.get_context("fork").Process(target=become, args=(log, arguments))
+    """The script in a process of its own."""
+    process = FORKS.Process(target=become, args=(log, arguments))
     process.start()
     return process
 
@@ -161,7 +165,6 @@ def die_at(number, log, arguments):
 def test_a_kill_between_any_two_changes_on_disk_loses_nothing(tmp_path):
     """What Snakemake does next is played: it deletes the outputs, which it holds for half-made."""
     paths, log = make_ticket(tmp_path), tmp_path / "log"
-    fork = multiprocessing.get_context("fork").Process
 
     def again(name, *more):
         files = options(paths, tmp_path / name, tmp_path / f".{name}.safetensors", *more)
@@ -170,7 +173,7 @@ def test_a_kill_between_any_two_changes_on_disk_loses_nothing(tmp_path):
     train(log, *again("whole"))
     one, first = results(tmp_path / "whole")
     for number in range(100):
-        process = fork(target=die_at, args=(number, log, again(str(number))))
+        process = FORKS.Process(target=die_at, args=(number, log, again(str(number))))
         process.start()
         process.join(60)
         shutil.rmtree(tmp_path / str(number), ignore_errors=True)
