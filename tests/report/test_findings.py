@@ -98,11 +98,20 @@ def test_differences_and_intervals_by_another_calculation(folder):
 
 def test_the_readme_counts_as_the_published_studies_do():
     text = " ".join((ROOT / "README.md").read_text().split("## Two commands")[0].split())
-    of_digits, of_zoo = text.split("On CIFAR-10 (margin")[0].split("so they do with other seeds")
-    for counts, name in ((of_digits, "digits"), (of_zoo, "zoo")):
-        counts = re.findall(r"\b(\d+ of \d+)\b", counts)
-        assert len(counts) == 3
-        assert not [count for count in counts if f"eld in {count} cells" not in section(name)]
+
+    def row_of(study, claim):
+        (row,) = (x for x in section(study).splitlines() if x.startswith(f"| {claim}"))
+        return row
+
+    claims = (
+        "SNIP and GraSP do not need the data",
+        "SNIP and GraSP do not need the positions",
+        "Random tickets keep up with SNIP and GraSP",
+    )
+    for start, name in (("digits", "digits"), ("zoo", "zoo"), ("CIFAR-10", "cifar10-cpu")):
+        (row,) = re.findall(rf"\| {start}[^|]*\|([^|]*)\|([^|]*)\|([^|]*)\|", text)
+        for count, claim in zip(row, claims, strict=True):
+            assert f"eld in {count.strip()} cells" in row_of(name, claim)
     with open(PUBLISHED / "digits" / "verdicts.csv") as file:
         rows = list(csv.DictReader(file))
     decided = [row for row in rows if row["verdict"] not in ("undecided", "too_few_seeds")]
@@ -121,10 +130,6 @@ def test_the_readme_counts_as_the_published_studies_do():
     data = losses("random_labels", "random_pixels", "corrupted_data")
     assert f"on digits {data} points to spoiled data" in text
     assert f"{losses('shuffled_weights')} points to shuffled weights" in text
-
-    def row_of(study, claim):
-        (row,) = (x for x in section(study).splitlines() if x.startswith(f"| {claim}"))
-        return row
 
     def numbers(study, claim):
         found = EFFECT.findall(row_of(study, claim))
@@ -148,6 +153,10 @@ def test_the_readme_counts_as_the_published_studies_do():
     assert "0 of 4 cells, did not hold in 4 (" in row_of("digits", weights)
     ((mean, *_),) = numbers("cifar10-cpu", weights)
     assert f"on CIFAR-10 {mean.removeprefix('-')} points to shuffled weights" in text
+    half = "Partially-trained tickets need all of the data"
+    assert "(harm in 0 of 4 and 0 of 2 cells)" in text
+    assert "held in 0 of 4 cells" in row_of("digits", half)
+    assert "held in 0 of 2 cells" in row_of("zoo", half)
     ((mean, *_),) = numbers("cifar10-cpu", "Hybrid tickets improve on random")
     (low, *_), (high, *_) = numbers("digits", "Hybrid tickets improve on random")
     for claim in ("Hybrid tickets improve on random", "Hybrid tickets improve on the"):
