@@ -19,6 +19,10 @@ def test_a_claim_and_the_grid_are_told_apart():
         "2 cells: 1 for it and 1 against it; the grid, where each must convince by itself, "
         "leaves 1 of these undecided"
     )
+    # A loss that the grid calls one, and the smaller family smaller than the margin.
+    harmed = grid.assign(verdict=["degraded", "unaffected"])
+    (entry_of_harm,) = claim_entries([claimed(rows=rows, outcome=HARM)], harmed)
+    assert entry_of_harm["short"].endswith("itself, calls 1 of those against it degraded")
     # A claim of an effect can fail because the effect is small.
     (small,) = claim_entries([claimed(rows=rows.assign(effect=True), outcome=HARM)], None)
     assert small["short"].endswith(

@@ -1,6 +1,8 @@
 """What each ticket needs, and the grid of verdicts."""
 
-from jackpot.report.grid import grids, needs, questions
+import pandas as pd
+
+from jackpot.report.grid import grids, needs, questions, recipes
 from tests.support.synthetic import verdict_rows
 
 
@@ -16,20 +18,61 @@ def test_does_the_ticket_need_it():
         ("mine", "rearranged", 0.9, "unaffected"),
     )
     found = needs(verdicts)
-    assert found["columns"] == ["its data", "the mask's positions", "its weights"]
+    columns = ["its data", "all of its data", "the mask's positions", "its weights"]
+    assert found["columns"] == columns and not found["small"]
     kinds = {ticket: [a["kind"] for a in answers] for ticket, answers in found["rows"]}
     assert kinds == {
-        "mine": ["none", "no", "none"],
-        "SNIP": ["no", "depends", "none"],
-        "lr rewinding": ["open", "none", "yes"],
+        "mine": ["none", "none", "no", "none"],
+        "SNIP": ["no", "none", "depends", "none"],
+        "lr rewinding": ["none", "open", "none", "yes"],
     }
     # A reader's own pruner comes first.
     assert list(kinds) == ["mine", "SNIP", "lr rewinding"]
     words = [a["word"] for a in found["rows"][2][1]]
-    assert words == ["undecided", "not run", "yes, where decided"]
-    found = needs(verdicts, {"mine": ["none", "rearranged", "reinitialized"]})
-    words = [a["word"] for a in found["rows"][0][1]]
-    assert words == ["does not apply: made without data", "no", "not run"]
+    assert words == ["not run", "undecided", "not run", "yes, where decided"]
+    applicable = {
+        "mine": ["none", "rearranged", "reinitialized"],
+        "snip": ["none", "random_labels", "random_pixels", "rearranged"],
+    }
+    found = needs(verdicts, applicable)
+    words = [[a["word"] for a in answers] for _, answers in found["rows"]]
+    no_data = "does not apply: made without data"
+    assert words[0] == [no_data, no_data, "no", "not run"]
+    assert words[1][1] == "does not apply: made without pretraining"
+
+
+def test_a_change_beyond_doubt_and_within_the_margin_is_marked():
+    verdicts = verdict_rows(
+        ("snip", "rearranged", 0.9, "unaffected"),
+        ("snip", "rearranged", 0.98, "unaffected"),
+        ("snip", "reinitialized", 0.9, "unaffected"),
+    ).assign(small=[True, False, True])
+    (grid,) = grids(verdicts)
+    shown = [cell["difference"] for _, lines in grid["rows"] for _, c in lines for cell in c[:1]]
+    assert shown == ["-0.50*", "-0.50"]
+    assert grid["notes"] == ["* A loss or a gain beyond doubt, smaller than the margin declared."]
+    found = needs(verdicts)
+    ((_, answers),) = found["rows"]
+    assert found["small"]
+    assert [a["counts"] for a in answers] == ["2 unaffected (1 of them *)", "1 unaffected*"]
+
+
+def test_every_ticket_says_how_it_is_made():
+    runs = pd.DataFrame({"ticket": ["dense", "snip", "lr_rewinding", "mine", "gone"]})
+    study = {
+        "tickets": {"mine": {"pruner": "mine", "weights": "rewound"}},
+        "pruners": {"mine": {"score": "mine.py:score", "allocation": "erk"}},
+    }
+    made = dict(recipes(runs, study))
+    assert list(made) == ["mine", "SNIP", "lr rewinding"]
+    assert made["mine"] == (
+        "pruned before training, by the score mine.py:score and the allocation erk; trained from "
+        "an early epoch’s weights"
+    )
+    assert made["lr rewinding"] == (
+        "pruned after training, by the score magnitude and the allocation global; trained from "
+        "the trained weights, with the learning rate of an early epoch on"
+    )
 
 
 def test_a_ticket_without_one_ranking_has_scores_all_the_same():
@@ -51,7 +94,7 @@ def test_what_spoils_several_ingredients_at_once_has_a_column():
             ("lottery", "half_dataset", 0.9, "unaffected"),
         )
     )
-    assert found["columns"] == ["its data", "data and weights"]
+    assert found["columns"] == ["all of its data", "data and weights"]
     assert [answer["word"] for answer in found["rows"][0][1]] == ["no", "yes"]
 
 

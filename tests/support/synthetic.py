@@ -188,7 +188,6 @@ def _about(datasets, models, tickets, sparsities, seeds, expected):
             "description": "A made-up study for the tests of the figures and the page.",
             "datasets": list(datasets),
             "models": list(models),
-            "tickets": list(tickets),
             "sparsities": list(sparsities),
             "seeds": list(seeds),
             "statistics": {"margin": 0.5, "alpha": 0.05},
@@ -221,4 +220,4 @@ def verdict_rows(*rows):
     """Cells with a verdict each: ``(ticket, check, sparsity, verdict)``."""
     columns = ["dataset", "model", "ticket", "check", "sparsity", "verdict"]
     frame = pd.DataFrame([("d", "m", *row) for row in rows], columns=columns)
-    return frame.assign(mean_difference=-0.5, n=3)
+    return frame.assign(mean_difference=-0.5, n=3, small=False)

@@ -15,6 +15,7 @@ import pandas as pd
 
 from jackpot.analysis.frames import CELL, percent, prepare_runs, sort_cells, summarise
 from jackpot.files.atomic import write_text
+from jackpot.settings import ALPHA
 from jackpot.vocabulary import families, family_of, tickets_of
 
 DASH = "–"
@@ -176,7 +177,9 @@ def p_text(p: float) -> str:
     """A p-value with two digits that matter: ``0.013``, ``< 0.001``, or a dash."""
     if pd.isna(p):
         return DASH
-    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+    text = "< 0.001" if p < 0.001 else f"{p:.2g}"
+    # Not what would pass for the level itself, and lies on the other side of it.
+    return f"> {text}" if text == f"{ALPHA:g}" and p > ALPHA else text
 
 
 def _write_texts(stem: Path, table: pd.DataFrame, caption: str) -> list[Path]:

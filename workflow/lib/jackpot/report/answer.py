@@ -5,8 +5,7 @@ from collections import Counter
 import pandas as pd
 
 from jackpot.analysis.frames import percent
-from jackpot.report.words import join, seeds_text, word_for
-from jackpot.settings import ALPHA
+from jackpot.report.words import SMALL, join, seeds_text, word_for
 from jackpot.vocabulary import OUTCOMES, VERDICTS, counted, in_order, words
 
 
@@ -16,23 +15,21 @@ def summary(
     claims: list,
     missing: int,
     going_on: bool = False,
-    alpha: float = ALPHA,
 ) -> list:
     """The answer in a few plain sentences.
 
     Args:
         runs: prepared runs.
-        verdicts: rows of ``verdicts.csv``, or None.
+        verdicts: rows of ``verdicts.csv``, with ``small`` (``page``), or None.
         claims: entries of ``claim_entries``.
         missing: how many runs of the study have not finished.
         going_on: whether a later look of the study is still to come.
-        alpha: what the study declared.
     """
     sentences = [_what_ran(runs)]
     if verdicts is None or verdicts.empty:
         sentences.append("There is no verdict yet: no check has been compared with its original.")
     else:
-        sentences += [_what_came_out(verdicts, going_on), *_small_changes(verdicts, alpha)]
+        sentences += [_what_came_out(verdicts, going_on), *_small_changes(verdicts)]
     counts = Counter(claim["verdict"] for claim in claims)
     of_a_part = Counter(claim["verdict"] for claim in claims if claim["part"])
     del counts["not_tested"]
@@ -67,14 +64,28 @@ def _what_ran(runs: pd.DataFrame) -> str:
     pruned = runs[runs["ticket"] != "dense"]
     if pruned.empty:
         return "No pruned run has finished yet."
-    sparsities = join([percent(s) for s in sorted(pruned["sparsity"].unique())])
-    datasets, models = (join(sorted(runs[name].unique())) for name in ("dataset", "model"))
-    tickets = counted(pruned["ticket"].nunique(), "ticket")
-    checks = counted(pruned.loc[pruned["check"] != "none", "check"].nunique(), "check")
-    return (
-        f"{tickets} and {checks} were run on {datasets} with {models}, "
-        f"at {sparsities} sparsity, with {seeds_text(pruned)}."
+    spoiled = pruned[pruned["check"] != "none"]
+    tickets, checks = (
+        counted(part.nunique(), name)
+        for part, name in ((pruned["ticket"], "ticket"), (spoiled["check"], "check"))
     )
+    if spoiled.empty:
+        return f"{tickets} and no check were run {_where(pruned)}, with {seeds_text(pruned)}."
+    checked = counted(spoiled["ticket"].nunique(), "ticket")
+    text = f"{checks} of {checked} were run {_where(spoiled)}, with {seeds_text(spoiled)}."
+    network = ["dataset", "model"]
+    alone = pruned.merge(spoiled[network].drop_duplicates(), "left", network, indicator="side")
+    alone = alone[alone["side"] == "left_only"]
+    if len(alone):
+        beside = counted(alone["ticket"].nunique(), "ticket")
+        text += f" {beside} were run {_where(alone)} with nothing spoiled."
+    return text
+
+
+def _where(runs: pd.DataFrame) -> str:
+    datasets, models = (join(sorted(runs[name].unique())) for name in ("dataset", "model"))
+    sparsities = join([percent(s) for s in sorted(runs["sparsity"].unique())])
+    return f"on {datasets} with {models} at {sparsities} sparsity"
 
 
 def _what_came_out(verdicts: pd.DataFrame, going_on: bool) -> str:
@@ -84,7 +95,8 @@ def _what_came_out(verdicts: pd.DataFrame, going_on: bool) -> str:
         "the method fails the check",
         "degraded": "the method does use it, it passes",
         "improved": "the method is better off without it, it fails",
-        "undecided": "nothing is shown yet" if going_on else "nothing is shown with these seeds",
+        "undecided": "among all comparisons neither a change nor its absence is shown"
+        + " yet" * going_on,
     }
     parts = []
     for verdict in in_order(counts, VERDICTS):
@@ -94,13 +106,19 @@ def _what_came_out(verdicts: pd.DataFrame, going_on: bool) -> str:
     return f"Of {counted(total, 'comparison')} with the unspoiled ticket: {join(parts)}."
 
 
-def _small_changes(verdicts: pd.DataFrame, alpha: float) -> list[str]:
+def _small_changes(verdicts: pd.DataFrame) -> list[str]:
     """What ``unaffected`` does not say: a change can be real and smaller than the margin."""
-    within = verdicts[verdicts["verdict"] == "unaffected"]
-    real = int((within["p_difference_holm"] <= alpha).sum())
-    if not real:
+    changes = verdicts.loc[verdicts["small"], "mean_difference"]
+    if changes.empty:
         return []
+    losses, gains = int((changes < 0).sum()), int((changes >= 0).sum())
+    kind = "a loss" if not gains else "a gain" if not losses else "a change"
+    text = (
+        f"In {len(changes)} of the {int((verdicts['verdict'] == 'unaffected').sum())} unaffected "
+        f"there is {kind} beyond doubt, smaller than the margin (marked {SMALL})"
+    )
+    if losses and gains:
+        text += f", a loss in {losses} and a gain in {gains}"
     return [
-        f"In {real} of the {len(within)} unaffected there is a change beyond doubt, smaller than "
-        "the margin. Who cares for less declares a smaller one, in a new study with other seeds."
+        f"{text}. Who cares for less declares a smaller margin, in a new study with other seeds."
     ]

@@ -69,13 +69,20 @@ def _in_short(result: ClaimResult, rows: list[dict]) -> str:
 
 
 def _by_itself(rows: list[dict]) -> str:
-    """How many of the cells that speak for or against a claim the grid leaves undecided."""
+    """How many of the cells that speak for or against a claim have another word in the grid."""
     decided = [row for row in rows if row["outcome"] in ("held", "did_not_hold")]
     left = sum(row["by_itself"] == "undecided" for row in decided)
-    if not left:
+    against = [row for row in decided if row["outcome"] == "did_not_hold"]
+    harmed = sum(row["by_itself"] == "degraded" for row in against)
+    said = []
+    if left:
+        which = "all of these" if left == len(decided) > 1 else f"{left} of these"
+        said.append(f"leaves {which} undecided")
+    if harmed:
+        said.append(f"calls {harmed} of those against it degraded")
+    if not said:
         return ""
-    which = "all of these" if left == len(decided) > 1 else f"{left} of these"
-    return f"; the grid, where each must convince by itself, leaves {which} undecided"
+    return f"; the grid, where each must convince by itself, {join(said)}"
 
 
 def _with_effect(result: ClaimResult, outcome: str) -> str:

@@ -27,6 +27,7 @@ from jackpot.vocabulary import VERDICTS, families, family_of, own_first, tickets
 
 # Ticket and check first: on a narrow screen they are what is in view.
 _KEY_COLUMNS = [Column(name) for name in ("ticket", "check", "dataset", "model")]
+_DIFFERENCE, _P = "difference (points)", ("p of a difference", "p of equivalence")
 
 
 def _key(row: Mapping) -> list[TableCell]:
@@ -82,7 +83,7 @@ def verdict_numbers(verdicts: pd.DataFrame, design: Design) -> Table:
             ]
         )
     before = ["sparsity", "look", "n"] if several else ["sparsity", "n"]
-    after = ["difference (points)", *intervals, "p of a difference", "p of equivalence"]
+    after = [_DIFFERENCE, *intervals, *_P]
     return Table(
         id="verdict-numbers",
         caption="Every comparison of a check with the unspoiled ticket, paired by seed",
@@ -120,31 +121,32 @@ def against_random(runs: pd.DataFrame, design: Design) -> Table | None:
         return None
     rank = table["ticket"].map(tickets.index)
     table = table.assign(rank=rank).sort_values(["dataset", "model", "rank", "sparsity"])
+    # What is the same in every row would push the answer out of sight.
+    names = [name for name in ("dataset", "model") if table[name].nunique() > 1]
     rows = [
         [
             name_cell(row["ticket"]),
-            *(TableCell(str(row[name])) for name in ("dataset", "model")),
+            *(TableCell(str(row[name])) for name in names),
             sparsity_cell(row["sparsity"]),
-            number_cell(row["n"], "{:.0f}"),
             _against(row["verdict"]),
             difference_cell(row["mean_difference"]),
             interval_cell(row, "ci95"),
+            number_cell(row["n"], "{:.0f}"),
             *p_cells(row),
         ]
         for row in table.to_dict("records")
     ]
-    numbers = ["difference", "95 % interval", "p, difference", "p, equivalence"]
     return Table(
         id="against-random",
         caption="Every ticket against random ones of its sparsity, nothing spoiled, paired by seed",
         columns=[
-            *map(Column, ("ticket", "dataset", "model")),
-            *(Column(name, "number") for name in ("sparsity", "n")),
+            *map(Column, ("ticket", *names)),
+            Column("sparsity", "number"),
             Column("against random"),
-            *(Column(name, "number") for name in numbers),
+            *(Column(name, "number") for name in (_DIFFERENCE, "95 % interval", "n", *_P)),
         ],
         rows=rows,
-        headers=3,
+        headers=1 + len(names),
         note="A family of its own for Holm’s method, beside the checks and the claims. No seeds "
         "are run for its sake: it has what the checks ask for.",
     )
@@ -202,7 +204,7 @@ def claim_rows(claim: Mapping) -> Table | None:
             ]
         )
     heads = ["ticket", "check" if second == "check" else "against", "dataset", "model"]
-    numbers = [Column(label, "number") for label in ("sparsity", "n", "difference")]
+    numbers = [Column(label, "number") for label in ("sparsity", "n", _DIFFERENCE)]
     return Table(
         id=f"claim-{claim['id']}",
         caption=f"Comparisons behind the claim “{claim['sentence']}”",
@@ -246,11 +248,11 @@ def run_table(runs: pd.DataFrame, table_id: str, caption: str) -> Table:
             number_cell(row["epochs"], "{:.0f}"),
             number_cell(row["seconds"], "{:.0f}"),
             number_cell(row["images_per_second"], "{:.0f}"),
-            TableCell(" ".join(filter(None, (str(row["device"]), str(row["precision"]))))),
+            TableCell(", ".join(filter(None, (str(row["device"]), str(row["precision"]))))),
         ]
         for row in runs.to_dict("records")
     ]
-    labels = ["sparsity", "effective (%)", "seed", "test accuracy (%)", "best epoch's (%)"]
+    labels = ["sparsity", "effective sparsity (%)", "seed", "test accuracy (%)", "best epoch's (%)"]
     numbers = [Column(label, "number") for label in (*labels, "test loss")]
     more = [Column(label, "number") for label in ("epochs", "seconds", "images/s")]
     columns = [*_KEY_COLUMNS, *numbers, Column("collapsed"), *more, Column("device")]

@@ -101,7 +101,7 @@ def _study(folder: Path) -> dict[str, Any]:
             {
                 "sentence": result.claim.sentence,
                 "source": result.claim.source,
-                "word": words(result.verdict),
+                "word": _outcome(result, guesses),
                 "numbers": numbers_of(result, guesses),
             }
             for result in claims

@@ -10,7 +10,9 @@ from jackpot.analysis.tables import points
 from jackpot.checks import CHECKS as BUILT_IN
 from jackpot.checks import JOIN
 from jackpot.report.style import by_ingredient
-from jackpot.report.words import AT_CHANCE, join, word_for
+from jackpot.report.words import AT_CHANCE, SMALL, join, word_for
+from jackpot.settings import Pruner, TicketRecipe
+from jackpot.study.tickets import PRUNERS, TICKETS
 from jackpot.vocabulary import CHECKS, VERDICTS, in_order, own_first, words
 
 ASKED = {
@@ -20,6 +22,8 @@ ASKED = {
     "weights": "its weights",
 }
 OTHER = "another part"
+# A question of its own, as among the papers' claims: a ticket can need data, and half of it do.
+HALF, ALL_DATA = "half_dataset", "all of its data"
 # What a ticket lacks to which no check of an ingredient applies. Several trainings between the cuts
 # leave no one ranking to spoil.
 _LACKED = {"scores": "one ranking"}
@@ -40,14 +44,16 @@ def needs(
         guessing: the networks that cannot be told from guessing; their cells say nothing.
 
     Returns:
-        ``columns``: the ingredients that were checked; ``rows``: ``(ticket, answers)`` with an
-        answer ``{kind, word, counts}`` per column, ``kind`` one of ``yes``, ``no``, ``depends``,
-        ``open``, ``none``.
+        ``columns``: the ingredients that were checked; ``small``: whether a change beyond doubt is
+        among the unaffected; ``rows``: ``(ticket, answers)`` with an answer ``{kind, word,
+        counts}`` per column, ``kind`` one of ``yes``, ``no``, ``depends``, ``open``, ``none``.
     """
-    kind = verdicts["check"].map(lambda check: spoils(check, OTHER))
+    kind = verdicts["check"].map(lambda check: ALL_DATA if check == HALF else spoils(check, OTHER))
+    first, *others = ASKED
     # A combination of checks can spoil several ingredients at once.
-    several = sorted(set(kind) - {*ASKED, OTHER})
-    columns = [name for name in [*ASKED, *several, OTHER] if (kind == name).any()]
+    several = sorted(set(kind) - {*ASKED, ALL_DATA, OTHER})
+    order = [first, ALL_DATA, *others, *several, OTHER]
+    columns = [name for name in order if (kind == name).any()]
     networks = verdicts[NETWORK].itertuples(index=False, name=None)
     learned = pd.Series([network not in guessing for network in networks], verdicts.index, bool)
     rows = []
@@ -59,17 +65,25 @@ def needs(
             word = "cannot be told from guessing" if cells.any() else None
             word = word or _absent(ticket, name, applicable)
             empty = {"kind": "none", "word": word, "counts": ""}
-            answers.append(_answer(verdicts.loc[cells & learned, "verdict"]) or empty)
+            answers.append(_answer(verdicts[cells & learned]) or empty)
         rows.append((words(ticket), answers))
-    return {"columns": [ASKED.get(name, name) for name in columns], "rows": rows}
+    return {
+        "columns": [ASKED.get(name, name) for name in columns],
+        "rows": rows,
+        "small": bool(verdicts["small"].any()),
+    }
 
 
-def _answer(found: pd.Series) -> dict:
-    counts = Counter(found)
+def _answer(found: pd.DataFrame) -> dict:
+    counts = Counter(found["verdict"])
     used, unused = counts["degraded"], counts["unaffected"] + counts["improved"]
-    text = ", ".join(f"{counts[v]} {words(v)}" for v in in_order(counts, VERDICTS))
     if found.empty:
         return {}
+    texts = {name: f"{counts[name]} {words(name)}" for name in in_order(counts, VERDICTS)}
+    if small := int(found["small"].sum()):
+        every = small == counts["unaffected"]
+        texts["unaffected"] += SMALL if every else f" ({small} of them {SMALL})"
+    text = ", ".join(texts.values())
     if used and unused:
         kind, word = "depends", "depends"
     elif used or unused:
@@ -85,7 +99,11 @@ def _absent(ticket: str, ingredient: str, applicable: Mapping[str, Sequence[str]
     """Why a ticket has no comparison for an ingredient."""
     if applicable is None or ticket not in applicable:
         return "not run"
-    missing = _ingredients(ingredient) - _spoiled_by(applicable[ticket])
+    there = applicable[ticket]
+    asked = {"data"} if ingredient == ALL_DATA else _ingredients(ingredient)
+    missing = asked - _spoiled_by(there)
+    if ingredient == ALL_DATA and not missing and HALF not in there:
+        missing = {"pretraining"}
     return f"does not apply: made without {_lacked(missing)}" if missing else "not run"
 
 
@@ -130,6 +148,10 @@ def grids(
             notes.append(
                 f"{AT_CHANCE} Cannot be told from guessing: words compare chance with chance."
             )
+        if part["small"].any():
+            notes.append(
+                f"{SMALL} A loss or a gain beyond doubt, smaller than the margin declared."
+            )
         found.append(
             {
                 "title": f"{dataset} · {model}",
@@ -156,6 +178,39 @@ def questions(
     return [(words(name), known.get(name, "")) for name in in_order(names, CHECKS)]
 
 
+def recipes(runs: pd.DataFrame, study: Mapping | None = None) -> list[tuple[str, str]]:
+    """How each ticket of a study is made: ``(ticket, recipe)``.
+
+    Args:
+        study: as ``about.json`` has it, for tickets and pruners of its own.
+    """
+    own = study or {}
+    tickets = TICKETS | {n: TicketRecipe(**t) for n, t in (own.get("tickets") or {}).items()}
+    pruners = PRUNERS | {n: Pruner(**p) for n, p in (own.get("pruners") or {}).items()}
+    return [
+        (words(name), _recipe(tickets[name], pruners))
+        for name in own_first(runs["ticket"])
+        if name in tickets and tickets[name].pruner in pruners
+    ]
+
+
+_STARTS = {
+    "initial": "its initial weights",
+    "rewound": "an early epoch’s weights",
+    "trained": "the trained weights",
+}
+
+
+def _recipe(ticket: TicketRecipe, pruners: Mapping[str, Pruner]) -> str:
+    pruner = pruners[ticket.pruner]
+    when = "before" if pruner.weights == "initial" else "after"
+    text = (
+        f"pruned {when} training, by the score {words(pruner.score)} and the allocation "
+        f"{words(pruner.allocation)}; trained from {_STARTS[ticket.weights]}"
+    )
+    return text + ", with the learning rate of an early epoch on" * (ticket.schedule == "rewound")
+
+
 def _lines(part, ticket, checks, applicable, guessing) -> list[tuple[str, list]]:
     mine = part[part["ticket"] == ticket]
     applies = None if applicable is None else applicable.get(ticket)
@@ -179,7 +234,7 @@ def _grid_cell(row: Mapping) -> dict:
     return {
         "verdict": row["verdict"],
         "word": word_for(row["verdict"]),
-        "difference": "" if pd.isna(difference) else points(difference),
+        "difference": "" if pd.isna(difference) else points(difference) + SMALL * row["small"],
     }
 
 

@@ -18,10 +18,10 @@ from jackpot.report import evidence
 from jackpot.report.answer import summary
 from jackpot.report.claims import claim_entries
 from jackpot.report.doubts import doubts
-from jackpot.report.grid import grids, needs, questions
+from jackpot.report.grid import grids, needs, questions, recipes
 from jackpot.report.looks import looks_section
 from jackpot.report.words import seeds_text, word_for
-from jackpot.vocabulary import SOURCE_OF_FIGURE, VERDICTS, in_order
+from jackpot.vocabulary import SOURCE_OF_FIGURE, VERDICTS, counted, in_order
 
 TEMPLATES = Path(__file__).with_name("templates")
 # A drawing with very many points is smaller as a picture of pixels.
@@ -123,7 +123,7 @@ def _page(runs, verdicts, claims, layers, about, reported, design) -> dict:
         "description": study.get("description") or "",
         "n_runs": len(runs),
         "n_expected": len(about.get("expected_runs") or []),
-        "summary": summary(runs, verdicts, entries, len(missing), going_on, design.alpha),
+        "summary": summary(runs, verdicts, entries, len(missing), going_on),
         "warnings": doubts(runs, about),
         "days": " to ".join(dict.fromkeys(provenance.get("trained") or [])),
         "looks": looks,
@@ -150,6 +150,8 @@ def _page(runs, verdicts, claims, layers, about, reported, design) -> dict:
         "many_cells": verdicts is not None and len(verdicts) > _READABLE_ROWS,
         "hidden": None if verdicts is None else evidence.hidden_collapses(verdicts),
         "several_looks": len(design.shares) > 1,
+        "recipes": recipes(runs, study),
+        "scale": _scale(runs, layers) if has_layers else "",
         "margin": design.margin,
         "alpha": design.alpha,
         "families": evidence.family_tables(runs, reported),
@@ -182,13 +184,26 @@ _LISTS = {
 
 
 def _with_details(verdicts, runs, design) -> pd.DataFrame | None:
-    """The verdicts, with their spread, forecasts and collapses."""
+    """The verdicts, with their spread, forecasts and collapses, and ``small``: which are changes
+    beyond doubt, and unaffected all the same, being smaller than the margin."""
     if verdicts is None or verdicts.empty:
         return None
     verdicts = verdicts.assign(sparsity=verdicts["sparsity"].round(9))
     details = statistics.details(runs, design)
-    return verdicts.merge(
-        details[[*CELL, "sd_difference", "collapsed", "likely_look"]], "left", CELL
+    real = verdicts["p_difference_holm"] <= design.alpha
+    return verdicts.merge(details, "left", CELL).assign(
+        small=(real & (verdicts["verdict"] == "unaffected")).to_numpy()
+    )
+
+
+def _scale(runs: pd.DataFrame, layers: pd.DataFrame) -> str:
+    """How large the networks are, and how long they were trained."""
+    network = ["dataset", "model"]
+    weights = layers.drop_duplicates([*network, "layer"]).groupby(network)["total"].sum()
+    sizes = dict.fromkeys(f"{int(count):,}" for count in (weights.min(), weights.max()))
+    return (
+        f"networks of {' to '.join(sizes)} prunable weights, "
+        f"trained for {counted(int(runs['epochs'].max()), 'epoch')}"
     )
 
 
@@ -212,25 +227,34 @@ def _better(one: Path, other: Path) -> Path:
 def _figure(path: Path, runs: pd.DataFrame) -> dict:
     title = path.stem.replace("_", " ").capitalize()
     caption = _caption(path.stem)
-    hardware = sorted(
-        {f"{d} {p}".strip() for d, p in zip(runs["device"], runs["precision"], strict=True)}
-    )
-    pruned = runs[runs["ticket"] != "dense"]
-    n = f"The study has {seeds_text(pruned if len(pruned) else runs)}."
-    trained = f"Trained on: {', '.join(filter(None, hardware)) or 'not recorded'}."
+    shown = _shown(path.stem, runs)
+    hardware = {
+        ", ".join(filter(None, names))
+        for names in zip(runs["device"], runs["precision"], strict=True)
+    }
+    trained = f"Trained on: {'; '.join(sorted(filter(None, hardware))) or 'not recorded'}."
     models = ", ".join(
         f"{dataset} · {model}"
-        for dataset, model in sorted(set(zip(runs["dataset"], runs["model"], strict=True)))
+        for dataset, model in sorted(set(zip(shown["dataset"], shown["model"], strict=True)))
     )
-    sparsities = ", ".join(percent(s) for s in sorted(set(runs["sparsity"]) - {0.0}))
+    sparsities = ", ".join(percent(s) for s in sorted(set(shown["sparsity"]) - {0.0}))
     return {
         "id": f"figure-{path.stem.replace('_', '-')}",
         "title": title,
         "uri": _data_uri(path, _FIGURE_TYPES[path.suffix]),
-        "alt": f"{title}, for {models}; sparsities {sparsities or 'none'}. {caption} "
+        # The caption is read to everyone, so it does not stand here again.
+        "alt": f"{title}, for {models}; sparsities {sparsities or 'none'}. "
         "The numbers are in the tables of this page.",
-        "caption": " ".join(filter(None, (caption, n, trained))),
+        "caption": " ".join(filter(None, (caption, f"It shows {seeds_text(shown)}.", trained))),
     }
+
+
+def _shown(stem: str, runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs whose seeds a figure shows."""
+    pruned = runs[runs["ticket"] != "dense"]
+    spoiled = pruned[pruned["check"] != "none"]
+    wanted = spoiled if stem == "verdicts" else pruned
+    return next((part for part in (wanted, pruned) if len(part)), runs)
 
 
 def _caption(stem: str) -> str:

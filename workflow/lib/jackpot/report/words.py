@@ -18,6 +18,8 @@ from jackpot.vocabulary import OUTCOMES, VERDICTS, counted, words
 
 # Behind the sparsity of a ticket that cannot be told from guessing.
 AT_CHANCE = "†"
+# Behind a difference that is beyond doubt, and within the margin.
+SMALL = "*"
 
 
 @dataclass(frozen=True)
