@@ -120,7 +120,7 @@ def test_simulated_error_rates_are_those_of_the_docs(benchmarks):
         (uncorrected, (14, 15)),
         (every, (21, 25)),
     ):
-        assert f"{numbers[0]} and {numbers[1]} %" in said
+        assert f"| {numbers[0]} % | {numbers[1]} % |" in said
         # Four standard errors of 4,000 cells.
         found = rates.wrong(np.random.default_rng(1), 4000, looks, shares)
         assert found == pytest.approx(numbers, abs=2.8)

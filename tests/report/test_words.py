@@ -30,7 +30,7 @@ def test_a_sentence_for_every_verdict():
 
 
 def test_a_word_of_an_earlier_look_than_the_numbers_says_where_it_was_decided():
-    """A word is never withdrawn; what later seeds bring may look like another one."""
+    """What was rejected stays rejected; what later seeds bring may look like another word."""
     quiet, loud = 0.05 * np.array([1, -1, 0.5, -0.5]), 3.0 * np.array([1, -1, 0.4, -0.4])
     accuracies = np.concatenate([90 + 0.1 + quiet, 90 - 2.0 + loud])
     rows = [("d", "m", "t", "spoils", 0.5, seed, a) for seed, a in enumerate(accuracies)]
