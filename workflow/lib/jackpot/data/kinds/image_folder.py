@@ -19,10 +19,10 @@ class _Place(NamedTuple):
 
 
 def read(source: Path, *, size: int | None = None, channels: int | None = None) -> ImageData:
-    """Read ``train/<class>/*`` and ``test/<class>/*``; labels follow the sorted class names.
+    """Read ``train/<class>/*`` and ``test/<class>/*``, or ``val/`` where there is no ``test/``.
 
-    ``val/`` is read as the test split where there is no ``test/``, and left aside where there is
-    one. Files that are not named like images are passed over.
+    Labels follow the sorted class names. ``val/`` is left aside where there is a ``test/``, and so
+    are files that are not named like images.
 
     Args:
         source: a directory or an archive.
