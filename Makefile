@@ -3,7 +3,7 @@
 # make docs   makes a site of the documentation in site/
 # make bench  times the engine beside the conventional loop and the machine's limit
 # make figures-published  makes the published verdicts, tables, figures and pages anew
-# make verify makes three random cells again and compares bits (ARGS="--sample 10")
+# make verify makes three random runs again and compares bits (ARGS="--sample 10")
 
 PYTHON ?= python3
 CORES ?= all

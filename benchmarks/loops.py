@@ -28,7 +28,7 @@ from jackpot.training.results import load_splits
 
 MODELS = {"resnet32": {"width": 32}, "vgg19": {}}
 BATCH = 128
-CELL_IMAGES = 160 * 50_000  # a cell of the papers on CIFAR-10
+RUN_IMAGES = 160 * 50_000  # a run of the papers on CIFAR-10
 Row = tuple[str, str, float, str, str, str]
 
 
@@ -370,7 +370,7 @@ def _rate(name: str, threads: int, steps: int, start, done) -> None:
 
 
 def sharing_rows(device: torch.device, steps: int) -> Iterator[Row]:
-    """Cells an hour with several trainings at once on the device (CUDA) or on the cores.
+    """Runs an hour with several trainings at once on the device (CUDA) or on the cores.
 
     0 where they do not fit into the device's memory together.
     """
@@ -387,5 +387,5 @@ def sharing_rows(device: torch.device, steps: int) -> Iterator[Row]:
             slowest = max(done.get() for _ in processes)
             for process in processes:
                 process.join()
-            cells = 3600 * jobs * BATCH * steps / slowest / CELL_IMAGES
-            yield f"160 epochs of training, {jobs} at once", name, cells, "cells/hour", "", ""
+            runs = 3600 * jobs * BATCH * steps / slowest / RUN_IMAGES
+            yield f"160 epochs of training, {jobs} at once", name, runs, "runs/hour", "", ""

@@ -102,23 +102,23 @@ def _snakemake(*arguments: str) -> tuple[float, float]:
 
 
 def plan_rows() -> Iterator[Row]:
-    """Seconds and memory of a dry run against the number of cells."""
-    for cells in (1000, 2000, 4000):
+    """Seconds and memory of a dry run against the number of runs."""
+    for runs in (1000, 2000, 4000):
         study = {
-            "name": "cells",
+            "name": "runs",
             "datasets": {"digits": {"kind": "digits"}},
             "models": {"vgg5": {}},
             "experiments": [
-                {"tickets": ["snip"], "sparsities": [0.9, 0.95], "seeds": list(range(cells // 2))}
+                {"tickets": ["snip"], "sparsities": [0.9, 0.95], "seeds": list(range(runs // 2))}
             ],
         }
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "cells.yaml"
+            path = Path(folder) / "runs.yaml"
             path.write_text(yaml.safe_dump(study))
             config = ["--config", f"study={path}", f"results_dir={folder}"]
             took, peak = _snakemake("-n", "-q", "--cores", "1", *config)
-        yield f"dry run of {cells:,} cells", "", took, "s", "", ""
-        yield f"memory of a dry run of {cells:,} cells", "", peak, "MiB", "", ""
+        yield f"dry run of {runs:,} runs", "", took, "s", "", ""
+        yield f"memory of a dry run of {runs:,} runs", "", peak, "MiB", "", ""
 
 
 def study_rows() -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""What is promised of a cell that is made again, and what is said where nothing is."""
+"""What is promised of a run that is made again, and what is said where nothing is."""
 
 import copy
 

@@ -140,7 +140,7 @@ def test_a_fingerprint_tells_what_differs():
     assert differences("", "a-b-c") == ["code", "settings", "inputs"]
 
 
-def test_verify_makes_cells_again_and_finds_the_one_that_was_altered(tmp_path, study):
+def test_verify_makes_runs_again_and_finds_the_one_that_was_altered(tmp_path, study):
     shutil.copytree(study.results, tmp_path / "results")
     clone = Clone(tmp_path / "c", results=tmp_path / "results", study=STUDY, data=tmp_path / "d")
     run = clone.run_of("snip", "rearranged")
@@ -157,7 +157,7 @@ def test_verify_makes_cells_again_and_finds_the_one_that_was_altered(tmp_path, s
     sample = ("--sample", 9, "--sample-seed", 1, "--cores", 2)
     status, text = clone.script("verify", "--config", "mine.yaml", *sample)
     lines = text.splitlines()
-    assert status == 1 and "2 of 3 cells are the same (--sample-seed 1)" in lines
+    assert status == 1 and "2 of 3 runs are the same (--sample-seed 1)" in lines
     assert f"same       {clone.run_of('snip')}" in lines
     different = next(line for line in lines if line.startswith("different"))
     assert run in different and "test_accuracy" in different and "another machine" in different

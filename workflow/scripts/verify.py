@@ -1,7 +1,7 @@
-"""Make a random sample of cells again, from the dataset on, and compare them.
+"""Make a random sample of runs again, from the dataset on, and compare them.
 
 Bit for bit on processors of one kind, or with portable arithmetic; where a result was made on
-another kind, by accuracy. Ends with status 1 if a cell is not what it must be, or if accuracies
+another kind, by accuracy. Ends with status 1 if a run is not what it must be, or if accuracies
 differ in the mean beyond chance.
 """
 
@@ -17,8 +17,8 @@ from jackpot.study.options import add_place, plan_there
 def run() -> None:
     parser = parser_of(__doc__)
     add_place(parser)
-    parser.add_argument("--sample", type=whole(1), default=3, help="how many cells (default: 3)")
-    parser.add_argument("--sample-seed", type=int, help="choose the same cells as before")
+    parser.add_argument("--sample", type=whole(1), default=3, help="how many runs (default: 3)")
+    parser.add_argument("--sample-seed", type=int, help="choose the same runs as before")
     parser.add_argument("--cores", type=whole(1), default=1, help="(default: 1)")
     args = parser.parse_args()
     plan, seed = plan_there(args), args.sample_seed
@@ -33,7 +33,7 @@ def run() -> None:
         print(comparison)
     same = sum(not comparison.differs for comparison in found)
     elsewhere = [c.change for c in found if c.change is not None]
-    print(f"{same} of {len(found)} cells are the same (--sample-seed {seed})")
+    print(f"{same} of {len(found)} runs are the same (--sample-seed {seed})")
     if elsewhere:
         print(
             f"{len(elsewhere)} were made where other bits are to be expected: test accuracy is "

@@ -1,4 +1,4 @@
-"""Make some cells of a study again, from the dataset on, and compare them.
+"""Make some runs of a study again, from the dataset on, and compare them.
 
 Bit for bit where bits are promised: on one kind of processor, or on several with portable
 arithmetic. Where they are not, the accuracies are compared.
@@ -30,7 +30,7 @@ ALPHA = 0.01
 
 @dataclass
 class Comparison:
-    """One cell, as it was and as it came out again.
+    """One run, as it was and as it came out again.
 
     Attributes:
         differs: what is not the same to the bit; empty where all is.
@@ -93,13 +93,13 @@ def verify(plan: Plan, runs: list[Run], scratch: Path, *, cores: int) -> list[Co
     command += ["--", *targets]
     if subprocess.run(command).returncode:
         raise JackpotError(
-            f"{scratch}: Snakemake could not make these cells; its messages say why."
+            f"{scratch}: Snakemake could not make these runs; its messages say why."
         )
     return [compare(plan, again, run) for run in runs]
 
 
 def compare(plan: Plan, again: Plan, run: Run) -> Comparison:
-    """The two results of one cell."""
+    """The two results of one run."""
     old, new = (read_sealed(_metrics(p, run)) for p in (plan, again))
     return _compared(run, old, new, _history(plan, run) == _history(again, run))
 
@@ -126,7 +126,7 @@ def _only_rounded(old: dict[str, Any], new: dict[str, Any], differs: list[str]) 
 
 
 def promised(old: dict[str, Any], new: dict[str, Any]) -> bool:
-    """Whether two results of a cell, ``metrics.json`` as it was and is, must have the same bits.
+    """Whether two results of a run, ``metrics.json`` as it was and is, must have the same bits.
 
     A result of other code, settings or data is promised nothing and excused nothing: what differs
     is an error until its reason is read.
