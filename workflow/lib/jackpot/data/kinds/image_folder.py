@@ -1,4 +1,4 @@
-"""Image files in folders by class: a directory, a tar or a zip."""
+"""Image files in folders, labels by sorted class name: a directory, a tar or a zip."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -21,8 +21,7 @@ class _Place(NamedTuple):
 def read(source: Path, *, size: int | None = None, channels: int | None = None) -> ImageData:
     """Read ``train/<class>/*`` and ``test/<class>/*``, or ``val/`` where there is no ``test/``.
 
-    Labels follow the sorted class names. ``val/`` is left aside where there is a ``test/``, and so
-    are files that are not named like images.
+    Where there are both, ``val/`` is left aside, and so are files that are not named like images.
 
     Args:
         source: a directory or an archive.
