@@ -92,9 +92,7 @@ def verify(plan: Plan, runs: list[Run], scratch: Path, *, cores: int) -> list[Co
     command += ["--replace-workflow-config", "--configfile", str(scratch / "config.json")]
     command += ["--", *targets]
     if subprocess.run(command).returncode:
-        raise JackpotError(
-            f"{scratch}: Snakemake could not make these runs; its messages say why."
-        )
+        raise JackpotError(f"{scratch}: Snakemake could not make these runs; its messages say why.")
     return [compare(plan, again, run) for run in runs]
 
 
