@@ -84,6 +84,18 @@ def test_a_cell_far_out_is_clipped_and_says_so_and_squeezes_nothing():
     assert "−60.0" in [text.get_text() for text in ax.texts]
 
 
+@pytest.mark.parametrize("interval", ["ci95", "ci_repeated"])
+def test_few_cells_are_whole_and_an_arrow_tells_where_the_wider_interval_is_cut(interval):
+    judged = make_study(tickets=("snip",), seeds=range(5)).verdicts.head(4)
+    judged.loc[2, f"{interval}_high"] = 4.0
+    (ax,) = forest_of(judged).axes
+    assert ax.get_xlim()[1] > 4 and not [line for line in ax.lines if line.get_marker() == ">"]
+    judged.loc[2, f"{interval}_high"] = 30.0
+    (ax,) = forest_of(judged).axes
+    arrows = [line for line in ax.lines if line.get_marker() == ">"]
+    assert [float(line.get_xdata()[0]) for line in arrows] == [ax.get_xlim()[1]]
+
+
 def test_rows_stand_by_ticket_and_by_what_is_spoiled():
     judged = make_study(tickets=("hybrid", "lr_rewinding"), seeds=range(3)).verdicts
     judged = pd.concat([judged, judged[judged.check == "rearranged"].assign(check="own_one")])

@@ -50,6 +50,9 @@ def forest(verdicts: pd.DataFrame) -> Figure:
     """One row a cell of ``verdicts.csv``: mean paired difference, intervals, margin, verdict."""
     # A table of before lacks the last column.
     rows = _sorted(verdicts.reindex(columns=verdicts.columns.union(["at_chance"], sort=False)))
+    # Where the wider of a cell's two intervals ends; a cell without one ends at its mean.
+    ends = ["mean_difference", "ci95_low", "ci95_high", "ci_repeated_low", "ci_repeated_high"]
+    rows["low"], rows["high"] = rows[ends].min(axis=1), rows[ends].max(axis=1)
     columns = _columns(_groups(rows))
     check = _SPARSITY + 0.45 + _LETTER * max(len(text.check) for text in chain(*columns))
     wide = check + 0.1 + _LETTER * max(len(text.ingredient) for text in chain(*columns))
@@ -126,17 +129,17 @@ def _columns(groups: Sequence[list[_Line]]) -> list[list[_Line]]:
 
 
 def _limits(rows: pd.DataFrame) -> tuple[float, float]:
-    """The x axis: room for the margin and for most cells; what lies further out is clipped."""
+    """The x axis: room for the margin and for most cells; one far out of many is clipped."""
     margin = rows["margin"].max()
 
     def reach(ends: pd.Series) -> float:
         ends = ends.fillna(0.0)
-        most = min(3 * ends.quantile(0.9, interpolation="lower"), max(10 * margin, ends.median()))
+        most = max(10 * margin, ends.median())
+        if len(ends) > 10:
+            most = min(2 * ends.quantile(0.9, interpolation="lower"), most)
         return 1.06 * max(min(most, ends.max()), 2 * margin)
 
-    mean = rows["mean_difference"]
-    low, high = (rows[f"ci95_{end}"].fillna(mean) for end in ("low", "high"))
-    return -reach(-low), reach(high)
+    return -reach(-rows["low"]), reach(rows["high"])
 
 
 def _handles(rows: pd.DataFrame, looks_matter: bool) -> list[Artist]:
@@ -194,11 +197,10 @@ def _draw_cell(ax: Axes, y: int, cell: dict, limits: tuple[float, float]) -> Non
     for name, look in (("ci_repeated", {"lw": 0.8, "alpha": 0.7}), ("ci95", {"lw": 2.0})):
         ends = (cell[f"{name}_low"], cell[f"{name}_high"])
         ax.plot(np.clip(ends, *limits), (y, y), c=style.colour, solid_capstyle="butt", **look)
-    ends = np.nan_to_num([cell["ci95_low"], cell["ci95_high"]], nan=mean)
     inset = 0.045 * (limits[1] - limits[0])
     for limit, beyond, marker, side in (
-        (limits[0], ends[0] < limits[0], "<", 1),
-        (limits[1], ends[1] > limits[1], ">", -1),
+        (limits[0], cell["low"] < limits[0], "<", 1),
+        (limits[1], cell["high"] > limits[1], ">", -1),
     ):
         if beyond:
             ax.plot(limit, y, marker, c=style.colour, ms=4.5, mew=0, clip_on=False, zorder=4)
