@@ -14,7 +14,7 @@ from jackpot.report.style import RC, handle
 @pytest.mark.parametrize("shared", [True, False])
 def test_no_label_meets_another(counts, shared):
     blocks = [
-        Block(f"dataset{b} · model", [((b, i), f"ticket {i}") for i in range(n)], shared)
+        Block(f"dataset{b} · model", [((b, i), i * f"ticket {i} ") for i in range(n)], shared)
         for b, n in enumerate(counts)
     ]
     handles = [handle(style) for style in vocabulary.CHECKS.values()]

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from itertools import chain, groupby
-from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -16,12 +15,10 @@ from jackpot.analysis.frames import (
 from jackpot.report.panels import (
     ACCURACY,
     COMPRESSED,
-    LETTER,
     Block,
     Scale,
     lay_out,
     nothing_yet,
-    panel_inches,
     panel_rows,
     scale_for,
     ticket_blocks,
@@ -64,11 +61,6 @@ def learning_figure(histories: pd.DataFrame) -> Figure:
             changes = {"marker": marker, "linewidth": 2.0 if name == "none" else 1.2}
             ax.plot(curve["epoch"], curve["mean"], **line(check_styles[name], **changes))
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        if spoiled := list(dict.fromkeys(ingredient(name) for name in key[3] if name != "none")):
-            letters = int(0.94 * panel_inches(ax)[0] / LETTER)
-            text = fill(f"spoiled: {', '.join(spoiled)}", letters)
-            look = {"ha": "right", "fontsize": 8, "color": "#444444", "transform": ax.transAxes}
-            ax.text(0.97, 0.05, text, **look)
     return figure
 
 
@@ -79,11 +71,13 @@ def _learning_blocks(shown: pd.DataFrame) -> list[Block]:
         panels = []
         for key, title in block.panels:
             rows = panel_rows(shown, key)
-            title = f"{title}, {percent(rows['sparsity'].iloc[0])}"
+            # A long title is broken before what is spoiled, not within a number.
+            title += f", {percent(rows['sparsity'].iloc[0])}".replace(" %", "\xa0%")
             names = by_ingredient(rows["check"])
             original = [name for name in names if name == "none"]
             for part in _split([name for name in names if name != "none"]):
-                panels.append(((*key, (*original, *part)), title))
+                told = ",\xa0".join(dict.fromkeys(map(ingredient, part)))
+                panels.append(((*key, (*original, *part)), f"{title}: {told}" if told else title))
         blocks.append(Block(block.title, panels))
     return blocks
 

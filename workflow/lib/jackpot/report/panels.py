@@ -1,8 +1,9 @@
 """Panels laid out in inches, so that no label ever meets another, whatever their number."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -16,13 +17,13 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 from jackpot.vocabulary import own_first, words
 
 ACCURACY = "test accuracy (%)"
-# Inches of a letter of a small note, at most.
-LETTER = 0.068
+# Inches of a letter of a small note, at most, and of a panel's title.
+LETTER, _TITLE_LETTER = 0.068, 0.088
 # How wide a panel is in inches, by the number of columns.
 _PANEL_WIDTH = {1: 6.0, 2: 4.4, 3: 3.1, 4: 2.5}
 _PANEL_HEIGHT = 2.0
 _LEFT, _RIGHT, _GAP, _OWN_AXIS = 0.72, 0.14, 0.2, 0.3
-_TITLE, _TICKS, _XLABEL, _BLOCK = 0.28, 0.26, 0.22, 0.36
+_TITLE, _TITLE_LINE, _TICKS, _XLABEL, _BLOCK = 0.28, 0.155, 0.26, 0.22, 0.36
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ def lay_out(
     panel = _PANEL_WIDTH[columns]
     gap = _GAP if all(block.shared for block in blocks) else _GAP + _OWN_AXIS
     width = _LEFT + columns * panel + (columns - 1) * gap + _RIGHT
+    letters = int((panel + 0.1) / _TITLE_LETTER)
+    blocks = [
+        replace(block, panels=[(key, fill(title, letters)) for key, title in block.panels])
+        for block in blocks
+    ]
     figure = Figure(figsize=(width, 4))
     FigureCanvasAgg(figure)
     legend_height = add_legend(figure, handles, width)
@@ -79,13 +85,14 @@ def _columns(blocks: Sequence[Block], least_width: float) -> int:
     return ceil(most / ceil(most / max(fitting, default=1)))
 
 
-def _row_height() -> float:
-    return _TITLE + _PANEL_HEIGHT + _TICKS
+def _row_height(block: Block) -> float:
+    lines = max(title.count("\n") for _, title in block.panels)
+    return _TITLE + lines * _TITLE_LINE + _PANEL_HEIGHT + _TICKS
 
 
 def _height(block: Block, columns: int) -> float:
     rows = ceil(len(block.panels) / columns)
-    return (_BLOCK if block.title else 0.08) + rows * _row_height() + _XLABEL
+    return (_BLOCK if block.title else 0.08) + rows * _row_height(block) + _XLABEL
 
 
 def add_legend(figure: Figure, handles: Sequence[Artist], width: float) -> float:
@@ -125,7 +132,7 @@ def _draw_block(figure, block, columns, sizes, top, axes, labels) -> None:
         top += 0.08
     for index, (key, title) in enumerate(block.panels):
         row, column = divmod(index, columns)
-        bottom = top + row * _row_height() + _TITLE + _PANEL_HEIGHT
+        bottom = top + (row + 1) * _row_height(block) - _TICKS
         left = _LEFT + column * (panel + gap)
         box = (left / width, 1 - bottom / height, panel / width, _PANEL_HEIGHT / height)
         ax = figure.add_axes(box, sharey=first if block.shared else None)
