@@ -1,5 +1,7 @@
 """Density of the layers: how much of each a mask keeps."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -22,6 +24,7 @@ from jackpot.report.panels import (
     ticket_blocks,
 )
 from jackpot.report.style import ON_WHITE, by_ingredient, handle, line, styles_of
+from jackpot.vocabulary import Style
 
 _COLLAPSED = Line2D([], [], color="#444444", marker="x", ls="", ms=6, label="collapsed layer")
 _MOST_MARKERS = 20
@@ -60,18 +63,18 @@ def density_figure(layers: pd.DataFrame) -> Figure:
                 ax.plot(profile["position"], kept, **line(style, **changes))
                 gone = profile.loc[profile["min"] == 0, "position"]
                 ax.plot(gone, np.full(len(gone), 0.04), **at_bottom(ax, style.colour))
-        _name_lines(ax, rows, list(check_styles))
+        _name_lines(ax, rows, check_styles)
     return figure
 
 
-def _name_lines(ax: Axes, rows: pd.DataFrame, checks: list[str]) -> None:
-    """The sparsities in the margin, each beside the end of its first line or joined to it.
+def _name_lines(ax: Axes, rows: pd.DataFrame, known: Mapping[str, Style]) -> None:
+    """The sparsities in the margin, each beside the end of its first line and in its colour.
 
     Where there are several, so has every other line that ends elsewhere.
     """
     low, high = np.log(ax.get_ylim())
     height = (high - low) * _NAME_HEIGHT / panel_inches(ax)[1]
-    ends = _ends(rows[rows["mean"] > 0], checks, height)
+    ends = _ends(rows[rows["mean"] > 0], list(known), height)
     if ends.empty:
         return
     wanted = np.log(100 * ends["mean"].to_numpy())
@@ -82,14 +85,18 @@ def _name_lines(ax: Axes, rows: pd.DataFrame, checks: list[str]) -> None:
         if end.x < start or abs(np.log(place) - want) > height / 4:
             joined = (end.x, name - 0.03 * inch), (100 * end.mean, place)
             ax.plot(*joined, color="#999999", lw=0.6, zorder=1.5, marker="")
-        ax.text(name, place, percent(end.sparsity), fontsize=7.5, va="center", bbox=ON_WHITE)
+        look = {"fontsize": 7.5, "va": "center", "bbox": ON_WHITE, "c": known[end.check].colour}
+        ax.text(name, place, percent(end.sparsity), **look)
 
 
 def _ends(kept: pd.DataFrame, checks: list[str], height: float) -> pd.DataFrame:
-    """The ends of lines that are named: a sparsity's first, and others that are well off those."""
+    """The ends of lines that are named: a sparsity's first, and others that are well off those.
+
+    Of others that end together it is the last, which lies on top.
+    """
     lines = kept.groupby(["sparsity", "check"])["position"]
     ends = kept[kept["position"] == lines.transform("max")].rename(columns={"position": "x"})
-    ends = ends.sort_values("check", key=lambda names: names.map(checks.index))
+    ends = ends.sort_values("check", key=lambda names: -names.map(checks.index) % len(checks))
     several = ends["sparsity"].nunique() > 1
     named: dict[float, list[float]] = {}
     chosen = []
