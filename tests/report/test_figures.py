@@ -173,6 +173,45 @@ def test_a_bar_ends_where_accuracies_do():
     assert 100 < ax.get_ylim()[1] < 105
 
 
+def test_seeds_stand_beside_their_bar():
+    (ax,) = drawn("sanity_checks", make_study(tickets=("snip",)).runs).axes
+    seeds = {line.get_color(): line.get_xdata() for line in ax.lines if line.get_markersize() < 3}
+    for bar in ax.containers:
+        gap = np.repeat(bar.lines[0].get_xdata(), 3) - np.sort(seeds[bar.lines[0].get_color()])
+        assert (gap > 0.02).all() and (gap < 0.1).all()
+
+
+@pytest.mark.parametrize(("far", "own"), [(6, False), (25, True)])
+def test_a_panel_that_would_be_a_strip_of_the_common_axis_has_its_own(far, own):
+    runs = make_study(tickets=("snip", "grasp"), sparsities=(0.9,), seeds=range(8)).runs
+    runs.loc[runs.ticket == "grasp", "test_accuracy"] -= far * (0.4 + 0.6 * runs.seed / 7)
+    one, other = (_panels(drawn("sanity_checks", runs))[name] for name in ("SNIP", "GraSP"))
+    assert (one.get_ylim() != other.get_ylim()) == own
+    low, high = one.get_ylim()
+    assert low < runs[runs.ticket == "snip"].test_accuracy.min()
+    assert high > runs[runs.ticket == "dense"].test_accuracy.max()
+
+
+def test_tickets_of_one_sparsity_are_rows_with_names_and_no_legend():
+    runs = make_study(tickets=("snip", "mine", "random_uniform"), sparsities=(0.9,)).runs
+    alone = (runs.check == "none") & (runs.seed == 1)
+    runs.loc[alone & (runs.ticket == "mine"), "test_accuracy"] = np.nan
+    runs.loc[alone & (runs.ticket == "snip"), ["test_accuracy", "collapsed"]] = [10.0, True]
+    figure = drawn("tickets", runs)
+    (ax,) = figure.axes
+    assert ax.get_title("left") == "digits · resnet8, 90 %" and not figure.legends
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names == ["dense", "mine (1 diverged)", "random uniform", "SNIP"]
+    (bars,) = ax.containers
+    means = runs[runs.check == "none"].groupby("ticket").test_accuracy.mean()
+    for mean, row in zip(*bars.lines[0].get_data(), strict=True):
+        assert mean == means[["dense", "mine", "random_uniform", "snip"][int(row)]]
+    (seeds,) = (line for line in ax.lines if line.get_markersize() < 3)
+    assert np.isfinite(seeds.get_xdata()).sum() == 11 and ax.get_xlim()[0] < 10
+    assert ax.get_ylim()[0] > seeds.get_ydata().max() > 3
+    assert "compressed below" in ax.get_xlabel()
+
+
 def test_checks_stand_in_the_order_of_what_they_spoil():
     built_in = ["none", "random_labels", "inverted", "rearranged", "reinitialized"]
     both = ["a_weights_check+z_data_check", "random_labels+rearranged"]

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from jackpot.analysis.frames import prepare_runs, sort_cells
-from jackpot.report.accuracy import accuracy_figure
+from jackpot.report.accuracy import accuracy_figure, accuracy_rows
 from jackpot.report.densities import density_figure
 from jackpot.report.forest import forest
 from jackpot.report.learning import learning_figure
@@ -18,9 +18,10 @@ from jackpot.report.panels import nothing_yet
 def sanity_checks(runs: pd.DataFrame) -> Figure:
     """Accuracy against sparsity, a panel per model and ticket, a point per check.
 
-    Points are means over seeds, bars one standard deviation, small dots the single seeds; the grey
-    line and band are the dense network. Tickets that no check was run on are left out, unless
-    there is no other. The figure of Su et al. 2020 (figures 2 and 3) and of its reproduction.
+    Points are means over seeds, bars one standard deviation, small dots beside them the single
+    seeds; the grey line and band are the dense network. Tickets that no check was run on are left
+    out, unless there is no other. The figure of Su et al. 2020 (figures 2 and 3) and of its
+    reproduction.
     """
     runs = prepare_runs(runs)
     pruned = runs[runs["ticket"] != "dense"]
@@ -31,9 +32,14 @@ def sanity_checks(runs: pd.DataFrame) -> Figure:
 
 
 def tickets(runs: pd.DataFrame) -> Figure:
-    """Accuracy against sparsity of every unspoiled ticket, a panel per dataset and model."""
+    """Accuracy against sparsity of every unspoiled ticket, a panel per dataset and model.
+
+    With one sparsity in every panel, a ticket is a row.
+    """
     runs = prepare_runs(runs)
     shown = runs[(runs["ticket"] != "dense") & (runs["check"] == "none")]
+    if shown.groupby(["dataset", "model"])["sparsity"].nunique().max() == 1:
+        return accuracy_rows(runs, shown)
     return accuracy_figure(runs, shown, None, "ticket")
 
 

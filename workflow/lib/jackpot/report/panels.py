@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.scale import FuncScale
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from jackpot.vocabulary import own_first, words
@@ -215,21 +217,22 @@ class Scale:
     high: float
     knee: float | None = None
 
-    def apply(self, ax: Axes) -> None:
-        """Set the scale, ticks and limits of ``ax``."""
-        if owns_y(ax):
-            self._set_up(ax)
+    def apply(self, ax: Axes, along: str = "y") -> None:
+        """Set the scale, ticks and limits of ``ax``, of its x axis if ``along`` is x."""
+        if along == "x" or owns_y(ax):
+            self._set_up(ax, getattr(ax, f"{along}axis"), along)
         if self.knee is not None:
-            ax.axhspan(self.low, self.knee, color=COMPRESSED.get_facecolor(), lw=0, zorder=0)
-            ax.axhline(self.knee, color="#b9a36a", lw=0.8, zorder=0.3)
+            span, rule = (ax.axhspan, ax.axhline) if along == "y" else (ax.axvspan, ax.axvline)
+            span(self.low, self.knee, color=COMPRESSED.get_facecolor(), lw=0, zorder=0)
+            rule(self.knee, color="#b9a36a", lw=0.8, zorder=0.3)
 
-    def _set_up(self, ax: Axes) -> None:
-        ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    def _set_up(self, ax: Axes, axis: Axis, along: str) -> None:
+        axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         if self.knee is not None:
-            ax.set_yscale("function", functions=(self._place_of, self._value_at))
-            ax.yaxis.set_major_locator(FixedLocator(self._ticks()))
-            ax.yaxis.set_major_formatter("{x:g}")
-        ax.set_ylim(self.low, self.high)
+            ax.set(**{f"{along}scale": FuncScale(axis, (self._place_of, self._value_at))})
+            axis.set_major_locator(FixedLocator(self._ticks()))
+            axis.set_major_formatter("{x:g}")
+        ax.set(**{f"{along}lim": (self.low, self.high)})
 
     def _ticks(self) -> list[float]:
         lower = MaxNLocator(3, steps=[1, 2, 5, 10]).tick_values(self.low, self.knee)
