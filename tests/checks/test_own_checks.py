@@ -194,6 +194,14 @@ def test_what_a_file_says_of_its_one_function(tmp_path):
         found(":own").mask({}, generator(0), scope="bogus")
 
 
+@pytest.mark.parametrize("scopes", ["('rows')", "{'a', 'b'}", "3", "('a', '')", "['a', 2]"])
+def test_scopes_that_name_no_values_in_order_are_refused(tmp_path, scopes):
+    found = checks_of(tmp_path, f"SCOPES = {scopes}\n" + EDIT.format("mask", ", *, scope"))
+    why = r"own\.py.: SCOPES is .* in a tuple, \(.a., .b.\), the default first; see docs"
+    with pytest.raises(ValueError, match=why):
+        found("")
+
+
 def test_an_option_without_a_default_is_asked_for_before_anything_runs(files):
     study = {
         "name": "x",

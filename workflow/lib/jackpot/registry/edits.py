@@ -65,6 +65,14 @@ class EditFiles(Registry):
                 f"{self._what(source)} edits nothing: it needs a function {_any(self._arguments)}, "
                 f"or one whose first parameter is {_any(self._first)}; see {self._page}"
             )
+        scopes = self.says(source, "SCOPES", ())
+        if not isinstance(scopes, tuple | list) or not all(
+            scope and isinstance(scope, str) for scope in scopes
+        ):
+            raise ValueError(
+                f"{self._what(source)}: SCOPES is {scopes!r}: name the values of scope in a tuple, "
+                f'("a", "b"), the default first; see {self._page}'
+            )
         for part, signature in edits.items():
             takes = self._arguments[part]
             if signature.positional[:1] == ("self",):
@@ -78,7 +86,7 @@ class EditFiles(Registry):
                     f"{len(signature.positional)} arguments by position, and is given {takes}; "
                     f"see {self._page}"
                 )
-            if "scope" in signature.required and not self.says(source, "SCOPES", ()):
+            if "scope" in signature.required and not scopes:
                 raise ValueError(
                     f"{self._what(source)}: its option scope has no default, and no SCOPES name "
                     f"its values; see {self._page}"
