@@ -11,10 +11,20 @@ from jackpot.errors import JackpotError
 from jackpot.files.atomic import read_sealed, write_sealed
 from jackpot.fingerprints import code_of_file
 from jackpot.report.doubts import declared_anew
-from jackpot.stages.collect import OTHERS, RUN_COLUMNS, _read_result, about, declare, deviations
+from jackpot.stages.collect import (
+    OTHERS,
+    RUN_COLUMNS,
+    _read_result,
+    about,
+    data_of,
+    declare,
+    deviations,
+)
 from jackpot.study import Plan, Study, load_config, load_study
 from jackpot.study.model import Run
 from tests.support import ROOT
+from tests.support.damage import cut, html, something_else
+from tests.support.small import make_data
 from tests.support.snake import STUDY
 from tests.support.studies import written
 
@@ -66,6 +76,17 @@ def plan_of(tmp_path, config=None, **changes):
 def told(tmp_path, config=None, **changes):
     plan, path = plan_of(tmp_path, config, **changes)
     return about(plan, [], {}), path
+
+
+@pytest.mark.parametrize("damage", [cut, html, something_else])
+def test_a_damaged_dataset_is_named(tmp_path, damage):
+    plan, _ = plan_of(tmp_path, config={"results_dir": str(tmp_path), "data_dir": str(tmp_path)})
+    path = Path(plan.data("digits", "clean"))
+    make_data(path)
+    assert data_of(plan, tmp_path / "none")["test"]["digits"]["test_images"] == 64
+    damage(path)
+    with pytest.raises(JackpotError, match=f"^{path}: damaged or not what it should be"):
+        data_of(plan, tmp_path / "none")
 
 
 def test_what_is_declared_anew_is_kept_beside_what_was(tmp_path):

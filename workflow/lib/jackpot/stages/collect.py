@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from jackpot.analysis.declared import changed
 from jackpot.analysis.frames import RUN
@@ -328,8 +328,11 @@ def _test_splits(plan: Plan) -> dict[str, dict[str, float]]:
     for name in sorted({run.dataset for run in plan.study.runs()}):
         path = Path(plan.data(name, "clean"))
         if path.exists():
-            with safe_open(path, framework="np") as file:
-                counts = np.bincount(file.get_tensor("test_labels"))
+            try:
+                with safe_open(path, framework="np") as file:
+                    counts = np.bincount(file.get_tensor("test_labels"))
+            except (SafetensorError, OSError) as error:
+                raise damaged(path, str(error)) from error
             images = int(counts.sum())
             chance = 100 * int(counts.max()) / images
             found[name] = {"test_images": images, "chance_accuracy": chance}
