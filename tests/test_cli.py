@@ -2,7 +2,7 @@
 
 import pytest
 
-from jackpot.cli import add_settings, parser_of, settings_from
+from jackpot.cli import add_mapping, add_settings, parser_of, settings_from
 from jackpot.errors import JackpotError
 from jackpot.settings import Pruner, Training
 
@@ -21,3 +21,15 @@ def test_an_option_that_is_out_of_range_is_named():
 def test_options_that_do_not_go_together_are_told_without_a_name():
     with pytest.raises(JackpotError, match=r"^iterations train between cuts"):
         given(Pruner, "--score", "magnitude", "--iterations", "5", "--rounds", "2")
+
+
+@pytest.mark.parametrize("word", ["x={", "x=[1", "x=2020-13-45", "x=a: b: c"])
+def test_a_value_that_cannot_be_read_is_told(capsys, word):
+    parser = parser_of("")
+    add_mapping(parser, "--options", "")
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--options", word])
+    assert f"argument --options: {word!r}: the value is neither" in capsys.readouterr().err
+    # As the message advises.
+    key, _, value = word.partition("=")
+    assert parser.parse_args(["--options", f'{key}="{value}"']).options == [(key, value)]

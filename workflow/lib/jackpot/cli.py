@@ -258,7 +258,13 @@ def _key_value(text: str) -> tuple[str, Any]:
     key, separator, value = text.partition("=")
     if not separator:
         raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
-    return key, _value(value)
+    try:
+        return key, _value(value)
+    except Exception as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: the value is neither JSON nor YAML; if it is a text, put it in double "
+            "quotes of its own"
+        ) from error
 
 
 def _value(text: str) -> Any:

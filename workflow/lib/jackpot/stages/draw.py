@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jackpot.analysis.frames import own_ingredients
+from jackpot.errors import JackpotError
 from jackpot.files.tables import read_table
 from jackpot.report import figures
 from jackpot.report.style import draw_and_save
+from jackpot.vocabulary import SOURCE_OF_FIGURE
 
 
 def draw(
@@ -19,6 +21,16 @@ def draw(
 
     Returns:
         The paths written.
+
+    Raises:
+        JackpotError: the table is missing, damaged, or not the one that the figure is drawn from.
     """
     with own_ingredients(ingredients or {}):
-        return draw_and_save(getattr(figures, figure), read_table(table), out)
+        rows = read_table(table)
+        try:
+            return draw_and_save(getattr(figures, figure), rows, out)
+        except KeyError as error:
+            raise JackpotError(
+                f"{table}: lacks columns of {SOURCE_OF_FIGURE[figure]}.csv, which the figure "
+                f"{figure} is drawn from."
+            ) from error
