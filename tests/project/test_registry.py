@@ -89,6 +89,15 @@ def test_names_arguments_and_options_are_checked_without_an_import(own, name, op
             SCORES.check(name, options)
 
 
+def test_a_module_that_fails_while_it_is_imported_is_named(own):
+    (own / "failing.py").write_text("def f(a, b, c): ...\n1 / 0\n")
+    (own / "lacking.py").write_text("import no_such_module\ndef f(a, b, c): ...\n")
+    for name, why in (("failing", "ZeroDivisionError"), ("lacking", "ModuleNotFoundError")):
+        SCORES.check(f"{name}:f")
+        with pytest.raises(JackpotError, match=f"module '{name}' could not be imported .{why}"):
+            SCORES[f"{name}:f"]
+
+
 def test_what_is_no_python_is_told_with_its_line(own):
     (own / "bad.py").write_text("def f(:\n")
     for registry in (SCORES, ALLOCATIONS, KINDS, MODELS):

@@ -69,6 +69,17 @@ def test_a_target_that_names_what_the_study_has_not_is_refused(tmp_path, path, s
         plan.check_target(f"{plan.root}/{path}")
 
 
+def test_a_name_that_starts_as_what_it_names_is_told_whole(tmp_path):
+    digits = {"kind": "digits"}
+    study = load_study(written(tmp_path, datasets={"dataset_a": digits}))
+    plan = Plan(study, load_config({}))
+    path = f"{plan.root}/runs/dataset_b/vgg5/snip/none/sparsity0.9/seed0/metrics.json"
+    with pytest.raises(JackpotError, match=r"dataset dataset_b is not .*; it has dataset_a\."):
+        plan.check_target(path)
+    with pytest.raises(JackpotError, match=r"seed 7 is not in .*/sparsity0\.9 has 0\."):
+        plan.check_target(path.replace("dataset_b", "dataset_a").replace("seed0", "seed7"))
+
+
 def test_a_source_of_another_definition_or_dataset_is_refused(tmp_path):
     config = load_config({"data_dir": str(tmp_path / "images")})
     plan = Plan(load_study(written(tmp_path)), config)

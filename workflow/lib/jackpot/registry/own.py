@@ -84,10 +84,11 @@ def import_module(name: str, kind: str) -> ModuleType:
     """
     try:
         module = importlib.import_module(name)
-    except ImportError as error:
+    except Exception as error:
         raise JackpotError(
-            f"{kind}: module {name!r} could not be imported ({error}). "
-            "Install it, or give the path of its .py file."
+            f"{kind}: module {name!r} could not be imported "
+            f"({type(error).__name__}: {error}). Fix it, or install what is missing, and start "
+            "again."
         ) from error
     _refuse_edited(Path(module.__file__), kind)
     _OWN_FILES.add(module.__file__)

@@ -154,8 +154,7 @@ class Paths:
                     of_scores = [name for name, c in checks.items() if "scores" in c.edits]
                     yield "check of scores", check, of_scores
             else:
-                prefix = what if what in ("seed", "sparsity") else ""
-                yield what, part.removeprefix(prefix), known[what]
+                yield what, _value(what, part), known[what]
 
     def _versions(self, check: str) -> list[str]:
         """Every version of a dataset that a check of data can make."""
@@ -176,7 +175,7 @@ class Paths:
                 continue
             allowed = dict.fromkeys(parts[level] for parts in left)
             if part not in allowed:
-                value, *others = (text.removeprefix(name) for text in (part, *allowed))
+                value, *others = (_value(name, text) for text in (part, *allowed))
                 where = "/".join(asked[:level])
                 raise JackpotError(
                     f"{path}: {name} {value} is not in the study {self.config.study}; "
@@ -184,3 +183,8 @@ class Paths:
                     "Add it under experiments, or ask for another cell."
                 )
             left = [parts for parts in left if parts[level] == part]
+
+
+def _value(what: str, part: str) -> str:
+    """What a part of a path says: ``seed3`` is seed 3, and other parts are names as they are."""
+    return part.removeprefix(what) if what in ("seed", "sparsity") else part
