@@ -1,4 +1,7 @@
-"""Settings as options of a command line."""
+"""Settings as options of a command line, and how a script ends."""
+
+import subprocess
+import sys
 
 import pytest
 
@@ -33,3 +36,17 @@ def test_a_value_that_cannot_be_read_is_told(capsys, word):
     # As the message advises.
     key, _, value = word.partition("=")
     assert parser.parse_args(["--options", f'{key}="{value}"']).options == [(key, value)]
+
+
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_script_whose_reader_has_gone_ends_without_a_word(lines):
+    """Whether it notices while it prints, or when the rest is written at its end."""
+    code = "import sys; from jackpot.cli import main; main(lambda: "
+    code += f"[print('a line') for _ in range({lines})] and sys.exit(1))"
+    script = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    script.stdout.close()
+    with script:
+        assert script.stderr.read() == b""
+    assert script.returncode == 141

@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import os
 import shlex
+import signal
 import sys
 import types
 from collections.abc import Callable, Iterable
@@ -229,7 +231,15 @@ def command_options(values: dict[str, Any]) -> str:
 def main(function: Callable[[], None]) -> None:
     """Run a script's function; a problem that the user can fix ends as its message alone."""
     try:
-        function()
+        try:
+            function()
+        finally:
+            # At the latest here it is noticed that nobody reads any more.
+            print(end="", flush=True)
+    except BrokenPipeError:
+        # As of `head`, which has read enough; what is left goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except JackpotError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
