@@ -216,6 +216,13 @@ def test_compare_shows_cells_where_one_ticket_is_missing():
         compare(runs, "random", ["random"])
 
 
+def test_sparsities_are_shares():
+    runs = make_runs({"none": [90.0, 91.0], "rearranged": [80.0, 81.0]}, "snip")
+    for sparsity in (90, 1, -0.1, np.inf):
+        with pytest.raises(JackpotError, match=f"sparsity from {sparsity:g} to .* below 1"):
+            verdicts(runs.assign(sparsity=sparsity))
+
+
 def test_accuracies_are_percent():
     runs = make_runs({"none": [90.0, 91.0], "rearranged": [80.0, 81.0]}, "snip")
     with pytest.raises(JackpotError, match="from 800 to 910; percent go from 0 to 100"):

@@ -15,6 +15,7 @@ from jackpot.report.doubts import (
     odd_edits,
     same_tickets,
 )
+from jackpot.report.evidence import hardware_table
 from jackpot.report.page import write_report
 from tests.support.synthetic import make_study
 
@@ -176,6 +177,18 @@ def test_tickets_of_several_devices_are_told():
     both = pd.concat([runs, twin.assign(device="A GPU")])
     (found,) = mixed_devices(prepare_runs(both))
     assert found.startswith("Tickets that are compared with one another were trained on different")
+
+
+def test_what_a_table_says_nothing_of_is_blank():
+    """All of a column's fields are empty, or some."""
+    runs = study([90.0, 90.2, 90.1])
+    for there in (runs["seed"] < 0, runs["seed"] == 0):
+        blank = {"device": runs["device"].where(there), "precision": None, "study": np.nan}
+        found = prepare_runs(runs.assign(**blank, collapsed=there.where(there)))
+        assert {*found["device"]} == {"", *runs["device"][there]}
+        assert found["collapsed"].tolist() == (found["device"] != "").tolist()
+        assert mixed_devices(found) == []
+        assert sum(int(row[2].text) for row in hardware_table(found).rows) == len(runs)
 
 
 def test_a_ticket_at_chance_is_warned_of_at_its_sparsity_alone():

@@ -67,8 +67,8 @@ def prepare_runs(runs: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         runs: rows of ``runs.csv``; needs ``dataset, model, ticket, check, sparsity, seed,
-            test_accuracy`` (percent). Other columns that are missing are filled with blanks. A
-            table without any columns is one without rows.
+            test_accuracy`` (percent). Other columns that are missing, and empty fields of theirs,
+            are filled with blanks. A table without any columns is one without rows.
 
     Returns:
         A copy. Sparsities are rounded to 9 digits, flags are booleans, and an accuracy that is not
@@ -93,7 +93,8 @@ def prepare_runs(runs: pd.DataFrame) -> pd.DataFrame:
         )
     runs = runs.copy()
     for name, default in _OPTIONAL.items():
-        runs[name] = runs.get(name, default)
+        given = pd.Series(runs.get(name, default), index=runs.index, dtype=object)
+        runs[name] = given.where(given.notna(), default)
     for name in _NUMBERS:
         runs[name] = pd.to_numeric(runs[name], errors="coerce") if name in runs else np.nan
     try:
@@ -104,7 +105,12 @@ def prepare_runs(runs: pd.DataFrame) -> pd.DataFrame:
             f"the table of runs has a field that is not a number: {error}."
         ) from None
     # 1 - 0.9 and 0.1 are the same sparsity.
-    runs["sparsity"] = runs["sparsity"].round(9)
+    runs["sparsity"] = sparsity = runs["sparsity"].round(9)
+    if not sparsity.between(0, 1, inclusive="left").all():
+        raise JackpotError(
+            f"the table of runs has sparsity from {sparsity.min():g} to {sparsity.max():g}; "
+            "shares of weights that are removed go from 0 to below 1."
+        )
     runs["test_accuracy"] = runs["test_accuracy"].where(np.isfinite(runs["test_accuracy"]))
     accuracy = runs["test_accuracy"]
     if not accuracy.dropna().between(0, 100).all():
