@@ -20,7 +20,7 @@ from jackpot.errors import JackpotError
 from jackpot.fingerprints import code_of, digest, recorded
 from jackpot.machine import require_bfloat16, restricted
 from jackpot.running import results_folder, snakemake_internals
-from jackpot.running.again import start_again
+from jackpot.running.again import is_again, start_again
 from jackpot.running.display import show_progress
 from jackpot.running.links import forget_links
 from jackpot.running.messages import say_what_changed, shorten_messages, summary
@@ -80,6 +80,10 @@ wildcard_constraints:
 
 # Another Snakemake at work now makes what this one lays out out of date.
 AT_WORK = results_folder.at_work(ROOT) if workflow.is_main_process else None
+
+# Jobs inherit what tells it, and Snakemake's own processes for them are told to force theirs.
+if workflow.is_main_process and is_again():
+    snakemake_internals.force_nothing()
 
 if workflow.is_main_process:
     try:

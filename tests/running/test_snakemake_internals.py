@@ -11,10 +11,11 @@ import snakemake.api
 import snakemake.workflow
 from packaging.specifiers import SpecifierSet
 from snakemake.cli import parse_args
+from snakemake.dag import DAG
 from snakemake.jobs import GroupJob
 from snakemake.persistence import PersistenceBase
 from snakemake.scheduling.job_scheduler import JobScheduler
-from snakemake.settings.types import MaxJobsPerTimespan
+from snakemake.settings.types import DAGSettings, MaxJobsPerTimespan
 
 from jackpot.running import snakemake_internals
 from tests.support import ROOT
@@ -116,6 +117,27 @@ def test_cells_of_a_cluster_job_go_on_after_a_failure(monkeypatch):
     assert workflow.resource == ("_nodes", 4) and given == [(1, 2)]
     assert cells.keepgoing is True and cells.job_rate_limiter is None
     assert isinstance(cells, JobScheduler)
+
+
+@pytest.mark.parametrize("forced", ["forcetargets", "forceall", "forcerun"])
+def test_a_call_that_forces_nothing(monkeypatch, forced):
+    # The patched class is looked up in snakemake.workflow when a call's jobs are laid out.
+    assert snakemake.workflow.DAG is DAG
+    monkeypatch.setattr(snakemake.workflow, "DAG", DAG)
+    workflow = SimpleNamespace(dag_settings=DAGSettings(**{forced: {"a"}}))
+
+    def dag():
+        options = {"targetfiles": {"a"}, "forcefiles": {"a"}, "forcerules": {"rule"}}
+        return snakemake.workflow.DAG(workflow, (), **options, forceall=True, omitfiles={"b"})
+
+    assert snakemake_internals.is_forced(workflow) and dag().forcefiles == {"a"}
+    snakemake_internals.force_nothing()
+    workflow.dag = dag()
+    assert not snakemake_internals.is_forced(workflow)
+    assert workflow.dag.forcefiles == workflow.dag.forcerules == set()
+    assert (workflow.dag.targetfiles, workflow.dag.omitfiles) == ({"a"}, {"b"})
+    snakemake_internals.redo(workflow, ["c"])
+    assert workflow.dag.forcefiles == {"c"}
 
 
 def test_the_marks_of_running_jobs_are_asked_for_by_path():

@@ -204,6 +204,30 @@ def test_an_edited_score_opens_its_own_cells_and_leaves_the_others_words_alone(t
     assert not after.loc["mine", words].equals(before.loc["mine", words])
 
 
+def test_what_is_forced_is_forced_once(tmp_path):
+    """Of all the looks of a call the first one alone does again what is done."""
+    experiment = {"tickets": ["snip"], "checks": ["rearranged"], "sparsities": [0.8]}
+    statistics = {**STUDY["statistics"], "looks": [2, 3]}
+    study = {"experiments": [experiment], "statistics": statistics, "training": {"epochs": 1}}
+    clone = Clone(tmp_path, study={**study, "rewind_epoch": 0})
+    (tmp_path / "forcing").mkdir()
+    (tmp_path / "forcing" / "config.yaml").write_text("forceall: true\n")
+
+    def trained(*options):
+        said = clone.make("report.html", options=options)
+        assert said.count("look 1 of 2, 2 seeds") == said.count("look 2 of 2, 3 seeds") == 1
+        jobs = re.findall(r"^\[.*\] Job \d+: ((?:retrain|prune|pretrain|dense).*)", said, re.M)
+        assert len(jobs) == len({*jobs}), "some were done in two looks"
+        return {*jobs}
+
+    made = trained("-aF")
+    assert len(made) > 5
+    # Now the runs of both looks are there.
+    shutil.rmtree(clone.root / "looks")
+    of_first_look = {job for job in made if "seed 2" not in job}
+    assert trained("--profile", tmp_path / "forcing") == of_first_look
+
+
 def test_code_that_changes_between_two_looks_is_what_the_next_one_runs(tmp_path):
     """The call stays one process; what it holds of the old code must not train under a new name."""
     experiment = {"tickets": ["snip"], "checks": ["rearranged"], "sparsities": [0.8]}

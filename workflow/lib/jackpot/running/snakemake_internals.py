@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import snakemake.api
 import snakemake.workflow
 from snakemake.cli import parse_args
+from snakemake.dag import DAG
 from snakemake.io import _IOFile
 from snakemake.jobs import GroupJob
 from snakemake.logging import logger
@@ -210,8 +211,24 @@ def is_forced(workflow) -> bool:
 
     Without it such a job would lack the inputs that it does not need as long as it does not run.
     """
+    if snakemake.workflow.DAG is _Unforced:
+        return False
     settings = workflow.dag_settings
     return bool(settings.forceall or settings.forcetargets or settings.forcerun)
+
+
+class _Unforced(DAG):
+    def __init__(self, *arguments, **options):
+        nothing = {"forceall": False, "forcerules": (), "forcefiles": ()}
+        super().__init__(*arguments, **{**options, **nothing})
+
+
+def force_nothing() -> None:
+    """Run no job of this call because its command line or its profile forces it.
+
+    Without it every look would train again what the call before it was told to train again.
+    """
+    snakemake.workflow.DAG = _Unforced
 
 
 def asked_for(workflow) -> list[str]:
