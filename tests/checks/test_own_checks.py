@@ -134,7 +134,7 @@ def test_what_edits_nothing_is_refused(files):
     ):
         find_check("x", {"x": "mine.py:nothing"})
     with pytest.raises(
-        ValueError, match=r"defines no function 'flippd' .did you mean flipped[?].; it"
+        ValueError, match=r"defines no function 'flippd'\. Did you mean 'flipped'\? It"
     ):
         find_check("x", {"x": "mine.py:flippd"})
     with pytest.raises(ValueError, match="leave `self` out"):

@@ -44,9 +44,9 @@ def test_kinds_are_named_without_torch():
 def test_unknown_kinds_and_options_are_refused(tmp_path):
     with pytest.raises(JackpotError, match=r"'mnist' does not exist\. Allowed: cifar10"):
         fetch("x", {"kind": "mnist"}, tmp_path / "x" / "source.json")
-    with pytest.raises(JackpotError, match="dataset 'cifar10' has no option size; it has: none"):
+    with pytest.raises(JackpotError, match=r"dataset 'cifar10' has no option size\. It has: none"):
         fetch("x", {"kind": "cifar10", "size": 8}, tmp_path / "x" / "source.json")
-    with pytest.raises(JackpotError, match="'digits' has no option sise; it has: test_fraction"):
+    with pytest.raises(JackpotError, match=r"'digits' has no option sise\. It has: test_fraction"):
         fetch("x", {"kind": "digits", "sise": 8}, tmp_path / "x" / "source.json")
     with pytest.raises(JackpotError, match="digits takes no path"):
         fetch("x", {"kind": "digits", "path": "here"}, tmp_path / "x" / "source.json")

@@ -57,10 +57,10 @@ def own(tmp_path, monkeypatch):
         ("own.py:made", ["anything"], None),
         ("own.py:missing_module", [], None),
         ("own.py:Net", ["width"], None),
-        ("own.py:Net", ["widht"], r"no option widht \(did you mean width\?\); it has: width"),
+        ("own.py:Net", ["widht"], r"no option widht\. Did you mean 'width'\? It has: width"),
         ("own.py:open_", ["d", "e", "anything"], None),
         ("own.py:open_", ["e"], "needs the option d, which has no default"),
-        ("own.py:plain", ["x"], "no option x; it has: none"),
+        ("own.py:plain", ["x"], r"no option x\. It has: none"),
         ("own.py:short", [], r"takes 2 arguments by position, and is called as short\(model, data"),
         ("own.py:short_lambda", [], "takes 1 arguments by position, and is called as short_l"),
         ("own.py:typed", [], "takes 1 arguments by position, and is called as typed"),
@@ -70,10 +70,10 @@ def own(tmp_path, monkeypatch):
         (
             "own.py:gone",
             [],
-            "own.py defines no function 'gone'; it defines: plain, open_, short, many, annotated, "
+            "own.py defines no function 'gone'. It defines: plain, open_, short, many, annotated, "
             "Net, short_lambda, typed$",
         ),
-        ("own.py:plian", [], r"no function 'plian' \(did you mean plain\?\); it defines: plain, "),
+        ("own.py:plian", [], r"no function 'plian'\. Did you mean 'plain'\? It defines: plain, "),
         ("other.py:plain", [], "there is no file other.py"),
         ("no.such:f", [], "no module 'no.such'"),
         ("os:f", [], "no module 'os' in a file$"),
@@ -128,7 +128,10 @@ STUDY = {
     ("changes", "message"),
     [
         ({"pruners": {"p": {"score": "own.py:short"}}}, r"pruners: p: score .*takes 2 arguments"),
-        ({"pruners": {"p": {"score": "snip", "score_options": {"drws": 2}}}}, "did you mean draws"),
+        (
+            {"pruners": {"p": {"score": "snip", "score_options": {"drws": 2}}}},
+            "Did you mean 'draws'",
+        ),
         (
             {"pruners": {"p": {"score": "grasp", "score_options": {"temperature": "hot"}}}},
             "'grasp': temperature is a number, not 'hot'",

@@ -223,7 +223,7 @@ def test_an_allocation_of_ones_own_can_be_told_to_keep_the_classifier(tmp_path, 
         return {"mine": {"score": "magnitude", "allocation": f"{path}:{name}", whole: True}}
 
     said = message(tmp_path, pruners=pruner("bare"))
-    assert f"{path}:bare' has no option classifier_density; it has: none" in said
+    assert f"{path}:bare' has no option classifier_density. It has: none" in said
     load_study(written(tmp_path, pruners=pruner("told")))
 
 
@@ -350,7 +350,7 @@ def test_options_at_their_defaults_are_not_passed(tmp_path):
     [
         (
             {"options": {"bottleneck": True}},
-            "vgg5: architecture 'vgg5' has no option bottleneck; it has: width, affine, bias",
+            "vgg5: architecture 'vgg5' has no option bottleneck. It has: width, affine, bias",
         ),
         ({"initial": "fan_mid"}, "'own', 'fan_out' or 'fan_in'"),
         ({"options": {"affine": "no"}}, "affine is true or false, not 'no'"),

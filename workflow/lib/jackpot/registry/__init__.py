@@ -8,7 +8,6 @@ docstring, and the fingerprint of its code.
 """
 
 import ast
-import difflib
 import importlib
 import importlib.util
 import inspect
@@ -165,8 +164,8 @@ class Registry(Mapping[str, Any]):
             if option in self._offered_to(name) or not signature.accepts(option, takes):
                 known = self.options(name)
                 raise ValueError(
-                    f"{what} has no option {option}{_meant(option, known)}; "
-                    f"it has: {', '.join(known) or 'none'}"
+                    f"{what} has no option {option}.{did_you_mean(option, known)} "
+                    f"It has: {', '.join(known) or 'none'}"
                 )
         for option, value in options.items() if isinstance(options, Mapping) else ():
             if allowed := mismatch(signature.kinds.get(option, ()), value):
@@ -250,7 +249,7 @@ class Registry(Mapping[str, Any]):
     def _instead(self, name: str, function: str) -> str:
         """The functions that a method's file has in place of the one that is named."""
         known = functions(self._parsed(name))
-        return f"{_meant(function, known)}; it defines: {', '.join(known) or 'none'}"
+        return f".{did_you_mean(function, known)} It defines: {', '.join(known) or 'none'}"
 
     def _file(self, name: str, where: str) -> Path:
         if where.endswith(".py"):
@@ -289,8 +288,3 @@ class Registry(Mapping[str, Any]):
 def is_own(name: str) -> bool:
     """Whether a name is that of a user's file or function, not of a built-in one."""
     return ":" in name or name.endswith(".py")
-
-
-def _meant(option: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(option, known, 1)
-    return f" (did you mean {close[0]}?)" if close else ""
