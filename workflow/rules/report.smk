@@ -101,8 +101,7 @@ for FIGURE, TABLE in SOURCE_OF_FIGURE.items():
                 category="Figures",
                 labels={"figure": FIGURE.replace("_", " ")},
             ),
-            f"{ROOT}/figures/{FIGURE}.pdf",
-            f"{ROOT}/figures/{FIGURE}.png",
+            [f"{ROOT}/figures/{FIGURE}.{kind}" for kind in FIGURE_KINDS if kind != "svg"],
         log:
             f"{ROOT}/logs/draw/{FIGURE}.log",
         localrule: True

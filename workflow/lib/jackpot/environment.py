@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from jackpot.errors import JackpotError
 
 PREFIX = "JACKPOT_"
+RESUME_MINUTES = 5
 
 # The study that this process has laid out: its name and digest.
 _laid_out: list[tuple[str, str]] = []
@@ -36,7 +37,7 @@ class Environment:
     jobs_per_device: int = 1
     study: str = ""
     own_code: str = ""
-    resume_minutes: float = 5.0
+    resume_minutes: float = float(RESUME_MINUTES)
     resume_epochs: int = 0
     keep_intermediate: int = 1
     tensorboard: int = 0

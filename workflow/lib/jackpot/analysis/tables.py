@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from jackpot.analysis.frames import CELL, percent, prepare_runs, sort_cells, summarise
+from jackpot.analysis.frames import CELL, percent, sort_cells, summarise
 from jackpot.files.atomic import write_text
 from jackpot.settings import ALPHA
 from jackpot.vocabulary import families, family_of, tickets_of
@@ -42,7 +42,7 @@ def table_cells(runs: pd.DataFrame, reported: pd.DataFrame | None = None) -> pd.
         effective_sparsity, values`` and, with ``reported``, ``source, reported, difference,
         note`` (ours minus theirs, points).
     """
-    cells = summarise(runs).assign(sparsity=lambda frame: frame["sparsity"].round(9))
+    cells = summarise(runs)
     if reported is None:
         return cells
     ours = set(zip(cells["dataset"], cells["model"], strict=True))
@@ -124,7 +124,7 @@ def write_tables(
         JackpotError: a column is missing, or the directory cannot be written.
     """
     out_dir = Path(out_dir)
-    cells = table_cells(prepare_runs(runs), reported)
+    cells = table_cells(runs, reported)
     family = cells["ticket"].map(family_of)
     columns = [name for name in [*_TIDY, *_THEIRS, *_LAST] if name in cells]
     written = []

@@ -47,7 +47,7 @@ def remove_parts(path: Path) -> None:
                 part.unlink(missing_ok=True)
 
 
-def is_running(process: str) -> bool:
+def is_running(process: int | str) -> bool:
     """Whether a process of this number lives on this machine."""
     try:
         os.kill(int(process), 0)

@@ -23,6 +23,8 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from jackpot.files.atomic import is_running
+
 SLOW = (
     "jackpot.cli",
     "jackpot.running.finished",
@@ -83,8 +85,8 @@ def serve(folder: str, is_own: Callable[[socket.socket], bool]) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     jobs: dict[int, socket.socket] = {}
     abandoned = False
-    while jobs or alive(owner):
-        if jobs and not abandoned and not alive(owner):
+    while jobs or is_running(owner):
+        if jobs and not abandoned and not is_running(owner):
             # Snakemake was killed. Its jobs save themselves and stop; the next call goes on.
             abandoned = True
             for child in jobs:
@@ -117,17 +119,6 @@ def read_registries() -> None:
     with contextlib.suppress(Exception):
         for registry in (MODELS, CHECKS):
             registry.names()
-
-
-def alive(process: int) -> bool:
-    """Whether there is a process of this number."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def start(

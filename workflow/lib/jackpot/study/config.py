@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
+from jackpot.environment import RESUME_MINUTES
 from jackpot.settings import Device, Requests, Settings
 
 
@@ -12,7 +13,7 @@ class Resume(Settings):
     """How often a training is saved, so that a killed job loses little."""
 
     minutes: Annotated[float, Field(gt=0)] = Field(
-        5, description="save at the latest every so often"
+        RESUME_MINUTES, description="save at the latest every so often"
     )
     epochs: Annotated[int, Field(ge=1)] | None = Field(
         None, description="save every so many epochs as well"

@@ -15,8 +15,6 @@ from jackpot.study.consistency import check_applies
 from jackpot.study.model import RUN_FOLDER, Run, Study
 
 SNAKEFILE = Path(__file__).parents[4] / "Snakefile"
-# Below a study's results, what its jobs make; tables and the page are beside these.
-FOLDERS = ("data", "weights", "masks", "runs")
 # What a run can be asked for by.
 RESULTS = ("metrics.json", "history.csv")
 # What the parts of a path below them name, in order.
@@ -25,6 +23,8 @@ _NAMED = {
     "weights": ("dataset", "model", "seed", "data"),
     "masks": ("dataset", "model", "pruner", "data", "seed", "sparsity"),
 }
+# Below a study's results, what its jobs make; tables and the page are beside these.
+FOLDERS = (*_NAMED, "runs")
 
 
 class Paths:
