@@ -107,7 +107,7 @@ FROM_TABLES = ONLY_FIGURES and os.path.exists(f"{ROOT}/runs.csv")
 
 RESULTS = [file for file in PLAN.results() if not SETTINGS.partial or file.is_current()]
 # Tables and what is made of them follow from these; a time stamp may say nothing of it.
-COLLECTED = PLAN.collected(file.path for file in RESULTS)
+COLLECTED = PLAN.collected(RESULTS)
 GATHERED = [f"{ROOT}/{name}" for name in ("runs.csv", "layers.csv", "histories.csv", "about.json")]
 # Of which results they are is recorded in the last of them.
 GATHERED_OF = recorded(GATHERED[-1])

@@ -26,13 +26,13 @@ from jackpot.stages.draw import draw
 from jackpot.stages.report import report
 from jackpot.stages.tables import tabulate
 from jackpot.study import Plan, Run
+from jackpot.study.paths import RESULTS as PARTS
 from jackpot.study.stale import REASONS
 from jackpot.vocabulary import SOURCE_OF_FIGURE
 
 RESULTS = "results.tar.xz"
 # What ``bring_back`` says of results that are now there.
 TAKEN = (NEW, OLD) = ("brought back", "were there already")
-PARTS = ("metrics.json", "history.csv")
 # What else is published, made anew from the results but for about.json: what one wants to read at
 # once. All else is made when it is wanted (``redraw``).
 PICTURES = ("verdicts", "sanity_checks", "tickets")
@@ -69,7 +69,7 @@ def publish(plan: Plan, folder: str | Path) -> int:
         )
     about = root / "about.json"
     collected = [run for run in plan.progress.runs if plan.job_of(run).is_current()]
-    made_of = plan.collected(file.path for file in plan.results() if file.is_current())
+    made_of = plan.collected(file for file in plan.results() if file.is_current())
     if about.exists() and recorded(str(about)) != made_of:
         raise JackpotError(
             f"{about}: not made of the results and settings that are there now. Call Snakemake "

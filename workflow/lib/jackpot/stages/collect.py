@@ -80,7 +80,7 @@ def collect(plan: Plan, *, partial: bool = False) -> None:
     results = write_results(plan.study.name, runs, root, root, data["test"])
     _keep(root / DECLARED, data=data)
     declared = declare(plan, root / DECLARED)
-    made_by = {"run": plan.collected(file.path for _, file in there), "shown_by": plan.shown_by}
+    made_by = {"run": plan.collected(file for _, file in there), "shown_by": plan.shown_by}
     said = {**about(plan, results, data), "declared": declared}
     write_sealed(root / "about.json", {"fingerprints": made_by, **said})
 
@@ -269,8 +269,8 @@ def about(
     return {
         "study": study.model_dump(mode="json"),
         "expected_runs": [
-            {**dict(zip(RUN, _names(run), strict=True)), "path": path}
-            for run, path in zip(plan.progress.runs, plan.metrics(), strict=True)
+            {**dict(zip(RUN, _names(run), strict=True)), "path": file.path}
+            for run, file in zip(plan.progress.runs, plan.results(), strict=True)
         ],
         "applicable_checks": {
             name: applicable_checks(

@@ -26,9 +26,8 @@ def look(plan: Plan, runs: str | Path, out: str | Path) -> None:
     if Path(out) != Path(plan.look_now()):
         raise JackpotError(f"{out}: today this look belongs in {plan.look_now()}")
     found = set(table[RUN].itertuples(index=False, name=None))
-    if found != {(*run.cell, run.seed) for run in now.runs} or made_of != plan.collected(
-        plan.metrics()
-    ):
+    today = {(*run.cell, run.seed) for run in now.runs}
+    if found != today or made_of != plan.collected(plan.results()):
         raise JackpotError(
             f"{runs}: holds other runs than today's of look {now.look}; delete it and start "
             "Snakemake again."

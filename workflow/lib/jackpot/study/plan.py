@@ -97,10 +97,6 @@ class Plan(Rules):
         """The metrics of every run that the study has come to."""
         return [self.job_of(run).output("metrics.json") for run in self.progress.runs]
 
-    def metrics(self) -> list[str]:
-        """Their paths."""
-        return [file.path for file in self.results()]
-
     def design(self) -> dict[str, Any]:
         """What the study declares of its statistics: the arguments of ``Design``."""
         cells = defaultdict(list)
@@ -143,12 +139,11 @@ class Plan(Rules):
         """The file of the look whose runs are made now."""
         return self.look(self.progress.look, self.progress.runs)
 
-    def collected(self, paths: Iterable[str]) -> str:
+    def collected(self, results: Iterable[File]) -> str:
         """Fingerprint of runs.csv and what is collected beside it from these results."""
-        today = {file.path: file.fingerprint for file in self.results()}
-        results = [(os.path.relpath(path, self.root), today[path]) for path in paths]
+        made_of = [(os.path.relpath(file.path, self.root), file.fingerprint) for file in results]
         said = self.study.own_questions
-        return digest([results, self.study_digest, said, code_of("jackpot.stages.collect")])
+        return digest([made_of, self.study_digest, said, code_of("jackpot.stages.collect")])
 
     @property
     def shown_by(self) -> str:
