@@ -37,8 +37,9 @@ min_version("9.27")
 gc.set_threshold(20_000)
 
 
-# In another workflow's folder config.yaml is that one's.
-CONFIG_FILE = config_file(own=not snakemake_internals.is_module(workflow))
+# Another workflow that has ours as a module has rules, files and a config.yaml of its own.
+IS_MODULE = snakemake_internals.is_module(workflow)
+CONFIG_FILE = config_file(own=not IS_MODULE)
 
 
 configfile: CONFIG_FILE
@@ -57,8 +58,7 @@ try:
     PLAN.own_code()  # and those of the user's own
     for target in snakemake_internals.targets():
         PLAN.check_target(target)
-        # Another workflow that has ours as a module may keep files of its own beside ours.
-        if not snakemake_internals.is_module(workflow):
+        if not IS_MODULE:
             PLAN.refuse_part_of_run(target)
             PLAN.refuse_other_study(target)
 except JackpotError as error:

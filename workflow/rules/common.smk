@@ -98,9 +98,8 @@ def pretrained(file):
     return PLAN.weights("{dataset}", "{model}", "{seed}", f"{{data}}/{file}")
 
 
-# Another workflow that has ours as a module may ask for rules of its own by our names.
-IS_MODULE = snakemake_internals.is_module(workflow)
-# `snakemake figures` beside a runs.csv draws from it alone: nothing is collected or trained.
+# `snakemake figures` beside a runs.csv draws from it alone: nothing is collected or trained. A rule
+# of another workflow's may have this name.
 ONLY_FIGURES = not IS_MODULE and snakemake_internals.targets() == ["figures"]
 FROM_TABLES = ONLY_FIGURES and os.path.exists(f"{ROOT}/runs.csv")
 
@@ -111,7 +110,7 @@ COLLECTED = PLAN.collected(RESULTS)
 GATHERED = [f"{ROOT}/{name}" for name in ("runs.csv", "layers.csv", "histories.csv", "about.json")]
 # Of which results they are is recorded in the last of them.
 GATHERED_OF = recorded(GATHERED[-1])
-SETTLED = not FROM_TABLES and PLAN.is_settled() and GATHERED_OF == COLLECTED
+SETTLED = not FROM_TABLES and PLAN.is_settled()
 
 if workflow.is_main_process and FROM_TABLES and GATHERED_OF not in (None, COLLECTED):
     print(
