@@ -18,21 +18,12 @@ from jackpot.errors import JackpotError
 from jackpot.files.atomic import write_json
 from jackpot.files.tensors import load_mask, load_tensors, save_tensors
 from jackpot.running.arguments import resume_path
-from tests.support.damage import (
-    BYTES,
-    NAMES,
-    cut,
-    cut_the_end,
-    empty,
-    flip,
-    html,
-    something_else,
-)
+from tests.support.damage import BYTES, cut, cut_the_end, empty, flip, html, something_else
 from tests.support.scripts import retrain, run
 from tests.support.snake import Clone
 
 
-@pytest.mark.parametrize("damage", [*BYTES, something_else], ids=[*NAMES, "other"])
+@pytest.mark.parametrize("damage", [*BYTES.values(), something_else], ids=[*BYTES, "other"])
 @pytest.mark.parametrize("name", ["clean", "init", "mask"])
 def test_a_damaged_input_is_named_and_nothing_is_trained(tmp_path, ticket, warm, name, damage):
     folder = tmp_path / "t"
@@ -89,7 +80,7 @@ def test_the_same_contents_are_the_same_bytes(tmp_path):
     assert len(contents) == 1
 
 
-@pytest.mark.parametrize("damage", [*BYTES, something_else], ids=[*NAMES, "other"])
+@pytest.mark.parametrize("damage", [*BYTES.values(), something_else], ids=[*BYTES, "other"])
 def test_a_bad_resume_file_costs_its_interval_and_no_more(tmp_path, ticket, warm, damage):
     status, _ = retrain(warm, ticket, "whole")
     assert status == 0

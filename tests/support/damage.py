@@ -73,20 +73,16 @@ def something_else(path):
 
 
 NEST = "[" * 100_000 + "]" * 100_000
-BYTES = [
-    cut,
-    cut_the_end,
-    flip(0.02),
-    flip(0.5),
-    flip(1),
-    empty,
-    html,
-    pickled,
-    folder_instead,
-    header('{"x": Infinity, "sha256": ""}'),
-    header(f'{{"x": {NEST}, "sha256": ""}}'),
-]
-NAMES = [
-    *("cut", "end", "bit0.02", "bit0.5", "bit1", "empty", "html", "pickle", "folder"),
-    *("infinity", "nest"),
-]
+BYTES = {
+    "cut": cut,
+    "end": cut_the_end,
+    "bit0.02": flip(0.02),
+    "bit0.5": flip(0.5),
+    "bit1": flip(1),
+    "empty": empty,
+    "html": html,
+    "pickle": pickled,
+    "folder": folder_instead,
+    "infinity": header('{"x": Infinity, "sha256": ""}'),
+    "nest": header(f'{{"x": {NEST}, "sha256": ""}}'),
+}

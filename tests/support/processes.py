@@ -33,7 +33,7 @@ def _is(process, condition):
     return False
 
 
-def held_when(find, condition, complaint="it did not happen in time", seconds=300):
+def held_when(find, condition, complaint="it did not happen in time"):
     """The processes of ``find()``, held still at a moment at which ``condition()`` is true.
 
     Until then they run for moments only, and a condition is looked at while they do not: whatever
@@ -47,7 +47,7 @@ def held_when(find, condition, complaint="it did not happen in time", seconds=30
         let_go(found)
         return None
 
-    return wait_for(held, complaint, seconds)
+    return wait_for(held, complaint)
 
 
 def _stopped(process):

@@ -7,15 +7,15 @@ from PIL import Image
 from tests.support import ROOT, snake
 
 
-def image_folder(path, classes=3, train=32, test=8, side=8):
+def image_folder(path):
     """Write random PNGs in which a bright row tells the class; return the folder."""
     draws = np.random.default_rng(5)
-    for split, count in (("train", train), ("test", test)):
-        for label in range(classes):
+    for split, count in (("train", 32), ("test", 8)):
+        for label in range(3):
             folder = path / split / f"class{label}"
             folder.mkdir(parents=True)
             for number in range(count):
-                image = draws.integers(0, 160, (side, side, 3), dtype=np.uint8)
+                image = draws.integers(0, 160, (8, 8, 3), dtype=np.uint8)
                 image[2 * label] += 90
                 Image.fromarray(image).save(folder / f"{number:03}.png")
     return path

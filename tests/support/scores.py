@@ -58,9 +58,9 @@ def close(actual, expected, tolerance=1e-4):
     return float((actual - expected).abs().max() / expected.abs().max()) < tolerance
 
 
-def differences(loss, vector, step=1e-5):
+def differences(loss, vector):
     """Central finite differences of a scalar function, one entry at a time."""
-    slopes = torch.empty_like(vector)
+    slopes, step = torch.empty_like(vector), 1e-5
     for i in range(len(vector)):
         nudge = torch.zeros_like(vector)
         nudge[i] = step
@@ -68,6 +68,6 @@ def differences(loss, vector, step=1e-5):
     return slopes
 
 
-def half_alive(model, seed=0):
-    g = generator(seed, "alive")
+def half_alive(model):
+    g = generator(0, "alive")
     return {n: torch.rand(w.shape, generator=g) < 0.5 for n, w in prunable(model).items()}
