@@ -1,5 +1,6 @@
 """Settings as options of a command line, and how a script ends."""
 
+import os
 import subprocess
 import sys
 
@@ -38,15 +39,44 @@ def test_a_value_that_cannot_be_read_is_told(capsys, word):
     assert parser.parse_args(["--options", f'{key}="{value}"']).options == [(key, value)]
 
 
-@pytest.mark.parametrize("lines", [1, 100_000])
-def test_a_script_whose_reader_has_gone_ends_without_a_word(lines):
-    """Whether it notices while it prints, or when the rest is written at its end."""
-    code = "import sys; from jackpot.cli import main; main(lambda: "
-    code += f"[print('a line') for _ in range({lines})] and sys.exit(1))"
-    script = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+@pytest.mark.parametrize(
+    ("read", "does", "status", "says"),
+    [
+        # Nobody reads: noticed when the rest is written at its end, or while it prints.
+        (False, "print('a line') or sys.exit(1)", 1, ""),
+        (False, "[print('a line') for _ in range(100_000)]", 141, ""),
+        # What else is wrong is said all the same.
+        (False, "print('a line') or damaged()", 1, "error: x: damaged"),
+        (True, "os.write(pipe_without_reader(), b'x')", 1, "BrokenPipeError"),
+    ],
+)
+def test_a_script_whose_reader_has_gone_says_nothing_of_that(read, does, status, says):
+    code = f"""
+import os, sys
+from jackpot.cli import main
+from jackpot.errors import JackpotError
+
+def damaged():
+    raise JackpotError("x: damaged")
+
+def pipe_without_reader():
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+main(lambda: {does})
+"""
+    reader, writer = os.pipe()
+    if not read:
+        os.close(reader)
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Without a buffer every print notices at once.
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
     )
-    script.stdout.close()
-    with script:
-        assert script.stderr.read() == b""
-    assert script.returncode == 141
+    os.close(writer)
+    assert ended.returncode == status
+    assert says in ended.stderr if says else ended.stderr == ""

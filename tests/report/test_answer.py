@@ -30,11 +30,11 @@ def test_what_is_said_to_have_been_checked_was_checked():
     runs = runs[(runs.check == "none") | (runs.seed < 2)]
     first, *_ = summary(prepare_runs(runs), None, [], 0)
     assert first == (
-        "5 checks of 1 ticket were run on digits with vgg5 at 90 % sparsity, with 2 seeds a cell. "
-        "2 tickets were run on digits with resnet8 at 90 % sparsity with nothing spoiled."
+        "5 checks of 1 ticket, run on digits with vgg5 at 90 % sparsity, with 2 seeds a cell. "
+        "Beside them 2 tickets with nothing spoiled, on digits with resnet8 at 90 % sparsity."
     )
     first, *_ = summary(prepare_runs(runs[runs.check == "none"]), None, [], 0)
-    assert first.startswith("2 tickets and no check were run on digits with resnet8 and vgg5")
+    assert first.startswith("2 tickets without a check, run on digits with resnet8 and vgg5")
 
 
 def test_summary_counts_what_happened():

@@ -23,6 +23,9 @@ def test_a_claim_and_the_grid_are_told_apart():
     harmed = grid.assign(verdict=["degraded", "unaffected"])
     (entry_of_harm,) = claim_entries([claimed(rows=rows, outcome=HARM)], harmed)
     assert entry_of_harm["short"].endswith("itself, calls 1 of those against it degraded")
+    # A claim of no harm fails by what the grid calls harm, too: the two say the same.
+    (entry_of_none,) = claim_entries([claimed(rows=rows)], harmed)
+    assert "degraded" not in entry_of_none["short"]
     # A claim of an effect can fail because the effect is small.
     (small,) = claim_entries([claimed(rows=rows.assign(effect=True), outcome=HARM)], None)
     assert small["short"].endswith(

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from jackpot.report.grid import grids, needs, questions, recipes
+from jackpot.study.tickets import TICKETS
 from tests.support.synthetic import verdict_rows
 
 
@@ -174,6 +175,7 @@ def test_what_cannot_be_told_from_guessing_is_marked_and_answers_nothing():
         "mine": ("none", "cannot be told from guessing", ""),
         "SNIP": ("yes", "yes", "1 degraded"),
     }
+    assert not needs(verdicts.assign(small=[False, True, True]), guessing=guessing)["small"]
     (grid,) = grids(verdicts)
     assert not grid["notes"] and "†" not in str(grid)
 
@@ -187,3 +189,12 @@ def test_every_part_of_every_check_has_its_question_once():
     asked = dict(questions(verdicts, {"mine": "Is it mine?"}))
     assert set(asked) == {"mine", "rearranged"} and asked["mine"] == "Is it mine?"
     assert asked["rearranged"].startswith("Does it matter which weights of a layer stay?")
+
+
+def test_no_two_recipes_are_told_alike():
+    runs = pd.DataFrame({"ticket": list(TICKETS)})
+    told = dict(recipes(runs))
+    assert len(told) == len(TICKETS) - 1, "all but the dense network"
+    assert len(set(told.values())) == len(told)
+    assert "in 60 rounds" in told["FORCE"] and "10 times" in told["lottery iterative"]
+    assert "whole filters" in told["random structured"]

@@ -5,6 +5,7 @@ import re
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from jackpot.analysis import tables
@@ -210,3 +211,25 @@ def test_what_holds_without_normality_pays_for_cells_and_looks(made):
     assert f"{seeds} {least} 1 here" in looks and "looks" in looks
     many = evidence.verdict_numbers(verdicts.assign(n=20), Design()).note
     assert f"20 {least} {tables.p_text(cells * 2 / 2**20)} here." in many
+
+
+def test_the_scale_of_the_networks_is_said_as_far_as_it_is_known(made, tmp_path):
+    runs = made.runs.assign(epochs=4)
+    other = runs.assign(dataset="b", epochs=160)
+    layers = pd.concat([made.layers, made.layers.assign(dataset="b")])
+    weights = made.layers.drop_duplicates("layer")["total"].sum()
+    for table, said in (
+        (pd.concat([runs, other]), ", trained for 4 to 160 epochs: larger"),
+        (runs.drop(columns="epochs"), ": larger"),
+    ):
+        page = write_report(tmp_path / "r.html", runs=table, layers=layers, claims=[claimed()])
+        assert f"networks of {weights:,} prunable weights{said}" in _read(page)[0]
+
+
+def test_a_caption_counts_the_seeds_that_its_figure_shows(made, tmp_path):
+    runs = made.runs[(made.runs.check == "none") | (made.runs.seed < 2)]
+    drawn = draw_and_save(figures.tickets, runs, tmp_path / "tickets")
+    drawn += draw_and_save(figures.verdicts, made.verdicts, tmp_path / "verdicts")
+    html = write_report(tmp_path / "r.html", runs=runs, figures=drawn).read_text()
+    captions = re.findall(r"<figcaption>.*?It shows (.*?) a cell", html, re.S)
+    assert captions == ["1 to 2 seeds", "2 to 3 seeds"]

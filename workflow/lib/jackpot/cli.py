@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import select
 import shlex
 import signal
 import sys
@@ -231,15 +232,7 @@ def command_options(values: dict[str, Any]) -> str:
 def main(function: Callable[[], None]) -> None:
     """Run a script's function; a problem that the user can fix ends as its message alone."""
     try:
-        try:
-            function()
-        finally:
-            # At the latest here it is noticed that nobody reads any more.
-            print(end="", flush=True)
-    except BrokenPipeError:
-        # As of `head`, which has read enough; what is left goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
+        function()
     except JackpotError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
@@ -249,7 +242,25 @@ def main(function: Callable[[], None]) -> None:
             sys.exit(f"error: your own code failed: {type(error).__name__}: {error}\n{told}")
         if isinstance(error, OSError) and error.filename is not None:
             sys.exit(f"error: {error.filename}: {error.strerror}")
+        if isinstance(error, BrokenPipeError) and _reader_has_gone():
+            sys.exit(128 + signal.SIGPIPE)
         raise
+    finally:
+        _reader_has_gone()
+
+
+def _reader_has_gone() -> bool:
+    """Whether nobody reads what is printed, as of `head`; what is left then goes nowhere."""
+    try:
+        output = sys.stdout.fileno()
+    except (AttributeError, OSError, ValueError):
+        return False  # it is closed, or no file
+    asked = select.poll()
+    asked.register(output, 0)
+    gone = any(event & (select.POLLERR | select.POLLHUP) for _, event in asked.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return gone
 
 
 def _plain(annotation: Any) -> tuple[Any, bool]:

@@ -15,7 +15,6 @@ import pandas as pd
 
 from jackpot.analysis.frames import CELL, percent, sort_cells, summarise
 from jackpot.files.atomic import write_text
-from jackpot.settings import ALPHA
 from jackpot.vocabulary import families, family_of, tickets_of
 
 DASH = "–"
@@ -177,9 +176,7 @@ def p_text(p: float) -> str:
     """A p-value with two digits that matter: ``0.013``, ``< 0.001``, or a dash."""
     if pd.isna(p):
         return DASH
-    text = "< 0.001" if p < 0.001 else f"{p:.2g}"
-    # Not what would pass for the level itself, and lies on the other side of it.
-    return f"> {text}" if text == f"{ALPHA:g}" and p > ALPHA else text
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
 
 
 def _write_texts(stem: Path, table: pd.DataFrame, caption: str) -> list[Path]:

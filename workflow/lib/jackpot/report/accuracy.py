@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -151,7 +152,7 @@ def accuracy_rows(runs: pd.DataFrame, shown: pd.DataFrame) -> Figure:
         ax.set_yticks(range(len(places)), labels.values())
         ax.set_ylim(len(places) - 0.45, -0.55)
         ax.tick_params(axis="y", length=0)
-        ax.set_title(f"{title}, {percent(rows['sparsity'].max())}")
+        ax.set_title(fill(f"{title}, {percent(rows['sparsity'].max())}", 55))
         knee = "" if scale.knee is None else f"; compressed below {scale.knee:g}"
         ax.set_xlabel(ACCURACY + knee)
     return figure

@@ -70,15 +70,15 @@ def _what_ran(runs: pd.DataFrame) -> str:
         for part, name in ((pruned["ticket"], "ticket"), (spoiled["check"], "check"))
     )
     if spoiled.empty:
-        return f"{tickets} and no check were run {_where(pruned)}, with {seeds_text(pruned)}."
+        return f"{tickets} without a check, run {_where(pruned)}, with {seeds_text(pruned)}."
     checked = counted(spoiled["ticket"].nunique(), "ticket")
-    text = f"{checks} of {checked} were run {_where(spoiled)}, with {seeds_text(spoiled)}."
+    text = f"{checks} of {checked}, run {_where(spoiled)}, with {seeds_text(spoiled)}."
     network = ["dataset", "model"]
     alone = pruned.merge(spoiled[network].drop_duplicates(), "left", network, indicator="side")
     alone = alone[alone["side"] == "left_only"]
     if len(alone):
         beside = counted(alone["ticket"].nunique(), "ticket")
-        text += f" {beside} were run {_where(alone)} with nothing spoiled."
+        text += f" Beside them {beside} with nothing spoiled, {_where(alone)}."
     return text
 
 

@@ -65,15 +65,16 @@ def _in_short(result: ClaimResult, rows: list[dict]) -> str:
         for name in OUTCOMES
         if outcomes[name]
     ]
-    return f"{counted(len(rows), 'cell')}: {join(parts)}{_by_itself(rows)}"
+    return f"{counted(len(rows), 'cell')}: {join(parts)}{_by_itself(result, rows)}"
 
 
-def _by_itself(rows: list[dict]) -> str:
-    """How many of the cells that speak for or against a claim have another word in the grid."""
+def _by_itself(result: ClaimResult, rows: list[dict]) -> str:
+    """How many of the cells that speak for or against a claim seem to say otherwise in the grid."""
     decided = [row for row in rows if row["outcome"] in ("held", "did_not_hold")]
     left = sum(row["by_itself"] == "undecided" for row in decided)
     against = [row for row in decided if row["outcome"] == "did_not_hold"]
-    harmed = sum(row["by_itself"] == "degraded" for row in against)
+    # Of a claim that there is no harm the two say the same.
+    harmed = 0 if result.claim.denies_harm else sum(r["by_itself"] == "degraded" for r in against)
     said = []
     if left:
         which = "all of these" if left == len(decided) > 1 else f"{left} of these"

@@ -70,7 +70,7 @@ def needs(
     return {
         "columns": [ASKED.get(name, name) for name in columns],
         "rows": rows,
-        "small": bool(verdicts["small"].any()),
+        "small": bool(verdicts.loc[learned, "small"].any()),
     }
 
 
@@ -204,11 +204,20 @@ _STARTS = {
 def _recipe(ticket: TicketRecipe, pruners: Mapping[str, Pruner]) -> str:
     pruner = pruners[ticket.pruner]
     when = "before" if pruner.weights == "initial" else "after"
-    text = (
-        f"pruned {when} training, by the score {words(pruner.score)} and the allocation "
-        f"{words(pruner.allocation)}; trained from {_STARTS[ticket.weights]}"
-    )
-    return text + ", with the learning rate of an early epoch on" * (ticket.schedule == "rewound")
+    options = pruner.score_options | pruner.allocation_options
+    parts = [
+        f"pruned {when} training",
+        f"in {pruner.rounds} rounds" if pruner.rounds > 1 else "",
+        f"{pruner.iterations} times, each time restarted" if pruner.iterations > 1 else "",
+        "whole filters" if pruner.structured else "",
+        f"by the score {words(pruner.score)} and the allocation {words(pruner.allocation)}",
+        *(f"{words(name)} {value}" for name, value in options.items()),
+        "the classifier left whole" if pruner.keep_classifier else "",
+    ]
+    start = f"trained from {_STARTS[ticket.weights]}"
+    if ticket.schedule == "rewound":
+        start += ", with the learning rate of an early epoch on"
+    return f"{', '.join(filter(None, parts))}; {start}"
 
 
 def _lines(part, ticket, checks, applicable, guessing) -> list[tuple[str, list]]:

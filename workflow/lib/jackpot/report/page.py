@@ -21,7 +21,7 @@ from jackpot.report.doubts import doubts
 from jackpot.report.grid import grids, needs, questions, recipes
 from jackpot.report.looks import looks_section
 from jackpot.report.words import seeds_text, word_for
-from jackpot.vocabulary import SOURCE_OF_FIGURE, VERDICTS, counted, in_order
+from jackpot.vocabulary import SOURCE_OF_FIGURE, VERDICTS, in_order
 
 TEMPLATES = Path(__file__).with_name("templates")
 # A drawing with very many points is smaller as a picture of pixels.
@@ -197,14 +197,17 @@ def _with_details(verdicts, runs, design) -> pd.DataFrame | None:
 
 
 def _scale(runs: pd.DataFrame, layers: pd.DataFrame) -> str:
-    """How large the networks are, and how long they were trained."""
+    """How large the networks are, and how long they were trained where that is known."""
     network = ["dataset", "model"]
     weights = layers.drop_duplicates([*network, "layer"]).groupby(network)["total"].sum()
-    sizes = dict.fromkeys(f"{int(count):,}" for count in (weights.min(), weights.max()))
-    return (
-        f"networks of {' to '.join(sizes)} prunable weights, "
-        f"trained for {counted(int(runs['epochs'].max()), 'epoch')}"
-    )
+    text = f"networks of {_ends(weights)} prunable weights"
+    epochs = runs.groupby(network)["epochs"].max().dropna()
+    return f"{text}, trained for {_ends(epochs)} epochs" if len(epochs) else text
+
+
+def _ends(values: pd.Series) -> str:
+    """``"4"``, or ``"4 to 160"``."""
+    return " to ".join(dict.fromkeys(f"{int(end):,}" for end in (values.min(), values.max())))
 
 
 def _figures(paths: Sequence[str | Path], runs: pd.DataFrame) -> list[dict]:
@@ -253,7 +256,8 @@ def _shown(stem: str, runs: pd.DataFrame) -> pd.DataFrame:
     """The runs whose seeds a figure shows."""
     pruned = runs[runs["ticket"] != "dense"]
     spoiled = pruned[pruned["check"] != "none"]
-    wanted = spoiled if stem == "verdicts" else pruned
+    unspoiled = pruned[pruned["check"] == "none"]
+    wanted = {"verdicts": spoiled, "tickets": unspoiled}.get(stem, pruned)
     return next((part for part in (wanted, pruned) if len(part)), runs)
 
 

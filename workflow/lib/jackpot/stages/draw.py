@@ -32,5 +32,5 @@ def draw(
         except KeyError as error:
             raise JackpotError(
                 f"{table}: lacks columns of {SOURCE_OF_FIGURE[figure]}.csv, which the figure "
-                f"{figure} is drawn from."
+                f"{figure} is drawn from: {error}"
             ) from error
