@@ -103,7 +103,7 @@ _CLIPPED = """() => [...document.querySelectorAll(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [375, 768, 1440])
-def test_no_sideways_scrolling_and_no_clipped_text(open_page, tmp_path, width, scheme):
+def test_no_sideways_scrolling_and_no_clipped_text(open_page, width, scheme):
     page = open_page(width, scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(_CLIPPED) == []
@@ -111,8 +111,6 @@ def test_no_sideways_scrolling_and_no_clipped_text(open_page, tmp_path, width, s
     assert (backdrop == "rgb(255, 255, 255)") == (scheme == "light")
     card = page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor")
     assert card == "rgb(255, 255, 255)"
-    # Kept for a person to look at; pytest prints the folder with --basetemp.
-    page.screenshot(path=tmp_path / f"{width}-{scheme}.png", full_page=True)
 
 
 @pytest.mark.parametrize(("checks", "verdict"), [(11, "undecided"), (6, "too_few_seeds")])
