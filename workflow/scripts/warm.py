@@ -158,4 +158,5 @@ if __name__ == "__main__":
     elif sys.platform != "linux" or "JACKPOT_WARM" not in os.environ:
         run_ordinarily(sys.argv[1:])
     else:
-        sys.exit(run_warm(sys.argv[1:], os.environ["JACKPOT_WARM"]))
+        # At once: a signal while Python ends would speak for a job that has ended by itself.
+        os._exit(run_warm(sys.argv[1:], os.environ["JACKPOT_WARM"]))
