@@ -20,7 +20,7 @@ def test_does_the_ticket_need_it():
     )
     found = needs(verdicts)
     columns = ["its data", "all of its data", "the mask's positions", "its weights"]
-    assert found["columns"] == columns and not found["small"]
+    assert found["columns"] == columns and not found["note"]
     kinds = {ticket: [a["kind"] for a in answers] for ticket, answers in found["rows"]}
     assert kinds == {
         "mine": ["none", "none", "no", "none"],
@@ -51,10 +51,10 @@ def test_a_change_beyond_doubt_and_within_the_margin_is_marked():
     (grid,) = grids(verdicts)
     shown = [cell["difference"] for _, lines in grid["rows"] for _, c in lines for cell in c[:1]]
     assert shown == ["-0.50*", "-0.50"]
-    assert grid["notes"] == ["* A loss or a gain beyond doubt, smaller than the margin declared."]
+    assert grid["notes"] == ["* a loss or a gain beyond doubt, smaller than the margin."]
     found = needs(verdicts)
     ((_, answers),) = found["rows"]
-    assert found["small"]
+    assert found["note"].startswith("* ")
     assert [a["counts"] for a in answers] == ["2 unaffected (1 of them *)", "1 unaffected*"]
 
 
@@ -175,7 +175,7 @@ def test_what_cannot_be_told_from_guessing_is_marked_and_answers_nothing():
         "mine": ("none", "cannot be told from guessing", ""),
         "SNIP": ("yes", "yes", "1 degraded"),
     }
-    assert not needs(verdicts.assign(small=[False, True, True]), guessing=guessing)["small"]
+    assert not needs(verdicts.assign(small=[False, True, True]), guessing=guessing)["note"]
     (grid,) = grids(verdicts)
     assert not grid["notes"] and "†" not in str(grid)
 

@@ -11,10 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from jackpot.analysis.frames import (
-    CELL,
-    percent,
-)
+from jackpot.analysis.frames import CELL, percent
 from jackpot.report.panels import (
     ACCURACY,
     COMPRESSED,
@@ -76,10 +73,9 @@ def accuracy_figure(runs: pd.DataFrame, shown: pd.DataFrame, panel: str | None, 
             _draw_points(ax, mine, means, places, 0.3 * step, look)
             if series == "check" and name == "none":
                 for cell in means.itertuples():
-                    middle = places[cell.sparsity] - shift
-                    ax.hlines(
-                        cell.mean, middle - 0.46, middle + 0.46, color=BLACK, lw=0.8, zorder=1.5
-                    )
+                    middle = ticks.index(cell.sparsity)
+                    ends = middle - 0.46, middle + 0.46
+                    ax.hlines(cell.mean, *ends, color=BLACK, lw=0.8, zorder=1.5)
         _sparsity_axis(ax, ticks)
     return figure
 

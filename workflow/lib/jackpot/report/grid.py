@@ -10,7 +10,7 @@ from jackpot.analysis.tables import points
 from jackpot.checks import CHECKS as BUILT_IN
 from jackpot.checks import JOIN
 from jackpot.report.style import by_ingredient
-from jackpot.report.words import AT_CHANCE, SMALL, join, word_for
+from jackpot.report.words import AT_CHANCE, SMALL, SMALL_MEANS, join, word_for
 from jackpot.settings import Pruner, TicketRecipe
 from jackpot.study.tickets import PRUNERS, TICKETS
 from jackpot.vocabulary import CHECKS, VERDICTS, in_order, own_first, words
@@ -44,9 +44,9 @@ def needs(
         guessing: the networks that cannot be told from guessing; their cells say nothing.
 
     Returns:
-        ``columns``: the ingredients that were checked; ``small``: whether a change beyond doubt is
-        among the unaffected; ``rows``: ``(ticket, answers)`` with an answer ``{kind, word,
-        counts}`` per column, ``kind`` one of ``yes``, ``no``, ``depends``, ``open``, ``none``.
+        ``columns``: the ingredients that were checked; ``note``: what a mark in ``counts`` means;
+        ``rows``: ``(ticket, answers)`` with an answer ``{kind, word, counts}`` per column, ``kind``
+        one of ``yes``, ``no``, ``depends``, ``open``, ``none``.
     """
     kind = verdicts["check"].map(lambda check: ALL_DATA if check == HALF else spoils(check, OTHER))
     first, *others = ASKED
@@ -70,7 +70,7 @@ def needs(
     return {
         "columns": [ASKED.get(name, name) for name in columns],
         "rows": rows,
-        "small": bool(verdicts.loc[learned, "small"].any()),
+        "note": SMALL_MEANS if verdicts.loc[learned, "small"].any() else "",
     }
 
 
@@ -149,9 +149,7 @@ def grids(
                 f"{AT_CHANCE} Cannot be told from guessing: words compare chance with chance."
             )
         if part["small"].any():
-            notes.append(
-                f"{SMALL} A loss or a gain beyond doubt, smaller than the margin declared."
-            )
+            notes.append(f"{SMALL_MEANS}.")
         found.append(
             {
                 "title": f"{dataset} · {model}",

@@ -20,6 +20,7 @@ from jackpot.vocabulary import OUTCOMES, VERDICTS, counted, words
 AT_CHANCE = "†"
 # Behind a difference that is beyond doubt, and within the margin.
 SMALL = "*"
+SMALL_MEANS = f"{SMALL} a loss or a gain beyond doubt, smaller than the margin"
 
 
 @dataclass(frozen=True)
