@@ -40,3 +40,10 @@ def test_a_claim_and_the_grid_are_told_apart():
         ["✗ against it", "? undecided"],
         ["✓ for it", "≈ unaffected"],
     ]
+
+
+def test_a_claims_cells_are_in_the_order_of_the_grid():
+    rows = verdict_rows(*((name, "rearranged", 0.9, "x") for name in ("grasp", "hybrid", "snip")))
+    rows = rows.assign(outcome="held", ci95_low=-1.0, ci95_high=0.0, margin=1.0, effect=False)
+    (entry,) = claim_entries([claimed(rows=rows)], None)
+    assert [row["ticket"] for row in entry["rows"]] == ["snip", "grasp", "hybrid"]

@@ -25,10 +25,10 @@ def test_does_the_ticket_need_it():
     assert kinds == {
         "mine": ["none", "none", "no", "none"],
         "SNIP": ["no", "none", "depends", "none"],
-        "lr rewinding": ["none", "open", "none", "yes"],
+        "learning-rate rewinding": ["none", "open", "none", "yes"],
     }
     # A reader's own pruner comes first.
-    assert list(kinds) == ["mine", "SNIP", "lr rewinding"]
+    assert list(kinds) == ["mine", "SNIP", "learning-rate rewinding"]
     words = [a["word"] for a in found["rows"][2][1]]
     assert words == ["not run", "undecided", "not run", "yes, where decided"]
     applicable = {
@@ -65,12 +65,12 @@ def test_every_ticket_says_how_it_is_made():
         "pruners": {"mine": {"score": "mine.py:score", "allocation": "erk"}},
     }
     made = dict(recipes(runs, study))
-    assert list(made) == ["mine", "SNIP", "lr rewinding"]
+    assert list(made) == ["mine", "SNIP", "learning-rate rewinding"]
     assert made["mine"] == (
         "pruned before training, by the score mine.py:score and the allocation erk; trained from "
         "an early epoch’s weights"
     )
-    assert made["lr rewinding"] == (
+    assert made["learning-rate rewinding"] == (
         "pruned after training, by the score magnitude and the allocation global; trained from "
         "the trained weights, with the learning rate of an early epoch on"
     )

@@ -44,7 +44,7 @@ TICKETS = {
     "random": Style("random", BLACK, "o"),
     "random_uniform": Style("random uniform", GREY, "d", _DOTS),
     "weight_rewinding": Style("weight rewinding", BLUE, "D", _LONG),
-    "lr_rewinding": Style("lr rewinding", VERMILION, "s", _DASHDOT),
+    "lr_rewinding": Style("learning-rate rewinding", VERMILION, "s", _DASHDOT),
     "hybrid": Style("hybrid", BROWN, "*", "-"),
 }
 CHECKS = {

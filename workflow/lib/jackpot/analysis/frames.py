@@ -146,18 +146,20 @@ def flag(value: Any) -> bool:
 
 
 def sort_cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """``frame`` sorted by dataset, model, ticket, check, sparsity and seed, in the fixed order."""
-    orders = {
-        "ticket": in_order(frame["ticket"], TICKETS),
-        "check": in_order(frame["check"], CHECKS),
-    }
+    """``frame`` in the fixed order of tickets and checks: by what names a run, as far as it has it.
+
+    A ``reference`` is the ticket that another is compared with.
+    """
+    known = {"ticket": TICKETS, "reference": TICKETS, "check": CHECKS}
 
     def position(column: pd.Series) -> pd.Series:
-        if column.name in orders:
-            return column.map({name: i for i, name in enumerate(orders[column.name])})
+        if column.name in known:
+            order = in_order(column, known[str(column.name)])
+            return column.map({name: i for i, name in enumerate(order)})
         return column
 
-    by = [name for name in RUN if name in frame]
+    names = ("dataset", "model", "ticket", "reference", "check", "sparsity", "seed")
+    by = [name for name in names if name in frame]
     return frame.sort_values(by, key=position, kind="stable").reset_index(drop=True)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from jackpot.analysis.claims import ClaimResult
-from jackpot.analysis.frames import CELL, Network
+from jackpot.analysis.frames import CELL, Network, sort_cells
 from jackpot.analysis.tables import points
 from jackpot.report.words import earlier, join, word_for, word_of_cell
 from jackpot.vocabulary import OUTCOMES, counted, words
@@ -38,7 +38,7 @@ def _claim(
     known = {} if "source" in result.rows else words_of_cells
     rows = [
         {**row, "by_itself": known.get(tuple(row.get(name) for name in CELL))}
-        for row in result.rows.to_dict("records")
+        for row in sort_cells(result.rows).to_dict("records")
     ]
     numbers = numbers_of(result, guessing)
     short = f"{_in_short(result, rows)}{_of_chance(result, guessing)}{_not_run(result)}"
