@@ -258,7 +258,7 @@ def test_ours_against_reported():
     assert len(result.rows) == 6
     assert result.verdict == "did_not_hold"
     assert "reported values lie inside our 95 % prediction interval" in numbers_of(result)
-    assert "cifar10 vgg19 random against mlrc2020" in numbers_of(result)
+    assert "cifar10 vgg19, random against mlrc2020" in numbers_of(result)
 
 
 def test_a_reported_run_has_a_spread_too():

@@ -11,6 +11,7 @@ from jackpot.errors import JackpotError
 from jackpot.files.atomic import write_sealed
 from jackpot.report.findings import published, published_plan, write_findings
 from jackpot.study import load_study
+from jackpot.vocabulary import words
 from tests.support import ROOT
 from tests.support.studies import written
 
@@ -64,7 +65,7 @@ def test_counts_by_another_reading(folder):
 TEST_IMAGES = {"digits": 901, "cifar10": 10_000}
 EFFECT = re.compile(
     r"([+-][\d.]+) points \(95 % interval ([+-][\d.]+) to ([+-][\d.]+), n = (\d+); "
-    r"(\w+) (\w+) (\w+) (?:against (\w+)|([\w+]+)), sparsity ([\d.]+)\)"
+    r"(\w+) (\w+), ([^,]+?)(?: against ([^,]+)|, ([^,]+)), sparsity ([\d.]+) %\)"
 )
 
 
@@ -81,11 +82,13 @@ def test_differences_and_intervals_by_another_calculation(folder):
             ): float(row["test_accuracy"])
             for row in csv.DictReader(file)
         }
+    name = {words(name): name for key in runs for name in key[2:4]}
     found = EFFECT.findall(part)
     assert found and len(found) >= part.count(" points (95 %")
     for mean, low, high, n, dataset, model, ticket, reference, check, sparsity in found:
-        one = (dataset, model, ticket, check or "none", float(sparsity))
-        other = (dataset, model, reference or ticket, "none", float(sparsity))
+        removed = float(sparsity) / 100
+        one = (dataset, model, name[ticket], name[check or "no check"], removed)
+        other = (dataset, model, name[reference or ticket], "none", removed)
         seeds = sorted(k[-1] for k in runs if k[:-1] == one and (*other, k[-1]) in runs)[: int(n)]
         differences = [runs[(*one, seed)] - runs[(*other, seed)] for seed in seeds]
         # A spread is at least half a test image (docs/statistics.md).

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from jackpot.analysis.claims import ClaimResult
-from jackpot.analysis.frames import CELL, Network, sort_cells
+from jackpot.analysis.frames import CELL, Network, percent, sort_cells
 from jackpot.analysis.tables import points
 from jackpot.report.words import earlier, join, word_for, word_of_cell
 from jackpot.vocabulary import OUTCOMES, counted, words
@@ -160,11 +160,11 @@ def numbers_of(result: ClaimResult, guessing: Container[Network] = ()) -> str:
 
 def _numbers(row: dict) -> str:
     other = row.get("reference", row.get("source"))
-    run = [row["dataset"], row["model"], row["ticket"]]
-    run += [row["check"]] if row.get("check", "none") != "none" else []
-    run += [f"against {other}"] if other else []
+    run = [f"{row['dataset']} {row['model']}", words(row["ticket"])]
+    run += [words(row["check"])] if row.get("check", "none") != "none" else []
+    run[-1] += f" against {words(other)}" if other else ""
     return (
         f"{points(row['mean_difference'])} points (95 % interval {points(row['ci95_low'])} to "
-        f"{points(row['ci95_high'])}, n = {row['n']}; {' '.join(run)}, sparsity "
-        f"{row['sparsity']:g}){earlier(row)}"
+        f"{points(row['ci95_high'])}, n = {row['n']}; {', '.join(run)}, sparsity "
+        f"{percent(row['sparsity'])}){earlier(row)}"
     )
