@@ -179,6 +179,23 @@ def test_details_keep_flagged_runs_in_view(rng):
     assert verdict.mean_difference == pytest.approx(np.mean([0.7, -3.1, 0.2]))
 
 
+def test_details_are_of_declared_seeds():
+    none = [90.0] * 5
+    runs = make_runs({"none": none, "rearranged": [90.5, 90.1, 90.3, 90.2, 40.0]})
+    row = only_row(details(runs, Design(looks=[4], seeds=range(4))))
+    assert row.sd_difference == pytest.approx(np.std([0.5, 0.1, 0.3, 0.2], ddof=1))
+
+
+def test_a_planned_seed_that_has_no_run_at_all_is_waited_for():
+    runs = make_runs({"none": [93.1, 92.8, 93.4], "rearranged": [93.2, 92.7, 93.4]})
+    cells = runs[CELL].drop_duplicates()
+    assert only_row(verdicts(runs, 2.0, planned=cells)).verdict == "unaffected"
+    planned = [{**cell, "seeds": range(5)} for cell in cells.to_dict("records")]
+    row = only_row(verdicts(runs, 2.0, planned=planned))
+    assert (row.verdict, row.look, row.n) == ("too_few_seeds", 0, 3)
+    assert row.mean_difference == pytest.approx(0) and np.isnan(row.ci95_low)
+
+
 def test_details_are_in_the_order_of_verdicts(study):
     pd.testing.assert_frame_equal(verdicts(study)[CELL], details(study, Design())[CELL])
 

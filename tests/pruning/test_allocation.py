@@ -132,6 +132,9 @@ def test_classifier_gives_way_when_the_budget_is_smaller_than_its_share():
     # 0.3 * 500 = 150 is more than the 20 weights in all: the classifier keeps 2 % like the net.
     counts = smart_counts(sizes, 0.98, "resnet")
     assert counts[-1] == 10 and sum(counts) == 20 and min(counts) >= 1
+    # Of 8 weights it has its 6 while one stays for each of the others, and no longer.
+    assert smart_counts([10, 10, 20], 0.8, "resnet")[-1] == 6
+    assert smart_counts([10, 10, 20], 0.825, "resnet")[-1] == 4
 
 
 def test_classifier_takes_what_full_layers_cannot_hold():
@@ -285,6 +288,11 @@ def test_unknown_words_are_refused():
         smart_counts([10, 10, 10], 0.5, variant="su2021")
     with pytest.raises(JackpotError, match="fewer than 40 layers"):
         smart_counts([100] * 40, 0.5, family="resnet", variant="mlrc2020")
+    # Its ratios for VGG end at 19 layers: a 20th must have a density of its own.
+    twenty = {"density": 0.5, "family": "vgg", "variant": "mlrc2020"}
+    assert sum(ALLOCATIONS["smart"]([100] * 20, **twenty)) == 1000
+    with pytest.raises(JackpotError, match="fewer than 20 layers"):
+        ALLOCATIONS["smart"]([100] * 20, classifier_density=None, **twenty)
     with pytest.raises(JackpotError, match="positive"):
         smart_counts([10, 0, 10], 0.5)
     with pytest.raises(JackpotError, match=r"Allowed: global, force, .*ascending"):

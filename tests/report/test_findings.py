@@ -157,9 +157,10 @@ def test_the_readme_counts_as_the_published_studies_do():
     ((mean, *_),) = numbers("cifar10-cpu", weights)
     assert f"on CIFAR-10 {mean.removeprefix('-')} points to shuffled weights" in text
     half = "Partially-trained tickets need all of the data"
-    assert "(harm in 0 of 4 and 0 of 2 cells)" in text
-    assert "held in 0 of 4 cells" in row_of("digits", half)
-    assert "held in 0 of 2 cells" in row_of("zoo", half)
+    assert "(in all 4 and 2 cells; in the `zoo` a smaller loss is beyond doubt)" in text
+    assert "held in 0 of 4 cells, did not hold in 4. " in row_of("digits", half)
+    lost = "all with a loss beyond doubt, but smaller than the margin"
+    assert f"held in 0 of 2 cells, did not hold in 2 ({lost}). " in row_of("zoo", half)
     ((mean, *_),) = numbers("cifar10-cpu", "Hybrid tickets improve on random")
     (low, *_), (high, *_) = numbers("digits", "Hybrid tickets improve on random")
     for claim in ("Hybrid tickets improve on random", "Hybrid tickets improve on the"):

@@ -9,9 +9,9 @@ from jackpot.analysis.sequential import resolutions
 def guessing(runs: pd.DataFrame) -> dict[Network, pd.DataFrame]:
     """Every dense network, and every ticket, that ends no better than guessing: its runs.
 
-    That is, half of its unchecked runs do not lie three standard errors above the accuracy of a
-    guess, on so many test images; those that diverged do not. Where no ``chance_accuracy`` is
-    known, none is named.
+    That is, the median of its unchecked runs lies no more than three standard errors above the
+    accuracy of a guess, on so many test images; one that diverged counts as 0. Where no
+    ``chance_accuracy`` is known, none is named.
 
     Args:
         runs: prepared runs.

@@ -28,8 +28,8 @@ class Design:
             of Holm's correction, and no other cell is judged. None: the cells of the table. In a
             study without looks a further field, ``seeds``, lists those of each cell: before all
             of them have run there is no verdict.
-        seeds: the seeds in the order in which they are run; ascending, of those in the table,
-            unless given.
+        seeds: the seeds in the order in which they are run; ascending, of those in the table and
+            in ``planned``, unless given.
         resolution: points of accuracy per test image, one number or one for every dataset;
             worked out by ``resolutions`` unless given.
     """
@@ -63,7 +63,9 @@ class Design:
         if self.resolution is None:
             found["resolution"] = resolutions(runs)
         if self.seeds is None:
-            found["seeds"] = sorted(set(runs["seed"]))
+            planned = self.cells()
+            listed = [] if planned is None else planned.get("seeds", [])
+            found["seeds"] = sorted(set(runs["seed"]).union(*listed))
         return replace(self, **found)
 
     def resolution_of(self, dataset: str) -> float:

@@ -54,15 +54,15 @@ def verdicts(
 
     Returns:
         The columns of ``COLUMNS``, sorted by cell. ``look`` is the last look that the cell has
-        reached (0: none) of ``looks``; ``n``, the mean and the intervals are those of that look,
-        or of the pairs so far where there is none yet. ``ci95`` and ``ci90`` are ordinary 95 %
-        and 90 % t-intervals whatever ``alpha`` is, not corrected for looks; ``ci_repeated``
-        allows for them. ``p_*`` are over all looks reached, and ``p_*_holm`` over all cells as
-        well. ``at_chance`` is True where the ticket itself cannot be told from guessing, and empty
-        where ``runs`` have no ``chance_accuracy``. ``decided_look`` is the look that gave the
-        p-value of the word, and ``decided_mean_difference`` the mean there: a word is never
-        withdrawn, whatever the numbers of a later look. What cannot be computed is NaN, and counts
-        as 1 in Holm's correction.
+        reached (0: none) of ``looks``; ``n``, the mean and the intervals are those of that look.
+        Where there is none yet, ``n`` and the mean are of the pairs so far. ``ci95`` and ``ci90``
+        are ordinary 95 % and 90 % t-intervals whatever ``alpha`` is, not corrected for looks;
+        ``ci_repeated`` allows for them. ``p_*`` are over all looks reached, and ``p_*_holm`` over
+        all cells as well. ``at_chance`` is True where the ticket itself cannot be told from
+        guessing, and empty where ``runs`` have no ``chance_accuracy``. ``decided_look`` is the look
+        that gave the p-value of the word, and ``decided_mean_difference`` the mean there: a word is
+        never withdrawn, whatever the numbers of a later look. What cannot be computed is NaN, and
+        counts as 1 in Holm's correction.
 
     Raises:
         JackpotError: columns are missing, values unusable, or a run is there twice.
@@ -158,7 +158,8 @@ def details(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
     """What stands behind each row of ``verdicts`` with the same design, in the same order.
 
     Returns:
-        The columns of ``CELL``; ``sd_difference`` (points); ``collapsed`` (tuple of the seeds with
+        The columns of ``CELL``; ``sd_difference`` (points, of all pairs so far whose seeds were
+        declared); ``collapsed`` (tuple of the seeds with
         a layer without weights under the check); ``likely_look``, the first look to come with as
         many seeds as the cell is likely to need at that look's share of alpha, divided by the size
         of the family (missing where the cell is decided, where that is no look, or none were
@@ -167,6 +168,7 @@ def details(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
     runs = prepare_runs(runs)
     design = design.resolved(runs)
     pairs, table = pair_with_none(runs), check_table(runs, design)
+    pairs = pairs[pairs["seed"].isin(design.seeds)]
     groups = dict(list(pairs.groupby(CELL)))
     rows = []
     for row in table.to_dict("records"):
