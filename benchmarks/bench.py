@@ -20,17 +20,17 @@ import torch
 from jackpot.training.device import device_name, prepare_device
 
 COLUMNS = ("name", "model", "value", "unit", "times_conventional", "of_limit")
-# Seconds that each part takes on two AVX2 cores, for the estimate of what is left.
-TYPICAL = {
-    "training": 290,
-    "portable": 150,
-    "sharing": 90,
-    "memory": 30,
-    "scores": 60,
-    "start": 20,
-    "plan": 30,
-    "resume": 15,
-    "study": 150,
+# What is measured, and the seconds that it takes on two AVX2 cores, to estimate what is left.
+PARTS = {
+    "training": (290, lambda args: loops.training_rows(args.device, args.rounds, args.steps)),
+    "portable": (150, lambda args: loops.portable_rows(args.rounds)),
+    "sharing": (90, lambda args: loops.sharing_rows(args.device, args.steps)),
+    "memory": (30, lambda args: loops.memory_rows(args.device)),
+    "scores": (60, lambda args: overhead.score_rows(args.device)),
+    "start": (20, lambda args: overhead.start_rows()),
+    "plan": (30, lambda args: overhead.plan_rows()),
+    "resume": (15, lambda args: overhead.resume_rows(args.rounds, args.out.parent)),
+    "study": (150, lambda args: overhead.study_rows()),
 }
 
 
@@ -38,10 +38,11 @@ class Left:
     """An estimate of the time that is left, from how long what is done has taken."""
 
     def __init__(self, parts: list[str]):
-        self.parts, self.done, self.started = parts, 0.0, time.monotonic()
+        self.typical = sum(PARTS[part][0] for part in parts)
+        self.done, self.started = 0.0, time.monotonic()
 
     def __str__(self) -> str:
-        typical = sum(TYPICAL[part] for part in self.parts) - self.done
+        typical = self.typical - self.done
         pace = (time.monotonic() - self.started) / self.done if self.done else 1.0
         return f"about {max(1, round(typical * pace / 60))} min left"
 
@@ -53,37 +54,27 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks.csv"))
     parser.add_argument("--rounds", type=int, default=5, help="of the paired comparisons")
     parser.add_argument("--steps", type=int, help="of 128 images in each")
-    device = prepare_device("auto", torch.get_num_threads())
-    parts = {
-        "training": lambda: loops.training_rows(device, args.rounds, args.steps),
-        "portable": lambda: loops.portable_rows(args.rounds),
-        "sharing": lambda: loops.sharing_rows(device, args.steps),
-        "memory": lambda: loops.memory_rows(device),
-        "scores": lambda: overhead.score_rows(device),
-        "start": overhead.start_rows,
-        "plan": overhead.plan_rows,
-        "resume": lambda: overhead.resume_rows(args.rounds, args.out.parent),
-        "study": overhead.study_rows,
-    }
-    parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     args = parser.parse_args()
-    args.steps = args.steps or (6 if device.type == "cpu" else 100)
+    args.device = prepare_device("auto", torch.get_num_threads())
+    args.steps = args.steps or (6 if args.device.type == "cpu" else 100)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    print(f"{device_name(device)}; torch {torch.__version__}")
+    print(f"{device_name(args.device)}; torch {torch.__version__}")
     left = Left(args.only)
     with open(args.out, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
         for part in args.only:
             print(f"{part}: {left}", flush=True)
-            for name, model, value, unit, times, share in parts[part]():
+            seconds, measured = PARTS[part]
+            for name, model, value, unit, times, share in measured(args):
                 print(
                     f"{name:42} {model:12} {value:10.4g} {unit:10} {times:>6} {share:>6}",
                     flush=True,
                 )
                 table.writerow((name, model, f"{value:.4g}", unit, times, share))
                 file.flush()
-            left.done += TYPICAL[part]
+            left.done += seconds
 
 
 if __name__ == "__main__":

@@ -90,12 +90,11 @@ def test_what_is_left_follows_from_what_was_measured(loops, monkeypatch):
     now = iter([100.0, 400.0])
     monkeypatch.setattr(bench.time, "monotonic", lambda: next(now))
     left = bench.Left(["training", "study"])
-    typical = bench.TYPICAL["training"] + bench.TYPICAL["study"]
-    assert str(left) == f"about {round(typical / 60)} min left"
-    left.done += bench.TYPICAL["training"]
-    expected = bench.TYPICAL["study"] * 300 / bench.TYPICAL["training"]
-    assert str(left) == f"about {round(expected / 60)} min left"
-    assert sum(bench.TYPICAL.values()) <= 15 * 60
+    training, study = (bench.PARTS[part][0] for part in ("training", "study"))
+    assert str(left) == f"about {round((training + study) / 60)} min left"
+    left.done += training
+    assert str(left) == f"about {round(study * 300 / training / 60)} min left"
+    assert sum(seconds for seconds, _ in bench.PARTS.values()) <= 15 * 60
 
 
 def test_the_table_has_the_columns_it_promises(tmp_path):
