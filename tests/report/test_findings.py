@@ -115,24 +115,52 @@ def test_the_readme_counts_as_the_published_studies_do():
         (row,) = re.findall(rf"\| {start}[^|]*\|([^|]*)\|([^|]*)\|([^|]*)\|", text)
         for count, claim in zip(row, claims, strict=True):
             assert f"eld in {count.strip()} cells" in row_of(name, claim)
-    with open(PUBLISHED / "digits" / "verdicts.csv") as file:
-        rows = list(csv.DictReader(file))
+
+    def cells(study):
+        with open(PUBLISHED / study / "verdicts.csv") as file:
+            return list(csv.DictReader(file))
+
+    rows = cells("digits")
     decided = [row for row in rows if row["verdict"] not in ("undecided", "too_few_seeds")]
     assert f"{len(decided)} of its {len(rows)} cells decided by seven or fourteen seeds" in text
     assert {row["n"] for row in decided} == {"7", "14"}
 
-    def losses(*checks):
-        tickets = ("weight_rewinding", "lr_rewinding")
+    def losses(*checks, tickets=("weight_rewinding", "lr_rewinding"), studies=("digits",)):
         found = [
             -float(row["mean_difference"])
-            for row in rows
+            for study in studies
+            for row in cells(study)
             if row["ticket"] in tickets and row["check"] in checks
         ]
         return f"{min(found):.1f} to {max(found):.1f}"
 
-    data = losses("random_labels", "random_pixels", "corrupted_data")
-    assert f"on digits {data} points to spoiled data" in text
+    spoiled = ("random_labels", "random_pixels", "corrupted_data")
+    assert f"On digits it is {losses(*spoiled)} points to spoiled data" in text
     assert f"{losses('shuffled_weights')} points to shuffled weights" in text
+    trained = {"studies": ("cifar10-trained",)}
+    assert f"lost {losses(*spoiled, **trained)} points to spoiled data" in text
+    half = losses("half_dataset", **trained).replace("to", "and")
+    assert f"{half} to pretraining on half of it" in text
+    shuffled = losses("shuffled_weights", studies=("cifar10-cpu", "cifar10-trained"))
+    assert f"half of it, {shuffled} to shuffled weights: every claim" in text
+    after = losses("rearranged", "reinitialized", tickets=("lr_rewinding",), **trained)
+    assert f"({after.replace('to', 'and')} points)" in text
+    for what in ("the weights", "the data", "all of the data"):
+        assert "| **held** |" in row_of("cifar10-trained", f"Partially-trained tickets need {what}")
+    assert "| **held** |" in row_of("cifar10-trained", "Pruning after training")
+    lottery = {"tickets": ("lottery",), **trained}
+    pixels, labels, positions = (
+        losses(*checks, **lottery)
+        for checks in (("random_pixels",), ("random_labels", "corrupted_data"), ("rearranged",))
+    )
+    assert f"spoiled pixels cost {pixels.split()[0]} points, and spoiled labels" in text
+    assert (
+        f"{labels.replace('to', 'and')}. Rearranged positions cost {positions.split()[0]}" in text
+    )
+    lost = "undecided in 1 (with a loss beyond doubt)"
+    assert lost in row_of(
+        "cifar10-trained", "Lottery tickets restarted at initial weights do not need the p"
+    )
 
     def numbers(study, claim):
         found = EFFECT.findall(row_of(study, claim))
@@ -154,8 +182,6 @@ def test_the_readme_counts_as_the_published_studies_do():
     assert "calls that little in 4 of 12 and 4 of 4 cells" in text
     assert "7 of 12 cells, did not hold in 4 (all with a loss" in row_of("digits", data)
     assert "0 of 4 cells, did not hold in 4 (" in row_of("digits", weights)
-    ((mean, *_),) = numbers("cifar10-cpu", weights)
-    assert f"on CIFAR-10 {mean.removeprefix('-')} points to shuffled weights" in text
     half = "Partially-trained tickets need all of the data"
     assert "(in all 4 and 2 cells; in the `zoo` a smaller loss is beyond doubt)" in text
     assert "held in 0 of 4 cells, did not hold in 4. " in row_of("digits", half)
