@@ -14,6 +14,7 @@ from jackpot.report.doubts import (
     near_chance,
     odd_edits,
     same_tickets,
+    starved_layers,
 )
 from jackpot.report.evidence import hardware_table
 from jackpot.report.page import write_report
@@ -99,6 +100,23 @@ def test_checks_that_change_nothing_or_the_sparsity_are_told_of():
     full.loc[mine, "density"] = 1.0
     (found,) = odd_edits(full)
     assert "rearranged" in found and "another number of weights" in found
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.2, False), (0.02, True)])
+def test_a_layer_that_a_spoiled_mask_starves_is_told_of(tmp_path, share, told):
+    made = make_study(tickets=("snip", "grasp"), sparsities=(0.8,), layers=4)
+    layers = made.layers
+    plain = layers[layers["check"] == "none"].set_index(["ticket", "seed", "position"])["kept"]
+    mine = (layers["check"] == "random_labels") & (layers["position"] == 3)
+    key = pd.MultiIndex.from_frame(layers.loc[mine, ["ticket", "seed", "position"]])
+    layers.loc[mine, "kept"] = (share * plain.reindex(key)).round().astype(int).to_numpy()
+    found = starved_layers(layers)
+    page = write_report(tmp_path / "report.html", runs=made.runs, layers=layers).read_text()
+    assert bool(found) == told == ("the spoiled mask leaves a layer" in page)
+    if told:
+        name = layers.loc[mine, "layer"].iloc[0]
+        assert "In 2 cells (" in found[0] and "random labels at 80 % and 1 more)" in found[0]
+        assert f"({name}: " in found[0]
 
 
 def test_pairs_of_two_devices_are_told_of_where_devices_differ_in_bits():

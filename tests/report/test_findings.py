@@ -82,13 +82,13 @@ def test_differences_and_intervals_by_another_calculation(folder):
             ): float(row["test_accuracy"])
             for row in csv.DictReader(file)
         }
-    name = {words(name): name for key in runs for name in key[2:4]}
+    named = {words(name): name for key in runs for name in key[2:4]}
     found = EFFECT.findall(part)
     assert found and len(found) >= part.count(" points (95 %")
     for mean, low, high, n, dataset, model, ticket, reference, check, sparsity in found:
         removed = float(sparsity) / 100
-        one = (dataset, model, name[ticket], name[check or "no check"], removed)
-        other = (dataset, model, name[reference or ticket], "none", removed)
+        one = (dataset, model, named[ticket], named[check or "no check"], removed)
+        other = (dataset, model, named[reference or ticket], "none", removed)
         seeds = sorted(k[-1] for k in runs if k[:-1] == one and (*other, k[-1]) in runs)[: int(n)]
         differences = [runs[(*one, seed)] - runs[(*other, seed)] for seed in seeds]
         # A spread is at least half a test image (docs/statistics.md).
@@ -157,10 +157,12 @@ def test_the_readme_counts_as_the_published_studies_do():
     assert (
         f"{labels.replace('to', 'and')}. Rearranged positions cost {positions.split()[0]}" in text
     )
+    assert "| **did not hold** |" in row_of("zoo", "Pruning after training")
+    need = "Lottery tickets restarted at initial weights do not need the"
+    assert "Held in 6 of 6 cells" in row_of("digits", f"{need} data")
+    assert "held in 2 of 3 cells" in row_of("zoo", f"{need} data")
     lost = "undecided in 1 (with a loss beyond doubt)"
-    assert lost in row_of(
-        "cifar10-trained", "Lottery tickets restarted at initial weights do not need the p"
-    )
+    assert lost in row_of("cifar10-trained", f"{need} positions")
 
     def numbers(study, claim):
         found = EFFECT.findall(row_of(study, claim))

@@ -158,8 +158,9 @@ def sort_cells(frame: pd.DataFrame) -> pd.DataFrame:
             return column.map({name: i for i, name in enumerate(order)})
         return column
 
-    names = ("dataset", "model", "ticket", "reference", "check", "sparsity", "seed")
-    by = [name for name in names if name in frame]
+    by = [name for name in RUN if name in frame]
+    if "reference" in frame:
+        by.insert(by.index("ticket") + 1, "reference")
     return frame.sort_values(by, key=position, kind="stable").reset_index(drop=True)
 
 

@@ -158,12 +158,11 @@ def details(runs: pd.DataFrame, design: Design) -> pd.DataFrame:
     """What stands behind each row of ``verdicts`` with the same design, in the same order.
 
     Returns:
-        The columns of ``CELL``; ``sd_difference`` (points, of all pairs so far whose seeds were
-        declared); ``collapsed`` (tuple of the seeds with
-        a layer without weights under the check); ``likely_look``, the first look to come with as
-        many seeds as the cell is likely to need at that look's share of alpha, divided by the size
-        of the family (missing where the cell is decided, where that is no look, or none were
-        declared).
+        The columns of ``CELL``; of the declared seeds so far ``sd_difference`` (points) and
+        ``collapsed`` (tuple of those with a layer without weights under the check); and
+        ``likely_look``, the first look to come with as many seeds as the cell is likely to need at
+        that look's share of alpha, divided by the size of the family (missing where the cell is
+        decided, where that is no look, or none were declared).
     """
     runs = prepare_runs(runs)
     design = design.resolved(runs)

@@ -8,17 +8,23 @@ import pandas as pd
 
 from jackpot.analysis.chance import guessing
 from jackpot.analysis.declared import changed
-from jackpot.analysis.frames import CELL, NETWORK, percent, spoils
+from jackpot.analysis.frames import CELL, NETWORK, mask_densities, percent, spoils
 from jackpot.report.words import join
 from jackpot.vocabulary import counted, words
 
+# A layer is starved where a spoiled mask leaves it less than this share of what the other leaves.
+STARVED = 0.1
 
-def doubts(runs: pd.DataFrame, about: Mapping[str, Any]) -> list[str]:
+
+def doubts(
+    runs: pd.DataFrame, about: Mapping[str, Any], layers: pd.DataFrame | None = None
+) -> list[str]:
     """Sentences of all kinds below.
 
     Args:
         runs: prepared runs.
         about: what ``about.json`` says, as far as it is known.
+        layers: kept and total weights of every layer of every run, if known.
     """
     # In portable arithmetic processors give the same bits; GPUs have none.
     versions = (about.get("provenance") or {}).get("versions") or {}
@@ -29,6 +35,7 @@ def doubts(runs: pd.DataFrame, about: Mapping[str, Any]) -> list[str]:
         *at_chance(runs),
         *near_chance(runs, statistics.get("margin") or 0.0),
         *odd_edits(runs),
+        *([] if layers is None else starved_layers(layers)),
         *same_tickets(runs),
         *mixed,
     ]
@@ -192,6 +199,24 @@ def odd_edits(runs: pd.DataFrame) -> list[str]:
     ]
 
 
+def starved_layers(layers: pd.DataFrame) -> list[str]:
+    """A sentence on checks whose masks leave next to nothing of a layer that is there otherwise."""
+    means = mask_densities(layers)
+    plain = means[means["check"] == "none"].drop(columns="check")
+    both = means.merge(plain, on=[*NETWORK, "position", "layer"], suffixes=("", "_none"))
+    starved = both[both["mean"] < STARVED * both["mean_none"]]
+    if starved.empty:
+        return []
+    worst = starved.loc[(starved["mean"] / starved["mean_none"]).idxmin()]
+    cells = starved[CELL].drop_duplicates()
+    return [
+        f"In {_cells(cells, worst)} the spoiled mask leaves a layer less than {percent(STARVED)} "
+        f"of what the unspoiled one leaves it ({worst.layer}: {100 * worst['mean']:.1f} % of its "
+        f"weights in place of {100 * worst['mean_none']:.1f} %); what such a layer costs is part "
+        "of the difference."
+    ]
+
+
 def mixed_devices(runs: pd.DataFrame) -> list[str]:
     """A sentence where a check and its reference, or two tickets, had different devices."""
     pairs = _pairs(runs)
@@ -226,7 +251,11 @@ def _in_all_pairs(pairs: pd.DataFrame, found: pd.Series, what: str) -> list[str]
     cells = pairs.loc[everywhere, CELL].drop_duplicates()
     if cells.empty:
         return []
-    first = cells.iloc[0]
-    example = f"{words(first.ticket)}, {words(first.check)} at {percent(first.sparsity)}"
+    return [f"In {_cells(cells, cells.iloc[0])} {what}."]
+
+
+def _cells(cells: pd.DataFrame, one: pd.Series) -> str:
+    """How many cells, with one of them as an example."""
+    example = f"{words(one.ticket)}, {words(one.check)} at {percent(one.sparsity)}"
     more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
-    return [f"In {counted(len(cells), 'cell')} ({example}{more}) {what}."]
+    return f"{counted(len(cells), 'cell')} ({example}{more})"

@@ -124,7 +124,7 @@ def _page(runs, verdicts, claims, layers, about, reported, design) -> dict:
         "n_runs": len(runs),
         "n_expected": len(about.get("expected_runs") or []),
         "summary": summary(runs, verdicts, entries, len(missing), going_on),
-        "warnings": doubts(runs, about),
+        "warnings": doubts(runs, about, layers if has_layers else None),
         "days": " to ".join(dict.fromkeys(provenance.get("trained") or [])),
         "looks": looks,
         "claims": [entry for entry in entries if entry["verdict"] != "not_tested"],
