@@ -30,7 +30,11 @@ CELL = ["dataset", "model", "ticket", "check", "sparsity"]
 def finished(tmp_path_factory):
     """One call, from nothing to the last look."""
     clone = Clone(tmp_path_factory.mktemp("looks"), study=STUDY)
-    clone.said = clone.make("report.html", cores=2)
+    clone.scratch = tmp_path_factory.mktemp("scratch")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(clone.scratch))
+        patch.setenv("XDG_CACHE_HOME", str(clone.scratch / "cache"))
+        clone.said = clone.make("report.html", cores=2)
     return clone
 
 
@@ -71,6 +75,13 @@ def test_the_page_tells_of_the_looks(finished):
     assert "Looks" in (finished.root / "report.html").read_text()
     table = pd.read_csv(finished.root / "verdicts.csv")
     assert set(table["looks"]) == {3} and table["look"].max() == len(looks_of(finished))
+
+
+def test_a_call_that_starts_the_next_one_clears_up_first(finished):
+    """Snakemake has a folder in each of these two while it runs."""
+    assert not list(finished.scratch.glob("snakemake*"))
+    cache = finished.scratch / "cache/snakemake/snakemake/source-cache/snakemake-runtime-cache"
+    assert not list(cache.iterdir())
 
 
 def test_nothing_is_left_to_do(finished):

@@ -1,7 +1,6 @@
 """One call to the end: a call that has made a look, or not all yet, starts the next one itself."""
 
 import atexit
-import logging
 import os
 import sys
 
@@ -36,8 +35,10 @@ def start_again(because: str = "") -> bool:
 
 
 def _become(command: list[str]) -> None:
+    # What else a process does when it ends, an exec would leave out: Snakemake removes its folders.
+    atexit.unregister(_become)
+    atexit._run_exitfuncs()
     results_folder.hand_on()
-    logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, command)
