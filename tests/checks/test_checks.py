@@ -248,15 +248,19 @@ def test_reinitialized_weights_are_fresh_and_have_the_initial_distribution():
     assert float(widest.std()) == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.05)
 
 
-def test_reinitialized_weights_are_drawn_as_the_networks_own_were():
+def test_new_weights_are_drawn_as_the_networks_own_were():
     description = {"name": "vgg11", "width": 16}
     state, first = build_model(**description).state_dict(), "features.0.weight"
+    mask = {first: torch.ones(16, 3, 3, 3, dtype=torch.bool)}
+    magnitudes = CHECKS["redrawn_magnitudes"]
     check = CHECKS["reinitialized"]
     plain = check.weights(state, {}, generator(0))[first]
     drawn = {}
     for initial in ("fan_out", "fan_in"):
         fresh = partial(initial_weights, {**description, "initial": initial})
         drawn[initial] = check.weights(state, {}, generator(0), fresh=fresh)[first]
+        found = magnitudes.weights(state, mask, generator(0), fresh=fresh)[first]
+        assert torch.equal(found.abs(), drawn[initial].abs())
         mixed = check.ticket(Ticket({}, state), generator(1), generator(0), fresh=fresh)
         assert torch.equal(mixed.weights[first], drawn[initial])
     # 16 filters on 3 channels: sqrt(2 / (9 * 3)) in place of sqrt(2 / (9 * 16)).

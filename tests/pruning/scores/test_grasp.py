@@ -67,6 +67,16 @@ def test_grasp_can_redraw_the_classifier_in_its_copy_only():
     assert close(flat(redrawn), flat(SCORES["grasp"](by_hand, data, generator(0))).double())
 
 
+def test_grasp_redraws_the_last_of_many_layers():
+    sizes = [(4, 5), (5, 6), (6, 3)]
+    layers = [torch.nn.Linear(*size) for size in sizes]
+    model = torch.nn.Sequential(torch.nn.Flatten(), *layers)
+    data = batch(shape=(1, 2, 2))
+    redrawn = SCORES["grasp"](model, data, generator(0), reinit_classifier=True)
+    model[-1].weight.data = torch.randn(3, 6, generator=generator(0)) * (2 / (6 + 3)) ** 0.5
+    torch.testing.assert_close(redrawn, SCORES["grasp"](model, data, generator(0)))
+
+
 def test_grasp_of_the_same_draw_twice_is_four_times_that_of_one():
     """mlrc2020's second draw of corrupted data is its first: twice the gradient, twice H."""
     model, (images, labels) = tiny(), batch(12)

@@ -60,6 +60,12 @@ def test_ntk_sap_is_the_slope_of_the_squared_change_of_the_outputs(repeats, epsi
     assert not flat(scores)[~flat(alive)].any()
 
 
+def test_ntk_sap_draws_once_with_a_deviation_of_a_hundredth_by_default():
+    default = SCORES["ntk_sap"](tiny(), batch(), generator(0))
+    explicit = SCORES["ntk_sap"](tiny(), batch(), generator(0), repeats=1, epsilon=0.01)
+    assert torch.equal(flat(default), flat(explicit))
+
+
 class Scaled(torch.nn.Module):
     """A user's network with a parameter that belongs to no layer."""
 

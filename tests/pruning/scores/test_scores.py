@@ -51,6 +51,24 @@ def test_scores_repeat_exactly_whatever_the_global_state(name):
     assert torch.equal(flat(first), flat(second))
 
 
+@pytest.mark.parametrize("name", sorted(set(SCORES.names()) - {"random", "magnitude"}))
+def test_a_networks_passes_are_in_plain_arithmetic(name):
+    """On a GPU TF32 and autotuned convolutions would round otherwise, from call to call."""
+    model, met = tiny(), []
+    model.register_forward_pre_hook(lambda *_: met.append(cudnn_flags()))
+    outside = {"enabled": True, "benchmark": True, "deterministic": False, "allow_tf32": True}
+    with torch.backends.cudnn.flags(**outside):
+        SCORES[name](model, batch(), generator(0))
+        assert cudnn_flags() == outside
+    inside = {"enabled": True, "benchmark": False, "deterministic": True, "allow_tf32": False}
+    assert met and all(flags == inside for flags in met)
+
+
+def cudnn_flags():
+    names = ("enabled", "benchmark", "deterministic", "allow_tf32")
+    return {name: getattr(torch.backends.cudnn, name) for name in names}
+
+
 @pytest.mark.parametrize("name", SCORES.names())
 def test_attention_and_boolean_buffers_are_no_obstacle(name):
     """The fused form of attention has no second derivative, and a bool no absolute value."""
@@ -73,8 +91,13 @@ def test_attention_and_boolean_buffers_are_no_obstacle(name):
 
 @pytest.mark.parametrize("name", ["snip", "grasp"])
 def test_batches_that_do_not_divide_are_refused(name):
+    images, labels = batch(12)
     with pytest.raises(JackpotError, match="5 equal draws"):
-        SCORES[name](tiny(), batch(12), generator(0), draws=5)
+        SCORES[name](tiny(), (images, labels), generator(0), draws=5)
+    with pytest.raises(JackpotError, match="0 equal draws"):
+        SCORES[name](tiny(), (images, labels), generator(0), draws=0)
+    with pytest.raises(JackpotError, match="12 images and 6 labels"):
+        SCORES[name](tiny(), (images, labels[:6]), generator(0), draws=2)
     with pytest.raises(JackpotError, match="pruning batch"):
         SCORES[name](tiny(), None, generator(0))
 
