@@ -56,6 +56,25 @@ def test_only_what_is_open_goes_on_and_its_original_with_it(rng):
     assert going_on(runs, design_of(runs)) == {cell(*key) for key in wanted | {("grasp", "none")}}
 
 
+@pytest.mark.parametrize(
+    ("verdict", "mean", "look", "goes_on"),
+    [
+        ("unaffected", 0.6, 1, False),
+        ("degraded", -0.5, 1, False),  # a mean of exactly the margin is enough
+        ("degraded", -0.49, 1, True),
+        ("improved", 0.49, 2, True),
+        ("improved", 0.5, 2, False),
+        ("degraded", -0.49, 3, False),  # there is no other look
+        ("undecided", 0.6, 2, True),
+        ("undecided", 0.6, 3, False),
+        ("too_few_seeds", np.nan, 0, True),
+    ],
+)
+def test_which_words_stop_a_cell(verdict, mean, look, goes_on):
+    row = {"verdict": verdict, "mean_difference": mean, "margin": 0.5, "look": look, "looks": 3}
+    assert len(open_cells(pd.DataFrame([row]))) == goes_on
+
+
 def test_a_check_that_stops_while_a_claim_about_it_is_open_goes_on():
     """SNIP needs its data a little; whether as much as the margin, five seeds cannot tell."""
     keys = (("snip", "none"), ("snip", "corrupted_data"))

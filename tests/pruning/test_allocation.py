@@ -275,7 +275,7 @@ def test_counts_do_not_hang_on_binary_noise():
             assert rest != 500 and kept_count(density_of(sparsity), total) == whole + (rest > 500)
 
 
-@pytest.mark.parametrize("sparsity", [-0.1, 1.0, 98, float("nan")])
+@pytest.mark.parametrize("sparsity", [-0.1, 1.0, 1.5, 98, float("nan")])
 def test_impossible_sparsities_are_refused(sparsity):
     with pytest.raises(JackpotError, match="fraction removed"):
         smart_counts([10, 10, 10], sparsity)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from jackpot.errors import JackpotError
-from jackpot.pruning.batch import pruning_batch
+from jackpot.pruning.batch import blank_batch, pruning_batch
 from jackpot.randomness import generator
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
@@ -54,6 +54,17 @@ def test_shuffled_batch_is_without_replacement():
     assert len(numbers(found).unique()) == 50
     assert torch.equal(labels[numbers(found)], classes)
     assert classes.tolist() != sorted(classes.tolist())
+    every, _ = pruning_batch(images, labels, MEAN, STD, generator(0), kind="shuffled", size=90)
+    assert len(numbers(every).unique()) == 90
+
+
+@pytest.mark.parametrize("kind", ["per_class", "shuffled"])
+def test_a_blank_batch_has_the_form_of_one_that_is_drawn(kind):
+    images, labels = pictures()
+    options = {"kind": kind, "samples_per_class": 4, "draws": 3, "size": 50, "classes": 6}
+    drawn = pruning_batch(images, labels, MEAN, STD, generator(0), **options)
+    for blank, like in zip(blank_batch(images, **options), drawn, strict=True):
+        assert torch.equal(blank, torch.zeros_like(like)) and blank.dtype == like.dtype
 
 
 @pytest.mark.parametrize("options", [{"samples_per_class": 5}, {"kind": "shuffled", "size": 30}])

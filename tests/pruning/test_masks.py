@@ -11,7 +11,6 @@ from torch.nn.utils import prune
 
 from jackpot.errors import JackpotError
 from jackpot.models import build_model, prunable
-from jackpot.pruning.filters import keep_filters
 from jackpot.pruning.masks import (
     apply_mask,
     attach,
@@ -81,8 +80,10 @@ def test_nan_is_refused_by_layer(keep):
 
 def test_impossible_counts_and_densities_are_refused():
     scores = {"a": torch.rand(3, generator=generator(0))}
-    with pytest.raises(JackpotError, match="density 98"):
-        keep_top(scores, 98)
+    with pytest.raises(JackpotError, match=r"density 1\.01"):
+        keep_top(scores, 1.01)
+    with pytest.raises(JackpotError, match=r"density -0\.01"):
+        keep_top(scores, -0.01)
     with pytest.raises(JackpotError, match="cannot keep 4 of 3"):
         keep_number(scores, 4)
     with pytest.raises(JackpotError, match="cannot keep -1 of 3"):
@@ -210,41 +211,3 @@ def test_masks_of_another_model_are_refused():
             validate(wrong, prunable(model))
     with pytest.raises(JackpotError, match=r"not in the model: conv\.weight"):
         apply_mask({n: w for n, w in model.state_dict().items() if n != "conv.weight"}, mask)
-
-
-def test_filters_stay_whole_and_the_best_ones_stay():
-    scores = {
-        "a": torch.tensor([[1.0, 5.0], [0.5, 0.5], [4.0, 0.0]]),  # sums 6, 1, 4
-        "b": torch.tensor([[1.0, 1.0, 1.0], [1.0, 1.0, 0.5]]),  # sums 3, 2.5
-    }
-    kept = {n: m.all(1).tolist() for n, m in keep_filters(scores, 7).items()}
-    assert kept == {"a": [True, False, True], "b": [True, False]}
-    # 5 lies between 4 and 7 weights and is nearer to 4; 1 lies half-way: the smaller, not none.
-    assert int(flat(keep_filters(scores, 5)).sum()) == 4
-    assert int(flat(keep_filters(scores, 1)).sum()) == 2
-    assert int(flat(keep_filters(scores, 0)).sum()) == 0
-    for mask in keep_filters(scores, 6).values():
-        assert torch.equal(mask.any(1), mask.all(1))
-
-
-def test_a_filter_of_low_scores_goes_first():
-    scores = {"a": torch.tensor([[5.0, 5.0], [-9.0, -9.0], [1.0, 1.0]])}
-    assert keep_filters(scores, 2)["a"].all(1).tolist() == [True, False, False]
-    assert keep_filters(scores, 4)["a"].all(1).tolist() == [True, False, True]
-
-
-def test_a_filter_with_a_weight_of_lowest_score_is_the_last_and_not_gone():
-    scores = {"a": torch.tensor([[9.0, -torch.inf], [1.0, 1.0]])}
-    assert keep_filters(scores, 2)["a"].all(1).tolist() == [False, True]
-    assert keep_filters(scores, 4)["a"].all(1).tolist() == [True, True]
-
-
-def test_nan_of_an_edited_filter_is_refused():
-    scores = {"a": torch.ones(3, 2)}
-    with pytest.raises(JackpotError, match="score of a has NaN"):
-        keep_filters(scores, 2, edit=lambda filters: {"a": filters["a"] * torch.nan})
-
-
-def test_a_pruned_filter_stays_pruned():
-    scores = {"a": torch.tensor([[1.0, 1.0], [-torch.inf, -torch.inf], [2.0, 2.0]])}
-    assert keep_filters(scores, 6)["a"].all(1).tolist() == [True, False, True]

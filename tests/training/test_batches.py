@@ -1,6 +1,8 @@
 """Training batches: order, crops, flips and normalisation."""
 
+import pytest
 import torch
+from scipy.stats import chisquare
 from torch.nn import functional as F
 
 from jackpot.settings import Training
@@ -33,24 +35,31 @@ def cropped(padded, row, column, side, flip):
     return crop.flip(1) if flip else crop
 
 
-def test_crops_and_flips_are_per_image_and_black_at_the_border():
-    data, side = images_with_positions(200), 6
-    settings = Training(batch_size=200, crop_padding=2, flip=True)
+@pytest.mark.parametrize(("padding", "flip"), [(2, True), (2, False), (0, True), (0, False)])
+def test_crops_and_flips_are_per_image_and_black_at_the_border(padding, flip):
+    """Every shift alike often, half of the images flipped, and neither unless asked for."""
+    data, side, count = images_with_positions(4000), 6, 4000
+    settings = Training(batch_size=count, crop_padding=padding, flip=flip)
     ((images, _),) = training_batches(data, settings, 0, 0)
     original = torch.arange(1, side * side + 1).reshape(side, side).float()
-    padded = F.pad(original, (2, 2, 2, 2))
-    seen = set()
-    for image in images[:, 0]:
-        found = [
-            (row, column, flip)
-            for row in range(5)
-            for column in range(5)
-            for flip in (False, True)
-            if torch.equal(cropped(padded, row, column, side, flip), image)
-        ]
-        assert found
-        seen.add(found[0])
-    assert len(seen) > 40
+    padded, shifts = F.pad(original, (padding,) * 4), range(2 * padding + 1)
+    forms = [
+        cropped(padded, row, column, side, turned)
+        for row in shifts
+        for column in shifts
+        for turned in ((False, True) if flip else (False,))
+    ]
+    seen = [int((images[:, 0] == form).flatten(1).all(1).sum()) for form in forms]
+    assert sum(seen) == count
+    assert chisquare(seen).pvalue > 0.001 if len(seen) > 1 else seen == [count]
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_batches_lie_as_the_settings_say(channels_last):
+    data = DeviceImages(torch.zeros(4, 6, 6, 3, dtype=torch.uint8), *map(torch.zeros, (4, 3, 3)))
+    ((images, _),) = training_batches(data, Training(channels_last=channels_last), 0, 0)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    assert images.is_contiguous(memory_format=layout)
 
 
 def test_a_step_can_be_started_in_the_middle_of_an_epoch():
