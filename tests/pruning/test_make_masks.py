@@ -60,6 +60,12 @@ def test_random_tickets_are_keyed_and_do_not_depend_on_other_sparsities():
     assert layer_counts(alone) == layer_counts(other)
 
 
+def test_random_tickets_are_of_single_weights():
+    mask = masks_of(network(), "random", sparsities=[0.5])[0.5]
+    filters = [keep.flatten(1) for keep in mask.values() if keep[0].numel() >= 36]
+    assert filters and all((f.any(1) & ~f.all(1)).all() for f in filters)
+
+
 def test_one_score_serves_every_sparsity():
     found = masks_of(network(), "snip")
     for looser, tighter in pairwise(SPARSITIES):
@@ -202,14 +208,24 @@ def test_a_scores_name_is_an_allocation_of_its_counts(rounds):
         masks_of(model, "random", "snip", allocation_options={"variant": "su2020"})
 
 
+@pytest.mark.parametrize("options", [{"keep_classifier": True}, {"progress": 0.5}])
+def test_a_scores_counts_are_those_of_its_own_ticket(options):
+    model = network()
+    snip = masks_of(model, "snip", sparsities=[0.8], **options)[0.8]
+    found = masks_of(model, "random", "snip", [0.8], **options)[0.8]
+    assert layer_counts(found) == layer_counts(snip)
+    assert layer_counts(found) != layer_counts(masks_of(model, "snip", sparsities=[0.8])[0.8])
+
+
 @pytest.mark.parametrize("allocation", ["magnitude", "global", "erk"])
 def test_no_iteration_revives_a_weight(allocation):
     """A caller that trains between the cuts changes every weight, and so a score's counts."""
     model, alive = network(), None
-    for number in (1, 2, 3):
+    for number, power in ((1, 2), (2, -2), (3, 2)):
         draws = generator(number, "iteration")
         for weight in prunable(model).values():
-            weight.data = torch.randn(weight.shape, generator=draws) * weight.shape[0] ** number
+            # Now the wide layers have the largest weights, now the narrow ones.
+            weight.data = torch.randn(weight.shape, generator=draws) * weight.shape[0] ** power
         options = {"progress": number / 3, "alive": alive, "generator": draws}
         mask = masks_of(model, "random", allocation, [0.8], **options)[0.8]
         if alive:

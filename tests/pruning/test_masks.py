@@ -11,6 +11,7 @@ from torch.nn.utils import prune
 
 from jackpot.errors import JackpotError
 from jackpot.models import build_model, prunable
+from jackpot.pruning import masks
 from jackpot.pruning.masks import (
     apply_mask,
     attach,
@@ -56,6 +57,21 @@ def test_keep_number_is_a_stable_sort_in_a_layer(layers, data):
         keep = keep_number({"l": torch.tensor(layer, dtype=torch.float64)}, count)["l"]
         best = sorted(range(len(layer)), key=lambda i: (-layer[i], i))[:count]
         assert keep.nonzero().squeeze(1).tolist() == sorted(best)
+
+
+class Elsewhere(torch.Tensor):
+    """Says that it is on a GPU, where NumPy cannot be asked."""
+
+    device = torch.device("cuda")
+
+
+def test_the_threshold_is_the_same_number_on_every_device():
+    values = torch.randint(50, (301,), generator=generator(0)).double()
+    for index in (0, 1, 150, 299, 300):
+        here, there = map(
+            masks._order_statistic, (values, values.as_subclass(Elsewhere)), [index] * 2
+        )
+        assert here == there == sorted(values.tolist())[index]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.int64])
