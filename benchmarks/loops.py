@@ -5,6 +5,7 @@ import math
 import multiprocessing
 import os
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -356,15 +357,18 @@ def memory_rows(device: torch.device) -> Iterator[Row]:
 
 
 def _rate(name: str, threads: int, steps: int, start, done) -> None:
-    device = chosen_device("auto", threads)
-    precision = best_precision(device)
     try:
+        device = chosen_device("auto", threads)
+        precision = best_precision(device)
         work = engine(name, precision, device, steps)
         engine(name, precision, device, WARMING)()
         start.wait()
         done.put(seconds(work, device))
-    except (torch.OutOfMemoryError, threading.BrokenBarrierError):
-        # Nobody waits for one that did not fit.
+    except RuntimeError as error:
+        # A full GPU says so in many ways, and CUDA's libraries have some of their own. Nobody waits
+        # for one that did not fit.
+        if not isinstance(error, threading.BrokenBarrierError):
+            print(f"{name}: {error}", file=sys.stderr)
         start.abort()
         done.put(math.inf)
 

@@ -14,6 +14,8 @@ from tests.support.small import make_ticket
 from tests.support.snake import Clone
 
 torch.set_num_threads(1)
+# Where there is a GPU, scripts would take it, and save trainings under its name.
+os.environ.setdefault("JACKPOT_DEVICE", "cpu")
 
 
 @pytest.fixture(scope="session")

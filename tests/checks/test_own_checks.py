@@ -57,6 +57,11 @@ class methods:
     def mask(self, mask, generator):
         return mask
 
+class of_the_class:
+    @classmethod
+    def mask(cls, mask, generator):
+        return mask
+
 class computed:
     SCOPES = tuple("ab")
 
@@ -110,6 +115,27 @@ def test_a_class_and_a_function_are_checks(files):
         negative.weights(ticket.weights, ticket.mask, generator(0), shar=1)
 
 
+def test_edited_weights_may_come_in_any_order_and_a_mask_in_its_own(tmp_path):
+    """A file's weights are in the order of their names, and a network's in that of its layers."""
+    (tmp_path / "turned.py").write_text(
+        "def drawn(weights, mask, generator, *, fresh):\n    return fresh(generator)\n"
+        "def turned(mask, generator):\n    return dict(reversed(mask.items()))\n"
+        "def fewer(weights, mask, generator):\n    return {n: weights[n] for n in mask}\n"
+    )
+    own = {name: f"{tmp_path}/turned.py:{name}" for name in ("drawn", "turned", "fewer")}
+    ticket = small()
+    other = {name: torch.ones_like(ticket.weights[name]) for name in ("b", "a")}
+    found = find_check("drawn", own).ticket(
+        ticket, generator(1), generator(0), fresh=lambda _: other
+    )
+    assert all(torch.equal(found.weights[name], other[name]) for name in ("a", "b"))
+    both = Ticket({**ticket.mask, "b": torch.ones(5, dtype=torch.bool)}, ticket.weights)
+    with pytest.raises(JackpotError, match="return the names that it was given, in their order"):
+        find_check("turned", own).mask(both.mask, generator(0))
+    with pytest.raises(JackpotError, match="edit of the weights must return the names that it was"):
+        find_check("fewer", own).ticket(ticket, generator(1), generator(0))
+
+
 def test_an_edit_that_ignores_its_generator_differs_by_seed_and_repeats(tmp_path):
     (tmp_path / "noise.py").write_text(
         "import random\nimport numpy as np\nimport torch\n"
@@ -139,6 +165,8 @@ def test_what_edits_nothing_is_refused(files):
         find_check("x", {"x": "mine.py:flippd"})
     with pytest.raises(ValueError, match="leave `self` out"):
         find_check("x", {"x": "mine.py:methods"})
+    with pytest.raises(ValueError, match="leave `cls` out"):
+        find_check("x", {"x": "mine.py:of_the_class"})
     with pytest.raises(ValueError, match=r"mine.py:computed.*SCOPES is read without running"):
         find_check("x", {"x": "mine.py:computed"})
 

@@ -107,6 +107,17 @@ def test_an_archive_that_changed_is_asked_about(own):
     refuse_changed("d/source.json")
 
 
+def test_another_archive_of_an_older_date_is_asked_about(own):
+    """Moved or unpacked into its place, a file keeps the date that it had."""
+    archive = own / "mine.bin"
+    archive.write_bytes(bytes(range(64)))
+    fetch("d", {"kind": "data.py:load", "path": "mine.bin"}, "d/source.json")
+    archive.write_bytes(bytes(range(128)))
+    os.utime(archive, (1, 1))
+    with pytest.raises(JackpotError, match=r"mine\.bin has changed since"):
+        refuse_changed("d/source.json")
+
+
 def test_a_function_without_a_path_is_given_none(own):
     elsewhere = 'open("mine/pixels", "rb").read() if path is None else b""'
     (own / "data.py").write_text(LOAD.replace('(path / "pixels").read_bytes()', elsewhere))

@@ -1,5 +1,7 @@
 """Which device a job computes on. The GPUs here are pretended."""
 
+import os
+
 import pytest
 import torch
 
@@ -39,6 +41,20 @@ def test_portable_arithmetic_stays_on_the_processor(gpu, monkeypatch):
     assert device.chosen_device("auto").type == "cpu"
     with pytest.raises(JackpotError, match=r"device: cuda is none\. Set device: auto or cpu"):
         device.chosen_device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("asked", "arithmetic", "hidden"),
+    [("cpu", {}, True), ("auto", {}, False), ("cuda", {}, False), ("auto", PORTABLE, True)],
+)
+def test_a_job_on_the_processor_sees_no_gpu(gpu, monkeypatch, asked, arithmetic, hidden):
+    """PyTorch's question for cuDNN's version fails at a GPU that is older than this cuDNN."""
+    monkeypatch.setattr(device, "lease_device", lambda chosen: chosen)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    for name, value in arithmetic.items():
+        monkeypatch.setenv(name, value)
+    assert (device.job_device(asked).type == "cpu") == hidden
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ("-1" if hidden else "0")
 
 
 def test_a_gpu_that_pytorch_has_no_code_for_is_refused(gpu, monkeypatch):

@@ -93,6 +93,14 @@ def test_checks_apply_where_there_is_something_to_spoil():
         ),
         ({"datasets": {"x": {"kind": "image_folder"}}}, r"needs a path or a url"),
         (
+            {"datasets": {"digits": {"kind": "digits", "options": {"test_fraction": 1.5}}}},
+            r"datasets.digits: options: test_fraction is a key beside `options`; give it there",
+        ),
+        (
+            {"models": {"vgg5": {"width": 4, "options": {"width": 8}}}},
+            r"models: vgg5: options: width is a key beside `options`; give it there",
+        ),
+        (
             {"models": {"vgg18": {}}},
             r"models: vgg18: architecture 'vgg18' does not exist. Did you .* Allowed: .*vgg19",
         ),

@@ -34,7 +34,7 @@ def test_null_in_an_override_takes_back_what_was_set(tmp_path):
         {"retraining": {"missed_milestones": "multiply"}, "rewind_epoch": 2, "retrain_epochs": 7},
         {
             "when": {"ticket": "snip"},
-            "retraining": {"missed_milestones": None, "epochs": None},
+            "retraining": {"missed_milestones": None},
             "rewind_epoch": None,
         },
         {"when": {"ticket": "hybrid"}, "retrain_epochs": None},
@@ -43,10 +43,17 @@ def test_null_in_an_override_takes_back_what_was_set(tmp_path):
     snip, hybrid = (("digits", "vgg5", ticket) for ticket in ("snip", "hybrid"))
     assert study.retraining_of(*hybrid).missed_milestones == "multiply"
     assert study.retraining_of(*snip).missed_milestones is None
-    assert study.retraining_of(*snip).epochs == 4, "which has no null"
     assert study.rewind_epoch_of(*hybrid) == 2
     assert study.rewind_epoch_of(*snip) == study.rewind_epoch
     assert study.retrain_epochs_of(*hybrid) == 4 - 2
+
+
+def test_null_is_refused_where_it_is_no_value(tmp_path):
+    overrides = [{"retraining": {"epochs": 9}}, {"retraining": {"epochs": None}}]
+    assert re.search(
+        r"overrides\[1\]\.retraining: epochs: null is no value of it; leave the key out",
+        message(tmp_path, overrides=overrides),
+    )
 
 
 def test_an_override_that_would_do_nothing_is_refused(tmp_path):

@@ -98,7 +98,7 @@ class Clone:
         self.results = Path(results or self.folder / "results")
         values = yaml.safe_load((ROOT / "config.yaml").read_text())
         values |= {"study": "study.yaml", "results_dir": str(self.results)}
-        values |= {"data_dir": str(data or self.folder / "data"), **config}
+        values |= {"data_dir": str(data or self.folder / "data"), "device": "cpu", **config}
         (self.folder / "config.yaml").write_text(yaml.safe_dump(values))
         self.root = self.results / "small"
 

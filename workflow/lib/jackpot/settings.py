@@ -102,13 +102,10 @@ class Settings(BaseModel):
         return self.model_dump(exclude=self.idle)
 
     def changed_by(self, changes: "Settings") -> Self:
-        """A copy with every value that ``changes`` sets; null does where it is a value."""
-        values = {
-            name: value
-            for name, value in changes.model_dump(exclude_unset=True).items()
-            if value is not None or type(self).model_fields[name].default is None
-        }
-        return type(self).model_validate({**self.model_dump(), **values})
+        """A copy with every value that ``changes`` sets."""
+        return type(self).model_validate(
+            {**self.model_dump(), **changes.model_dump(exclude_unset=True)}
+        )
 
 
 class Training(Settings):
@@ -185,7 +182,7 @@ class Pruner(Settings):
         1, description="score and prune this many times on an exponential density schedule"
     )
     keep_classifier: bool = Field(
-        False, description="prune convolutions only; the classifier counts in the total"
+        False, description="the last layer stays whole, and counts in the total"
     )
     structured: bool = Field(False, description="remove whole filters")
     iterations: Positive = Field(
@@ -289,9 +286,17 @@ def _changes(settings: type[Settings]) -> type[Settings]:
         )
         for name, field in settings.model_fields.items()
     }
+
+    def refuse_null(changes: Settings) -> Settings:
+        for name in changes.model_fields_set:
+            if getattr(changes, name) is None and settings.model_fields[name].default is not None:
+                raise ValueError(f"{name}: null is no value of it; leave the key out")
+        return changes
+
     return create_model(
         f"{settings.__name__}Changes",
         __base__=Settings,
+        __validators__={"refuse_null": model_validator(mode="after")(refuse_null)},
         __doc__=f"Any of the keys of {settings.__name__}; keys left out change nothing.",
         **fields,
     )

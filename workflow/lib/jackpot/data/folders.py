@@ -58,7 +58,7 @@ def refuse_changed(source_json: str | Path) -> None:
     record_file = Path(source_json)
     try:
         record = json.loads(record_file.read_text(encoding="utf-8"))
-        source, before, digest = (record[key] for key in ("path", "files", "digest"))
+        source, before, digest, size = (record[k] for k in ("path", "files", "digest", "bytes"))
         source = (record_file.parent / source).resolve()
         known_at = record_file.stat().st_mtime_ns
     except (OSError, ValueError, KeyError, TypeError):
@@ -68,7 +68,8 @@ def refuse_changed(source_json: str | Path) -> None:
     files = [file for _, file in archives.files(source)] if source.is_dir() else [source]
     newer = any(file.stat().st_mtime_ns > known_at for file in files)
     algorithm = digest.partition(":")[0]
-    if listing(source) != before or (newer and digests.of_path(source, algorithm)[0] != digest):
+    other = listing(source) != before or (source.is_file() and source.stat().st_size != size)
+    if other or (newer and digests.of_path(source, algorithm)[0] != digest):
         raise JackpotError(changed(record["dataset"], source))
     if newer:
         # They were compared; not at every call again.

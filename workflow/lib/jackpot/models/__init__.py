@@ -173,6 +173,9 @@ def load_weights(path: str | Path) -> tuple[Tensors, dict[str, Any]]:
 def load_model(path: str | Path) -> nn.Module:
     """Load any weights file of a study into a plain PyTorch model, on the CPU, in eval mode.
 
+    A file of a network of your own names the function that makes it, which is imported and called:
+    load such files only from those you trust.
+
     Raises:
         JackpotError: as ``load_weights``.
     """

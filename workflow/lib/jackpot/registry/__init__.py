@@ -172,7 +172,10 @@ class Registry(Mapping[str, Any]):
                 raise ValueError(f"{what}: {option} is {allowed}, not {value!r}")
         given = {*signature.positional[:takes], *self._offered_to(name), *self._defaults, *options}
         if lacking := [option for option in signature.required if option not in given]:
-            raise ValueError(f"{what} needs the option {', '.join(lacking)}, which has no default")
+            raise ValueError(
+                f"{what} needs the option {', '.join(lacking)}, which has no default (it is called "
+                f"as {form})"
+            )
 
     def require(self, name: str, options: Collection[str] = ()) -> None:
         """As ``check``, for callers that are at work already.

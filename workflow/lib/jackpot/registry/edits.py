@@ -75,10 +75,10 @@ class EditFiles(Registry):
             )
         for part, signature in edits.items():
             takes = self._arguments[part]
-            if signature.positional[:1] == ("self",):
+            if (first := next(iter(signature.positional), "")) in ("self", "cls"):
                 raise ValueError(
                     f"{self._what(source)}: its edit of the {part} is called on the class itself: "
-                    f"leave `self` out; see {self._page}"
+                    f"leave `{first}` out; see {self._page}"
                 )
             if len(signature.positional) < takes and not signature.any_positional:
                 raise ValueError(
@@ -182,8 +182,10 @@ def require_alike(who: str, part: str, before: Any, after: Any) -> None:
         return
     if not isinstance(after, Mapping):
         raise JackpotError(f"{what} a dictionary, and returned {told}")
-    if list(after) != list(before):
-        raise JackpotError(f"{what} the names that it was given, in their order")
+    # Files and networks name their weights in different orders, and neither is asked for.
+    in_order = part != "weights"
+    if set(after) != set(before) or (in_order and list(after) != list(before)):
+        raise JackpotError(f"{what} the names that it was given{in_order * ', in their order'}")
     for name, value in after.items():
         if not isinstance(value, torch.Tensor) or (
             (value.shape, value.dtype) != (before[name].shape, before[name].dtype)

@@ -1,5 +1,7 @@
 """The device that a job computes on."""
 
+import os
+
 import torch
 
 from jackpot.environment import portable_device
@@ -17,6 +19,10 @@ def job_device(device: str = "auto", threads: int = 1, precision: str = "float32
     Raises:
         JackpotError: there is no such device, or it has no such precision or arithmetic.
     """
+    if device == "cpu" or (is_restricted() and device != "cuda"):
+        # A job on the CPU says which cuDNN there is. PyTorch asks every GPU for that: some old ones
+        # are an error, and all of them would be a part of what is said of this job.
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     return lease_device(chosen_device(device, threads, precision))
 
 

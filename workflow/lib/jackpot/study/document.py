@@ -5,8 +5,11 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import get_args, get_origin
+from typing import Any, get_args, get_origin
+
+from pydantic.fields import FieldInfo
 
 from jackpot.architectures import MODELS
 from jackpot.checks import CHECKS
@@ -84,13 +87,17 @@ def _shown(default) -> str:
 
 
 def _values(field) -> str:
-    text = _type(field.annotation)
+    return _limited(_type(field.annotation), field.metadata)
+
+
+def _limited(text: str, metadata: Iterable[Any]) -> str:
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
     limits = [
-        f"{sign} {getattr(limit, key):g}"
-        for limit in field.metadata
+        f"{sign} {value:,}" if isinstance(value, int) else f"{sign} {value:g}"
+        for entry in metadata
+        for limit in (entry.metadata if isinstance(entry, FieldInfo) else [entry])
         for key, sign in signs.items()
-        if getattr(limit, key, None) is not None
+        if (value := getattr(limit, key, None)) is not None
     ]
     return f"{text} {', '.join(limits)}".strip()
 
@@ -98,7 +105,7 @@ def _values(field) -> str:
 def _type(annotation) -> str:
     arguments = get_args(annotation)
     if hasattr(annotation, "__metadata__"):
-        return _type(arguments[0])
+        return _limited(_type(arguments[0]), annotation.__metadata__)
     if annotation is type(None):
         return ""
     if get_origin(annotation) is None:

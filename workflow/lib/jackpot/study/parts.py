@@ -1,5 +1,6 @@
 """The parts of a study's YAML: datasets, models, experiments, overrides."""
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
@@ -7,6 +8,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from jackpot.architectures import MODELS, initial_by_default
 from jackpot.checks import JOIN
 from jackpot.data.kinds import KINDS, is_published, needs_source
+from jackpot.registry import is_own
 from jackpot.settings import PruningBatchChanges, Settings, TrainingChanges, refuse_number
 
 
@@ -26,6 +28,16 @@ CheckName = Annotated[
 ]
 Sparsity = Annotated[float, Field(ge=0, lt=1), AfterValidator(_short)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+def refuse_keys_as_options(options: Collection[str] | None, keys: Collection[str]) -> None:
+    """Refuse what is given twice, or past the limits of its key.
+
+    Raises:
+        ValueError: an option has the name of one of the keys.
+    """
+    if twice := [key for key in keys if key in (options or ())]:
+        raise ValueError(f"options: {twice[0]} is a key beside `options`; give it there")
 
 
 class Dataset(Settings):
@@ -71,6 +83,7 @@ class Dataset(Settings):
     def _check_place(self):
         named = ("test_fraction", "size", "channels")
         given = {key: value for key in named if (value := getattr(self, key)) is not None}
+        refuse_keys_as_options(self.options, given if is_own(self.kind) else named)
         KINDS.check(self.kind, {**given, **(self.options or {})})
         placed = bool(self.path or self.url)
         if placed and not needs_source(self.kind, placed):
