@@ -90,7 +90,8 @@ def _draw(
         if len(found) < samples:
             raise JackpotError(
                 f"class {label} has {len(found)} images, but the pruning batch takes {samples} "
-                "of every class. Lower samples_per_class; a check of the data leaves every class some."
+                "of every class. Lower samples_per_class; a check of the data must leave every "
+                "class some."
             )
         parts.append(found)
     return torch.cat(parts)
