@@ -47,6 +47,41 @@ def test_an_image_is_worth_what_the_test_set_says():
     assert resolutions(prepare_runs(runs.assign(test_images=20))) == {"d": 5.0}
 
 
+def p_by_hand(x, margin):
+    """SciPy's own t-tests of the five questions."""
+
+    def less(point):
+        return stats.ttest_1samp(x, point, alternative="less").pvalue
+
+    def greater(point):
+        return stats.ttest_1samp(x, point, alternative="greater").pvalue
+
+    return {
+        "difference": stats.ttest_1samp(x, 0).pvalue,
+        "equivalence": max(greater(-margin), less(margin)),
+        "noninferiority": greater(-margin),
+        "inferiority": less(-margin),
+        "beyond": min(1, 2 * min(less(-margin), greater(margin))),
+    }
+
+
+def test_every_question_is_asked_at_every_look_and_the_best_answer_counts(rng):
+    looks, shares, margin = (4, 6, 9), (0.5, 0.2, 0.3), 0.4
+    x = rng.normal(rng.normal(0, 0.6, (60, 1)), 0.5, (60, 9))
+    found = sequential_tests(x, None, margin, looks, shares, 1e-6)
+    for i, row in enumerate(x):
+        each = [
+            {name: p / share for name, p in p_by_hand(row[:n], margin).items()}
+            for n, share in zip(looks, shares, strict=True)
+        ]
+        for name in each[0]:
+            spent = [min(p[name], 1) for p in each]
+            assert found[f"p_{name}"][i] == pytest.approx(min(spent), rel=1e-9)
+            first = spent.index(min(spent))
+            assert found[f"look_of_{name}"][i] == first + 1
+            assert found[f"mean_of_{name}"][i] == pytest.approx(row[: looks[first]].mean())
+
+
 @pytest.mark.parametrize("shares", [None, (0.5, 0.2, 0.3)])
 def test_repeated_intervals_are_as_wide_as_their_looks_share(rng, shares):
     looks, g = (4, 6, 9), 0.11

@@ -150,6 +150,13 @@ def _without_max(vgg):
 def test_deep_networks_neither_over_nor_underflow():
     model = build_model("resnet110", width=4)
     assert all(keep.all() for keep in effective_mask(model, every(model), (3, 16, 16)).values())
+    # 16^300 paths are more than a float64 can count; a unit near each end has none.
+    model = dense(*[16] * 301)
+    mask, expected = every(model), every(model)
+    for unit, layer in ((3, 5), (4, 295)):
+        before, after = list(mask)[layer : layer + 2]
+        mask[before][unit] = expected[before][unit] = expected[after][:, unit] = False
+    assert same(effective_mask(model, mask, (1, 1, 16)), expected)
 
 
 def test_neither_weights_nor_model_matter():
