@@ -161,6 +161,73 @@ def test_bottleneck_resnet56_is_the_one_of_su2020():
     assert small(torch.zeros(2, 3, 8, 8)).shape == (2, 10)
 
 
+def scrambled(name, **options):
+    """A network in float64 whose BatchNorm has statistics and factors of every size."""
+    model = build_model(name, in_channels=2, width=4, **options).double().eval()
+    draws = generator(0, name)
+    for key, value in model.state_dict().items():
+        if value.is_floating_point():
+            low = 0.5 if key.endswith("running_var") else -1
+            value.copy_(low + torch.rand(value.shape, generator=draws) * (1.5 - low))
+    images = torch.randn(3, 2, 8, 8, generator=draws, dtype=torch.float64)
+    return model, images, dict(model.state_dict())
+
+
+def normed(x, state, name):
+    """BatchNorm in evaluation, written out; takes its values out of the state."""
+    mean, var, weight, bias, _ = (
+        state.pop(f"{name}.{part}")
+        for part in ("running_mean", "running_var", "weight", "bias", "num_batches_tracked")
+    )
+    column = (1, -1, 1, 1)
+    scaled = (x - mean.view(column)) / (var.view(column) + 1e-5).sqrt()
+    return scaled * weight.view(column) + bias.view(column)
+
+
+def classified(x, state):
+    weight, bias = state.pop("classifier.weight"), state.pop("classifier.bias")
+    assert not state, "nothing else has parameters, no convolution a bias"
+    return x.mean((2, 3)) @ weight.T + bias
+
+
+@pytest.mark.parametrize("bottleneck", [False, True])
+@pytest.mark.parametrize(("name", "blocks"), [("resnet8", 1), ("resnet14", 2)])
+def test_a_resnet_is_its_formula(name, blocks, bottleneck):
+    """He et al. 2016, sections 3.3 and 4.2, with projections where the shape changes (option B)."""
+    model, x, state = scrambled(name, bottleneck=bottleneck)
+    expected = model(x)
+    x = normed(F.conv2d(x, state.pop("conv.weight"), padding=1), state, "bn").relu()
+    for number in range(3 * blocks):
+        block, stride = f"blocks.{number}", 2 if number in (blocks, 2 * blocks) else 1
+        paddings, strides = ([0, 1, 0], [1, stride, 1]) if bottleneck else ([1, 1], [stride, 1])
+        y = x
+        for part, (padding, step) in enumerate(zip(paddings, strides, strict=True), 1):
+            y = F.conv2d(y, state.pop(f"{block}.conv{part}.weight"), stride=step, padding=padding)
+            y = normed(y, state, f"{block}.bn{part}")
+            y = y if part == len(paddings) else y.relu()
+        if stride == 2 or x.shape != y.shape:
+            x = F.conv2d(x, state.pop(f"{block}.shortcut.0.weight"), stride=stride)
+            x = normed(x, state, f"{block}.shortcut.1")
+        x = (y + x).relu()
+    torch.testing.assert_close(classified(x, state), expected)
+
+
+@pytest.mark.parametrize(("name", "convolutions"), [("vgg5", "1M2M44"), ("vgg7", "11M22M44")])
+def test_a_vgg_is_its_formula(name, convolutions):
+    model, x, state = scrambled(name)
+    expected, layer = model(x), 0
+    for item in convolutions:
+        if item == "M":
+            x = x.unfold(2, 2, 2).unfold(3, 2, 2).amax((4, 5))
+            layer += 1
+            continue
+        weight = state.pop(f"features.{layer}.weight")
+        assert weight.shape[0] == 4 * int(item)
+        x = normed(F.conv2d(x, weight, padding=1), state, f"features.{layer + 1}").relu()
+        layer += 3
+    torch.testing.assert_close(classified(x, state), expected)
+
+
 def test_fan_in_draws_by_the_input_channels():
     """su2020's VGG against ours: 4.6 times the standard deviation at the first layer of VGG19."""
     state = build_model("vgg19", width=16).state_dict()

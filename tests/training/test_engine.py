@@ -1,5 +1,6 @@
 """The training loop: the optimizer, schedules, batches, masks, and going on after a kill."""
 
+import copy
 import csv
 import json
 import math
@@ -18,7 +19,7 @@ from jackpot.pruning.connectivity import effective_counts
 from jackpot.randomness import generator
 from jackpot.settings import Training
 from jackpot.stages.retrain import retrain
-from jackpot.training.batches import DeviceImages
+from jackpot.training.batches import DeviceImages, training_batches
 from jackpot.training.engine import TrainingLoop, train
 from jackpot.training.results import Record, RunName
 from jackpot.training.resume import ResumeFile
@@ -77,6 +78,56 @@ def test_a_snapshot_of_an_epoch_that_is_not_trained_is_refused(tmp_path):
     paths = make_ticket(tmp_path)
     with pytest.raises(JackpotError, match=r"snapshots \[9\]: the training has epochs 0 to"):
         make_dense(tmp_path / "out", paths, snapshots=(1, 9))
+
+
+def some_images(count, draws):
+    images = torch.randint(256, (count, 8, 8, 1), generator=draws, dtype=torch.uint8)
+    labels = torch.randint(3, (count,), generator=draws)
+    return DeviceImages(images, labels, torch.full((1,), 0.5), torch.full((1,), 0.3))
+
+
+def test_the_history_is_that_of_a_plain_loop():
+    """Batches of unequal sizes, and more test images than are evaluated at once."""
+    draws = torch.Generator().manual_seed(5)
+    data, test = some_images(70, draws), some_images(1030, draws)
+    settings = Training(epochs=4, batch_size=32, crop_padding=1, decay="linear")
+    model = build_model("vgg5", 3, 1, 8, width=4)
+    mask = {n: torch.rand(w.shape, generator=draws) < 0.5 for n, w in prunable(model).items()}
+    plain = copy.deepcopy(model)
+    found = train(model, data, test, settings, seed=6, epochs=3, first_epoch=1, mask=mask)
+
+    weights = prunable(plain)
+    optimizer = torch.optim.SGD(plain.parameters(), 1.0, 0.9, weight_decay=settings.weight_decay)
+    inputs = test.normalise(test.images, True)
+    for row, epoch in zip(found.history, (1, 2, 3), strict=True):
+        loss, correct = 0.0, 0
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(settings, epoch)
+        for images, labels in training_batches(data, settings, 6, epoch):
+            for name, weight in weights.items():
+                weight.data *= mask[name]
+            logits = plain.train()(images)
+            error = torch.nn.functional.cross_entropy(logits, labels)
+            optimizer.zero_grad()
+            error.backward()
+            optimizer.step()
+            loss, correct = loss + len(labels) * error.item(), correct + _hits(logits, labels)
+        for name, weight in weights.items():
+            weight.data *= mask[name]
+        with torch.no_grad():
+            logits = plain.eval()(inputs)
+        assert row["epoch"] == epoch + 1 and row["lr"] == learning_rate(settings, epoch)
+        assert row["train_loss"] == pytest.approx(loss / 70, rel=1e-5)
+        assert row["train_accuracy"] == pytest.approx(100 * correct / 70)
+        test_loss = torch.nn.functional.cross_entropy(logits, test.labels)
+        assert row["test_loss"] == pytest.approx(float(test_loss), rel=1e-5)
+        assert row["test_accuracy"] == pytest.approx(100 * _hits(logits, test.labels) / 1030)
+    assert not found.diverged and found.images == 3 * 70 and found.resumes == 0
+    assert found.seconds == pytest.approx(sum(r["seconds"] for r in found.history), abs=0.01)
+
+
+def _hits(logits, labels):
+    return sum(int(row.argmax()) == int(label) for row, label in zip(logits, labels, strict=True))
 
 
 def test_a_last_batch_of_one_image_is_refused_where_it_would_fail():
