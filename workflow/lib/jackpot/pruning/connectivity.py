@@ -1,10 +1,11 @@
 """Effective sparsity: weights that no path from input to output can use count as removed.
 
 Vysogorets & Kempe 2023, "Connectivity Matters: Neural Network Pruning Through the Lens of Effective
-Sparsity", section 2. As in their code's ``effective_masks_synflow``, every kept weight becomes 1,
-biases, normalisation and activations go, pooling sums, and a weight is effective if the gradient of
-the outputs' sum for an image of ones is not 0. Theirs underflows in deep networks; here whatever
-passes a layer, forwards and backwards, is cut down to 0 or 1.
+Sparsity", section 2. Nearly as in their code's ``effective_masks_synflow``: every kept weight
+becomes 1 (there the magnitude of a fresh draw), biases, normalisation and activations go, pooling
+averages, and a weight is effective if the gradient of the outputs' sum for an image of ones is not
+0. Theirs underflows in deep networks; here whatever passes a layer, forwards and backwards, is cut
+down to 0 or 1.
 """
 
 import copy

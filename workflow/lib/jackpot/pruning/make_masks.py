@@ -58,13 +58,13 @@ def make_masks(
             (SynFlow: 100; Tanaka et al. 2020, algorithm 1). None comes back, unless the score's
             file says ``REVIVES``. Under a per-layer allocation every layer follows the schedule to
             its own density.
-        keep_classifier: prune convolutions only, yet count the classifier in the total (su2020's
-            lottery ticket).
+        keep_classifier: keep the last layer whole, yet count it in the total (su2020's lottery
+            ticket).
         structured: prune whole convolution filters (``jackpot.pruning.filters``); the classifier
             stays whole, and counts are met to the nearest filter.
         progress: cut only this far along density**progress, for one of several rounds that a
-            caller trains between; ``rounds`` must be 1.
-        alive: weights that earlier rounds left; no other is kept.
+            caller trains between; meant for ``rounds`` of 1.
+        alive: weights that earlier rounds of such a caller left; they are kept before any other.
         edit: what a check makes of the scores. Every layer keeps as many weights as without it,
             the best by the edited scores (of whole filters where ``structured``).
 
