@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision_compat import import_torchvision
 
 from jackpot.data.files import clean_data, save_data
+from jackpot.errors import JackpotError
 from jackpot.machine import PORTABLE, multiplies_bfloat16
 from jackpot.models import build_model
 from jackpot.running.device import chosen_device
@@ -364,7 +365,7 @@ def _rate(name: str, threads: int, steps: int, start, done) -> None:
         engine(name, precision, device, WARMING)()
         start.wait()
         done.put(seconds(work, device))
-    except RuntimeError as error:
+    except (RuntimeError, JackpotError) as error:
         # A full GPU says so in many ways, and CUDA's libraries have some of their own. Nobody waits
         # for one that did not fit.
         if not isinstance(error, threading.BrokenBarrierError):

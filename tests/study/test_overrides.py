@@ -51,7 +51,7 @@ def test_null_in_an_override_takes_back_what_was_set(tmp_path):
 def test_null_is_refused_where_it_is_no_value(tmp_path):
     overrides = [{"retraining": {"epochs": 9}}, {"retraining": {"epochs": None}}]
     assert re.search(
-        r"overrides\[1\]\.retraining: epochs: null is no value of it; leave the key out",
+        r"overrides\[1\]\.retraining\.epochs: Input should be a valid integer \(got None\)",
         message(tmp_path, overrides=overrides),
     )
 

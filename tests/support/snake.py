@@ -26,7 +26,7 @@ STUDY = {
 OUTER = """
 module jackpot:
     snakefile: "ROOT/Snakefile"
-    config: {"study": "study.yaml", "results_dir": "out/jackpot", "data_dir": "out/data"}
+    config: dict(study="study.yaml", results_dir="out/jackpot", data_dir="out/data", device="cpu")
 
 use rule * from jackpot as jackpot_*
 

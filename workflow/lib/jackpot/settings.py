@@ -280,23 +280,14 @@ def _changes(settings: type[Settings]) -> type[Settings]:
     """The same fields, all optional, for a partial override."""
     fields = {
         name: (
-            (Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation)
-            | None,
-            Field(None, description=field.description),
+            Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation,
+            Field(None, description=field.description, validate_default=False),
         )
         for name, field in settings.model_fields.items()
     }
-
-    def refuse_null(changes: Settings) -> Settings:
-        for name in changes.model_fields_set:
-            if getattr(changes, name) is None and settings.model_fields[name].default is not None:
-                raise ValueError(f"{name}: null is no value of it; leave the key out")
-        return changes
-
     return create_model(
         f"{settings.__name__}Changes",
         __base__=Settings,
-        __validators__={"refuse_null": model_validator(mode="after")(refuse_null)},
         __doc__=f"Any of the keys of {settings.__name__}; keys left out change nothing.",
         **fields,
     )

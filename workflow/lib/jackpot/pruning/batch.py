@@ -90,8 +90,8 @@ def _draw(
         if len(found) < samples:
             raise JackpotError(
                 f"class {label} has {len(found)} images, but the pruning batch takes {samples} "
-                "of every class. Lower samples_per_class; a check of the data must leave every "
-                "class some."
+                "of every class. Lower samples_per_class, or, if a check of the data has made them "
+                "few, let it leave more."
             )
         parts.append(found)
     return torch.cat(parts)

@@ -19,11 +19,12 @@ def job_device(device: str = "auto", threads: int = 1, precision: str = "float32
     Raises:
         JackpotError: there is no such device, or it has no such precision or arithmetic.
     """
-    if device == "cpu" or (is_restricted() and device != "cuda"):
-        # A job on the CPU says which cuDNN there is. PyTorch asks every GPU for that: some old ones
-        # are an error, and all of them would be a part of what is said of this job.
+    if is_restricted():
+        device = portable_device(device)
+    if device == "cpu":
+        # PyTorch asks every GPU it sees when it tells cuDNN's version, and fails at some old ones.
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    return lease_device(chosen_device(device, threads, precision))
+    return lease_device(prepare_device(device, threads, precision))
 
 
 def chosen_device(

@@ -83,7 +83,10 @@ class Dataset(Settings):
     def _check_place(self):
         named = ("test_fraction", "size", "channels")
         given = {key: value for key in named if (value := getattr(self, key)) is not None}
-        refuse_keys_as_options(self.options, given if is_own(self.kind) else named)
+        of_kind = KINDS.options(self.kind)
+        refuse_keys_as_options(
+            self.options, given if is_own(self.kind) else [key for key in named if key in of_kind]
+        )
         KINDS.check(self.kind, {**given, **(self.options or {})})
         placed = bool(self.path or self.url)
         if placed and not needs_source(self.kind, placed):
