@@ -68,7 +68,7 @@ def refuse_changed(source_json: str | Path) -> None:
     files = [file for _, file in archives.files(source)] if source.is_dir() else [source]
     newer = any(file.stat().st_mtime_ns > known_at for file in files)
     algorithm = digest.partition(":")[0]
-    other = listing(source) != before or (source.is_file() and source.stat().st_size != size)
+    other = listing(source) != before or sum(file.stat().st_size for file in files) != size
     if other or (newer and digests.of_path(source, algorithm)[0] != digest):
         raise JackpotError(changed(record["dataset"], source))
     if newer:

@@ -183,9 +183,8 @@ def require_alike(who: str, part: str, before: Any, after: Any) -> None:
     if not isinstance(after, Mapping):
         raise JackpotError(f"{what} a dictionary, and returned {told}")
     # Files and networks name their weights in different orders, and neither is asked for.
-    alike = set(after) == set(before) if part == "weights" else list(after) == list(before)
-    if not alike:
-        order = "" if part == "weights" else ", in their order"
+    names, order = (set, "") if part == "weights" else (list, ", in their order")
+    if names(after) != names(before):
         raise JackpotError(f"{what} the names that it was given{order}")
     for name, value in after.items():
         if not isinstance(value, torch.Tensor) or (

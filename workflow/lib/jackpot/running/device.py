@@ -19,12 +19,11 @@ def job_device(device: str = "auto", threads: int = 1, precision: str = "float32
     Raises:
         JackpotError: there is no such device, or it has no such precision or arithmetic.
     """
-    if is_restricted():
-        device = portable_device(device)
-    if device == "cpu":
+    chosen = chosen_device(device, threads, precision)
+    if chosen.type == "cpu":
         # PyTorch asks every GPU it sees when it tells cuDNN's version, and fails at some old ones.
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    return lease_device(prepare_device(device, threads, precision))
+    return lease_device(chosen)
 
 
 def chosen_device(

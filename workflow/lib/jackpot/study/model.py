@@ -30,7 +30,7 @@ from jackpot.study.parts import (
     Model,
     Override,
     Seed,
-    refuse_keys_as_options,
+    check_method,
 )
 from jackpot.study.scopes import data_of, one_of, options_of_data
 from jackpot.study.tickets import (
@@ -147,14 +147,11 @@ class Study(Settings):
     def _check_models(cls, models):
         for name, model in models.items():
             architecture = model.architecture or name
-            width = {} if model.width is None else {"width": model.width}
             try:
-                own = is_own(architecture)
-                refuse_keys_as_options(model.options, width if own else ("width",))
-                MODELS.check(architecture, {**width, **(model.options or {})})
+                check_method(MODELS, architecture, {"width": model.width}, model.options)
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
-            if model.initial == "own" and not own:
+            if model.initial == "own" and not is_own(architecture):
                 raise ValueError(f"{name}: initial: own is for models of your own")
         return models
 

@@ -1,6 +1,6 @@
 """The parts of a study's YAML: datasets, models, experiments, overrides."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from jackpot.architectures import MODELS, initial_by_default
 from jackpot.checks import JOIN
 from jackpot.data.kinds import KINDS, is_published, needs_source
-from jackpot.registry import is_own
+from jackpot.registry import Registry, is_own
 from jackpot.settings import PruningBatchChanges, Settings, TrainingChanges, refuse_number
 
 
@@ -30,14 +30,23 @@ Sparsity = Annotated[float, Field(ge=0, lt=1), AfterValidator(_short)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
-def refuse_keys_as_options(options: Collection[str] | None, keys: Collection[str]) -> None:
-    """Refuse what is given twice, or past the limits of its key.
+def check_method(
+    registry: Registry, name: str, keys: Mapping[str, Any], options: Mapping[str, Any] | None
+) -> None:
+    """Refuse a kind or a network, or the options that a study gives it in either place.
+
+    Args:
+        keys: the keys beside ``options`` that are options of some method; None where not given.
 
     Raises:
-        ValueError: an option has the name of one of the keys.
+        ValueError: as ``Registry.check``; or an option is given past its key and the key's limits.
     """
-    if twice := [key for key in keys if key in (options or ())]:
+    given = {key: value for key, value in keys.items() if value is not None}
+    # An own method's option may have the name of a key that it does without.
+    has_place = given if is_own(name) else {*keys} & {*registry.options(name)}
+    if twice := [option for option in options or () if option in has_place]:
         raise ValueError(f"options: {twice[0]} is a key beside `options`; give it there")
+    registry.check(name, {**given, **(options or {})})
 
 
 class Dataset(Settings):
@@ -81,13 +90,8 @@ class Dataset(Settings):
 
     @model_validator(mode="after")
     def _check_place(self):
-        named = ("test_fraction", "size", "channels")
-        given = {key: value for key in named if (value := getattr(self, key)) is not None}
-        of_kind = KINDS.options(self.kind)
-        refuse_keys_as_options(
-            self.options, given if is_own(self.kind) else [key for key in named if key in of_kind]
-        )
-        KINDS.check(self.kind, {**given, **(self.options or {})})
+        keys = {key: getattr(self, key) for key in ("test_fraction", "size", "channels")}
+        check_method(KINDS, self.kind, keys, self.options)
         placed = bool(self.path or self.url)
         if placed and not needs_source(self.kind, placed):
             raise ValueError(f"{self.kind} comes with its package, and takes no path or url")
