@@ -92,11 +92,16 @@ def test_the_history_is_that_of_a_plain_loop():
     data, test = some_images(70, draws), some_images(1030, draws)
     settings = Training(epochs=4, batch_size=32, crop_padding=1, decay="linear")
     model = build_model("vgg5", 3, 1, 8, width=4)
+    model.load_state_dict(initial_state(model.state_dict(), draws))
     mask = {n: torch.rand(w.shape, generator=draws) < 0.5 for n, w in prunable(model).items()}
     plain = copy.deepcopy(model)
     found = train(model, data, test, settings, seed=6, epochs=3, first_epoch=1, mask=mask)
 
-    weights = prunable(plain)
+    def prune():
+        for name, weight in prunable(plain).items():
+            weight.data *= mask[name]
+
+    prune()
     optimizer = torch.optim.SGD(plain.parameters(), 1.0, 0.9, weight_decay=settings.weight_decay)
     inputs = test.normalise(test.images, True)
     for row, epoch in zip(found.history, (1, 2, 3), strict=True):
@@ -104,16 +109,13 @@ def test_the_history_is_that_of_a_plain_loop():
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(settings, epoch)
         for images, labels in training_batches(data, settings, 6, epoch):
-            for name, weight in weights.items():
-                weight.data *= mask[name]
             logits = plain.train()(images)
             error = torch.nn.functional.cross_entropy(logits, labels)
             optimizer.zero_grad()
             error.backward()
             optimizer.step()
+            prune()
             loss, correct = loss + len(labels) * error.item(), correct + _hits(logits, labels)
-        for name, weight in weights.items():
-            weight.data *= mask[name]
         with torch.no_grad():
             logits = plain.eval()(inputs)
         assert row["epoch"] == epoch + 1 and row["lr"] == learning_rate(settings, epoch)
